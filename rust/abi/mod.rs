@@ -1,0 +1,3 @@
+//! Layouts that other programs read: the hand-over's parameters (shared with `purgatory/`).
+
+pub mod handover;

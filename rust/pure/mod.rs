@@ -1,0 +1,6 @@
+//! The logic of rkexec that needs neither a kernel nor `unsafe`: address types, ranges, memory
+//! maps and page tables. It runs on the host under `cargo test` and in the module unchanged.
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod range;
