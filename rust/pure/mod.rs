@@ -3,4 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod claim;
+pub mod copylist;
+pub mod errno;
+pub mod placement;
 pub mod range;
+pub mod segment;

@@ -1,0 +1,246 @@
+//! What the caller of `kexec_load(2)` or `kexec_file_load(2)` asked for, and whether it can be had.
+//!
+//! A [`SegmentClaim`] is an allegation, a row of `struct kexec_segment` as it came in. [`check`] is
+//! the only way from there to the `segment::Segments` that everything else works on.
+//!
+//! The addresses in a claim are taken to be **machine** addresses, although Linux calls them
+//! physical and in dom0 "physical" is a name that only dom0 understands:
+//!
+//! - The caller of `kexec_load` names the addresses that the next kernel is to run at. It runs on
+//!   the bare machine, where nothing but machine addresses exists; its boot parameters, written by
+//!   the same caller, already contain them.
+//! - `kexec_file_load` looks for holes in dom0's own map and writes the addresses it finds in to
+//!   boot parameters and purgatory. To convert them would mean to patch those as well. It is not
+//!   needed: the hand-over can write to any machine RAM, no matter who owns it, so a number is good
+//!   as soon as it names RAM of the machine.
+
+use core::fmt;
+
+use super::addr::{Maddr, PAGE_SIZE, PHYS_END};
+use super::errno::Errno;
+use super::range::MaRange;
+use super::segment::{Segment, Segments, MAX_SEGMENTS};
+
+/// A segment as the caller described it (`struct kexec_segment`); nothing about it is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SegmentClaim {
+    /// Where the segment goes, a machine address in bytes.
+    pub mem: u64,
+    /// Bytes to fill there.
+    pub memsz: u64,
+    /// Bytes of data; the rest of `memsz` is to be zero.
+    pub bufsz: u64,
+}
+
+impl fmt::Display for SegmentClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x} bytes at {:#x}", self.memsz, self.mem)
+    }
+}
+
+/// What is wrong with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is 0 bytes long.
+    Empty,
+    /// It does not begin and end on a page.
+    Unaligned,
+    /// It ends past the physical address space.
+    PastEnd,
+    /// It has more data than room.
+    DataTooLong,
+    /// It has bytes in common with segment `other`.
+    Overlap {
+        /// The number of the other segment, the lower one.
+        other: usize,
+        /// The other segment.
+        with: SegmentClaim,
+    },
+    /// Not all of it is RAM of the machine.
+    NotRam {
+        /// The first byte that is not.
+        hole: Maddr,
+    },
+}
+
+/// Why an image is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimError {
+    /// There is no segment.
+    NoSegments,
+    /// There are more than [`MAX_SEGMENTS`].
+    TooManySegments {
+        /// So many.
+        count: usize,
+    },
+    /// One of the segments cannot be had.
+    Segment {
+        /// Its number, from 0.
+        index: usize,
+        /// What was asked for.
+        claim: SegmentClaim,
+        /// What is wrong with that.
+        fault: Fault,
+    },
+    /// The entry point lies in none of the segments.
+    EntryOutside {
+        /// Where it lies.
+        entry: u64,
+    },
+}
+
+impl ClaimError {
+    /// The error number of the system call: Linux's own where it makes the same check
+    /// (`sanity_check_segment_list`, `kernel/kexec_core.c`).
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::NoSegments | Self::TooManySegments { .. } | Self::EntryOutside { .. } => {
+                Errno::Invalid
+            }
+            Self::Segment { fault, .. } => match fault {
+                Fault::Empty | Fault::DataTooLong | Fault::Overlap { .. } => Errno::Invalid,
+                Fault::Unaligned | Fault::PastEnd | Fault::NotRam { .. } => {
+                    Errno::AddressNotAvailable
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSegments => f.write_str("the image has no segments"),
+            Self::TooManySegments { count } => {
+                write!(
+                    f,
+                    "the image has {count} segments, at most {MAX_SEGMENTS} are possible"
+                )
+            }
+            Self::EntryOutside { entry } => {
+                write!(
+                    f,
+                    "the entry point {entry:#x} is in none of the image's segments"
+                )
+            }
+            Self::Segment {
+                index,
+                claim,
+                fault,
+            } => {
+                write!(f, "segment {index} ({claim}) ")?;
+                match fault {
+                    Fault::Empty => f.write_str("is empty"),
+                    Fault::Unaligned => {
+                        write!(
+                            f,
+                            "does not begin and end on a multiple of {PAGE_SIZE} bytes"
+                        )
+                    }
+                    Fault::PastEnd => {
+                        write!(f, "ends past {PHYS_END:#x}, the largest physical address")
+                    }
+                    Fault::DataTooLong => {
+                        write!(f, "is too small for its {:#x} bytes of data", claim.bufsz)
+                    }
+                    Fault::Overlap { other, with } => {
+                        write!(f, "overlaps segment {other} ({with})")
+                    }
+                    Fault::NotRam { hole } => {
+                        let hole = hole.raw();
+                        write!(f, "is not in the machine's RAM: there is none at {hole:#x}")
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Checks the `claims` and the `entry` point of an image against the machine's `ram`.
+///
+/// `ram` must be sorted and free of overlaps. If it is not, good claims may be refused, but none is
+/// accepted that is not in RAM.
+///
+/// # Errors
+///
+/// The first fault of the first segment that has one; a fault of the entry point comes last.
+pub fn check(claims: &[SegmentClaim], entry: u64, ram: &[MaRange]) -> Result<Segments, ClaimError> {
+    if claims.is_empty() {
+        return Err(ClaimError::NoSegments);
+    }
+    if claims.len() > MAX_SEGMENTS {
+        return Err(ClaimError::TooManySegments {
+            count: claims.len(),
+        });
+    }
+
+    let mut list = [None; MAX_SEGMENTS];
+    for (index, (claim, place)) in claims.iter().zip(list.iter_mut()).enumerate() {
+        let earlier = claims.iter().take(index);
+        let segment = check_segment(claim, earlier, ram).map_err(|fault| ClaimError::Segment {
+            index,
+            claim: *claim,
+            fault,
+        })?;
+        *place = Some(segment);
+    }
+
+    let inside = |at: Maddr| {
+        list.iter()
+            .flatten()
+            .any(|s: &Segment| s.dst().contains(at))
+    };
+    match Maddr::new(entry) {
+        Some(at) if inside(at) => Ok(Segments::new(list, at)),
+        _ => Err(ClaimError::EntryOutside { entry }),
+    }
+}
+
+/// Checks one claim against the `earlier` ones and the machine's `ram`.
+fn check_segment<'a>(
+    claim: &SegmentClaim,
+    earlier: impl Iterator<Item = &'a SegmentClaim>,
+    ram: &[MaRange],
+) -> Result<Segment, Fault> {
+    if claim.memsz == 0 {
+        return Err(Fault::Empty);
+    }
+    let dst = range(claim).ok_or(Fault::PastEnd)?;
+    if !dst.start().is_aligned(PAGE_SIZE) || !dst.end().is_aligned(PAGE_SIZE) {
+        return Err(Fault::Unaligned);
+    }
+    if claim.bufsz > claim.memsz {
+        return Err(Fault::DataTooLong);
+    }
+    for (other, with) in earlier.enumerate() {
+        if range(with).is_some_and(|range| range.overlaps(dst)) {
+            return Err(Fault::Overlap { other, with: *with });
+        }
+    }
+    if let Some(hole) = first_hole(dst, ram) {
+        return Err(Fault::NotRam { hole });
+    }
+    // All its conditions are among those above.
+    Segment::new(dst, claim.bufsz).ok_or(Fault::Unaligned)
+}
+
+/// The bytes that a claim is about, or `None` past the end of the physical address space.
+fn range(claim: &SegmentClaim) -> Option<MaRange> {
+    MaRange::from_len(Maddr::new(claim.mem)?, claim.memsz)
+}
+
+/// The first byte of `dst` that is not in `ram`, if there is one.
+fn first_hole(dst: MaRange, ram: &[MaRange]) -> Option<Maddr> {
+    let first = ram.partition_point(|range| range.end() <= dst.start());
+    let mut at = dst.start();
+    for range in ram.iter().skip(first) {
+        if !range.contains(at) {
+            break;
+        }
+        at = range.end();
+        if at >= dst.end() {
+            return None;
+        }
+    }
+    Some(at)
+}
