@@ -1,0 +1,301 @@
+//! The copy list: how runs merge, how they fill pages, and what is refused.
+
+use proptest::prelude::*;
+use rkexec_pure::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
+use rkexec_pure::pure::addr::Mfn;
+use rkexec_pure::pure::copylist::{
+    list_pages_bound, list_pages_needed, CopyList, ListError, ListWriter, Written,
+};
+use rkexec_pure::pure::placement::Source;
+
+use crate::model::{layouts, mfn, segments, Layout, PAGE};
+
+const EMPTY_PAGE: ListPage = ListPage {
+    next: 0,
+    nr: 0,
+    entries: [Entry {
+        dst: 0,
+        src: 0,
+        len: 0,
+    }; ENTRIES_PER_PAGE],
+};
+
+fn slots(numbers: &[u64]) -> Vec<Option<Source<()>>> {
+    numbers
+        .iter()
+        .map(|&n| {
+            Some(Source {
+                page: (),
+                frame: mfn(n),
+            })
+        })
+        .collect()
+}
+
+/// The runs of an image as (destination, source, length), in pages.
+fn runs(layout: &Layout, sources: &[u64]) -> Vec<(u64, Option<u64>, u64)> {
+    let segments = segments(layout);
+    let slots = slots(sources);
+    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    list.runs()
+        .map(|run| {
+            let src = run.src.map(|src| src.raw() / PAGE);
+            let entry = run.entry();
+            assert_eq!(entry.dst, run.dst.start().raw());
+            assert_eq!(entry.src, src.unwrap_or(0) * PAGE);
+            assert_eq!(entry.len, run.dst.len_bytes());
+            (entry.dst / PAGE, src, entry.len / PAGE)
+        })
+        .collect()
+}
+
+#[test]
+fn neighbours_at_both_ends_become_one_run() {
+    let image = vec![(10, 4, 2)];
+    let tail = (14, None, 2);
+    assert_eq!(runs(&image, &[50, 51, 52, 53]), [(10, Some(50), 4), tail]);
+    assert_eq!(
+        runs(&image, &[50, 51, 60, 61]),
+        [(10, Some(50), 2), (12, Some(60), 2), tail]
+    );
+    assert_eq!(
+        runs(&image, &[53, 52, 51, 50]),
+        [
+            (10, Some(53), 1),
+            (11, Some(52), 1),
+            (12, Some(51), 1),
+            (13, Some(50), 1),
+            tail
+        ]
+    );
+}
+
+#[test]
+fn data_that_is_in_place_stays_on_the_list() {
+    let image = vec![(10, 4, 0)];
+    assert_eq!(runs(&image, &[10, 11, 12, 13]), [(10, Some(10), 4)]);
+    assert_eq!(
+        runs(&image, &[50, 11, 12, 53]),
+        [(10, Some(50), 1), (11, Some(11), 2), (13, Some(53), 1)]
+    );
+    // Page 9 is next to page 10, but it is not in place.
+    assert_eq!(
+        runs(&image, &[9, 11, 12, 14]),
+        [(10, Some(9), 1), (11, Some(11), 2), (13, Some(14), 1)]
+    );
+}
+
+#[test]
+fn segments_keep_their_order_and_merge_where_they_touch() {
+    let apart = vec![(30, 1, 1), (10, 1, 0), (20, 0, 3)];
+    assert_eq!(
+        runs(&apart, &[50, 51]),
+        [
+            (30, Some(50), 1),
+            (31, None, 1),
+            (10, Some(51), 1),
+            (20, None, 3)
+        ]
+    );
+    let touching = vec![(10, 2, 0), (12, 1, 1), (14, 0, 2), (16, 1, 0)];
+    assert_eq!(
+        runs(&touching, &[50, 51, 52, 53]),
+        [(10, Some(50), 3), (13, None, 3), (16, Some(53), 1)]
+    );
+    // The second lies below the first: not its continuation.
+    let reversed = vec![(12, 1, 0), (10, 2, 0)];
+    assert_eq!(
+        runs(&reversed, &[50, 51, 52]),
+        [(12, Some(50), 1), (10, Some(51), 2)]
+    );
+}
+
+#[test]
+fn an_image_of_zeros_has_a_list_without_sources() {
+    assert_eq!(runs(&vec![(10, 0, 4)], &[]), [(10, None, 4)]);
+}
+
+#[test]
+fn slots_that_break_the_rule_are_refused_and_named() {
+    let segments = segments(&vec![(10, 2, 2)]);
+    let refused = |slots: &[Option<Source<()>>]| {
+        let error = CopyList::new(&segments, slots).expect_err("a broken rule");
+        (error, error.to_string())
+    };
+    let in_the_way = |slot, number| ListError::BadSource {
+        slot,
+        frame: mfn(number),
+    };
+    let cases = [
+        (
+            slots(&[50]),
+            ListError::SlotCount {
+                slots: 1,
+                data_pages: 2,
+            },
+            "2 pages of data and 1 slots for them",
+        ),
+        (
+            slots(&[50, 51, 52]),
+            ListError::SlotCount {
+                slots: 3,
+                data_pages: 2,
+            },
+            "2 pages of data and 3 slots for them",
+        ),
+        (
+            vec![slots(&[50])[0], None],
+            ListError::NoSource { slot: 1 },
+            "no page for page 1 of the data",
+        ),
+        (
+            slots(&[11, 51]),
+            in_the_way(0, 11),
+            "page 0 of the data is kept at ma:0xb000, which will be overwritten",
+        ),
+        (
+            slots(&[50, 12]),
+            in_the_way(1, 12),
+            "page 1 of the data is kept at ma:0xc000, which will be overwritten",
+        ),
+        (
+            slots(&[50, 0]),
+            in_the_way(1, 0),
+            "page 1 of the data is kept at ma:0x0, which will be overwritten",
+        ),
+    ];
+    for (slots, error, line) in cases {
+        assert_eq!(refused(&slots), (error, line.to_string()));
+    }
+    assert!(CopyList::new(&segments, &slots(&[10, 11])).is_ok());
+}
+
+#[test]
+fn frame_0_can_be_a_destination_but_its_own_source_it_cannot_be() {
+    let segments = segments(&vec![(0, 1, 0)]);
+    assert!(CopyList::new(&segments, &slots(&[0])).is_err());
+    assert_eq!(runs(&vec![(0, 1, 0)], &[7]), [(0, Some(7), 1)]);
+}
+
+#[test]
+fn the_number_of_list_pages_is_exact_at_its_edges() {
+    let needed = [0, 1, 169, 170, 171, 340, 341].map(list_pages_needed);
+    assert_eq!(needed, [1, 1, 1, 1, 2, 2, 3]);
+
+    let bound = |layout| list_pages_bound(&segments(&layout));
+    assert_eq!(bound(vec![(0, 170, 0)]), 1);
+    assert_eq!(bound(vec![(0, 170, 1)]), 2);
+    assert_eq!(bound(vec![(0, 169, 1)]), 1);
+    assert_eq!(bound(vec![(0, 100, 0), (200, 70, 0)]), 1);
+    assert_eq!(bound(vec![(0, 100, 5), (200, 69, 5)]), 2);
+    assert_eq!(bound(vec![(0, 0, 1000)]), 1);
+}
+
+/// An image with so many runs, each of one page, and its slots.
+fn scattered(runs: u64) -> (Layout, Vec<Option<Source<()>>>) {
+    let sources: Vec<_> = (0..runs).map(|run| 10_000 + 2 * run).collect();
+    (vec![(10, runs, 0)], slots(&sources))
+}
+
+fn write(
+    writer: &mut ListWriter<'_, ()>,
+    next: Option<Mfn>,
+) -> (Result<Written, ListError>, ListPage) {
+    // Nothing of what was in the page may remain.
+    let mut page = ListPage {
+        next: 77,
+        nr: 77,
+        entries: [Entry {
+            dst: 77,
+            src: 77,
+            len: 77,
+        }; ENTRIES_PER_PAGE],
+    };
+    (writer.write(&mut page, next), page)
+}
+
+#[test]
+fn a_full_page_is_the_last_if_nothing_is_left() {
+    let (layout, slots) = scattered(170);
+    let segments = segments(&layout);
+    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    for next in [None, Some(mfn(5))] {
+        let (written, page) = write(&mut list.writer(), next);
+        assert_eq!(written, Ok(Written::Last));
+        assert_eq!((page.next, page.nr), (0, 170));
+        let last = Entry {
+            dst: 179 * PAGE,
+            src: 10_338 * PAGE,
+            len: PAGE,
+        };
+        assert_eq!(page.entries[169], last);
+    }
+}
+
+#[test]
+fn one_run_too_many_goes_to_the_next_page() {
+    let (layout, slots) = scattered(171);
+    let segments = segments(&layout);
+    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    let mut writer = list.writer();
+    let (written, page) = write(&mut writer, Some(mfn(5)));
+    assert_eq!(written, Ok(Written::More));
+    assert_eq!((page.next, page.nr), (5 * PAGE, 170));
+    let (written, page) = write(&mut writer, None);
+    assert_eq!(written, Ok(Written::Last));
+    let mut expected = EMPTY_PAGE;
+    expected.nr = 1;
+    expected.entries[0] = Entry {
+        dst: 180 * PAGE,
+        src: 10_340 * PAGE,
+        len: PAGE,
+    };
+    assert_eq!(page, expected);
+    // There is no more: an empty page, should anybody ask.
+    assert_eq!(write(&mut writer, None), (Ok(Written::Last), EMPTY_PAGE));
+
+    // Without a next page, or with one that looks like the end of the list.
+    for next in [None, Some(mfn(0))] {
+        let (written, page) = write(&mut list.writer(), next);
+        assert_eq!(written, Err(ListError::NoPage));
+        assert_eq!(page.next, 0);
+    }
+    let line = "the copy list is longer than the pages reserved for it";
+    assert_eq!(ListError::NoPage.to_string(), line);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn runs_are_as_long_as_they_can_be(
+        layout in layouts(8, 8),
+        // Sources near one another, so that many are neighbours; or in place.
+        picks in prop::collection::vec((prop::bool::weighted(0.3), 0u64..3), 64),
+    ) {
+        let mut pages = Vec::new(); // (destination, source) one by one
+        let mut sources = Vec::new();
+        let mut next = 1000;
+        for &(first, data, tail) in &layout {
+            for page in first..first + data {
+                let (in_place, skip) = picks[sources.len() % picks.len()];
+                next += skip.saturating_sub(1) + 1;
+                let source = if in_place && page != 0 { page } else { next };
+                sources.push(source);
+                pages.push((page, Some(source)));
+            }
+            pages.extend((first + data..first + data + tail).map(|page| (page, None)));
+        }
+
+        let follows = |a: &(u64, Option<u64>), b: &(u64, Option<u64>)| {
+            b.0 == a.0 + 1 && b.1 == a.1.map(|source| source + 1)
+        };
+        let expected: Vec<_> = pages
+            .chunk_by(follows)
+            .map(|run| (run[0].0, run[0].1, run.len() as u64))
+            .collect();
+        let bound = list_pages_bound(&segments(&layout));
+        prop_assert!(list_pages_needed(expected.len()) <= bound);
+        prop_assert_eq!(runs(&layout, &sources), expected);
+    }
+}

@@ -1,0 +1,311 @@
+//! Images on a small machine, from the first page that the kernel hands out to the point where the
+//! next kernel starts: whatever pages it hands out, and in whatever order the copies are done.
+
+use proptest::prelude::*;
+use rkexec_pure::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use rkexec_pure::pure::addr::Mfn;
+use rkexec_pure::pure::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
+use rkexec_pure::pure::placement::{Offer, Placement, Source};
+use rkexec_pure::pure::segment::{Place, Segments};
+
+use crate::model::{end_of, layouts, mfn, page_of, segments, Layout, PAGE};
+
+/// An image whose pages have been laid out.
+pub struct Loaded {
+    pub segments: Segments,
+    pub slots: Vec<Option<Source<u64>>>,
+    /// Pages got before the slots were filled, for lists and the like.
+    pub safe: Vec<Mfn>,
+    /// Pages kept until unload.
+    pub parked: Vec<Mfn>,
+    /// Pages that the kernel never handed out or got back.
+    pub free: Vec<Mfn>,
+    /// Whether every slot has a source.
+    pub full: bool,
+}
+
+/// Lays out an image on a machine that hands out the pages of `supply` from its end, taking
+/// `wanted` safe pages first. After each step every page is in exactly one place.
+pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
+    let segments = segments(layout);
+    let mut slots = vec![None; segments.slots()];
+    let mut free: Vec<Mfn> = supply.iter().copied().map(mfn).collect();
+    let mut safe = Vec::new();
+    let mut parked = Vec::new();
+
+    let mut placement = Placement::new(&segments, &mut slots).expect("a slot for each page");
+    while safe.len() < wanted {
+        let Some(frame) = free.pop() else { break };
+        let missing = placement.missing();
+        match placement.offer_spare(page_of(frame), frame) {
+            Offer::Placed => {
+                assert!(matches!(segments.locate(frame), Place::Data { .. }));
+                assert_eq!(placement.missing(), missing - 1);
+            }
+            Offer::Spare(source) => {
+                assert_eq!(source.page, page_of(source.frame));
+                assert!(placement.is_safe(source.frame));
+                assert_eq!(placement.missing(), missing);
+                safe.push(source.frame);
+            }
+            Offer::Park(source) => park(&segments, source, frame, &mut parked),
+        }
+    }
+    while !placement.is_full() {
+        let Some(frame) = free.pop() else { break };
+        let missing = placement.missing();
+        match placement.offer(page_of(frame), frame) {
+            Offer::Placed => assert_eq!(placement.missing(), missing - 1),
+            Offer::Spare(source) => panic!("{source:?} is left over while slots are empty"),
+            Offer::Park(source) => park(&segments, source, frame, &mut parked),
+        }
+    }
+    let full = placement.is_full();
+    assert_eq!(full, placement.missing() == 0);
+    let missing = placement.missing();
+    assert_eq!(missing, slots.iter().filter(|slot| slot.is_none()).count());
+
+    let loaded = Loaded {
+        segments,
+        slots,
+        safe,
+        parked,
+        free,
+        full,
+    };
+    loaded.account_for(supply);
+    loaded
+}
+
+/// A page is parked only if it has to be, and it is the one that was offered.
+fn park(segments: &Segments, source: Source<u64>, frame: Mfn, parked: &mut Vec<Mfn>) {
+    assert_eq!(
+        source,
+        Source {
+            page: page_of(frame),
+            frame
+        }
+    );
+    assert!(segments.locate(frame) == Place::Tail || frame == mfn(0));
+    parked.push(frame);
+}
+
+impl Loaded {
+    /// No page is lost or used twice, and no source or safe page is where it must not be.
+    fn account_for(&self, supply: &[u64]) {
+        let sources = self.slots.iter().flatten().map(|source| source.frame);
+        let mut all: Vec<_> = sources
+            .chain(self.safe.iter().copied())
+            .chain(self.parked.iter().copied())
+            .chain(self.free.iter().copied())
+            .map(Mfn::number)
+            .collect();
+        all.sort_unstable();
+        let mut expected = supply.to_vec();
+        expected.sort_unstable();
+        assert_eq!(all, expected);
+
+        for (slot, source) in self.slots.iter().enumerate() {
+            let Some(source) = source else { continue };
+            assert_eq!(source.page, page_of(source.frame));
+            assert_ne!(source.frame, mfn(0));
+            let place = self.segments.locate(source.frame);
+            assert!(
+                place == Place::Outside || place == Place::Data { slot },
+                "{place:?}"
+            );
+        }
+        for frame in &self.safe {
+            assert_eq!(self.segments.locate(*frame), Place::Outside);
+        }
+    }
+}
+
+/// What is in a page of the small machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// What was there before, in this frame.
+    Old(u64),
+    /// The data of a slot.
+    Data(usize),
+    /// A page of the list, or another one that the hand-over needs until the end.
+    Safe(usize),
+    /// Zeros.
+    Zero,
+}
+
+/// Reads the list back from its pages as the hand-over does, page by page.
+fn walk(list: &[ListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
+    let mut copies = Vec::new();
+    let mut at = Some(0);
+    let mut seen = 0;
+    while let Some(index) = at {
+        let page: &ListPage = &list[index];
+        seen += 1;
+        assert!(page.nr as usize <= ENTRIES_PER_PAGE);
+        let (valid, rest) = page.entries.split_at(page.nr as usize);
+        assert!(rest
+            .iter()
+            .all(|entry| (entry.dst, entry.src, entry.len) == (0, 0, 0)));
+        for entry in valid {
+            assert!(entry.len > 0);
+            for field in [entry.dst, entry.src, entry.len] {
+                assert_eq!(field % PAGE, 0);
+            }
+            for page in 0..entry.len / PAGE {
+                let src = (entry.src != ZERO_FILL).then_some(entry.src / PAGE + page);
+                copies.push((entry.dst / PAGE + page, src));
+            }
+        }
+        at = (page.next != 0).then(|| {
+            let next = frames.iter().position(|f| f.start().raw() == page.next);
+            next.expect("a page of the list")
+        });
+    }
+    assert_eq!(seen, list.len());
+    copies
+}
+
+/// Writes the list of a laid-out image to its safe pages, which are as many as the bound says.
+fn write_list(loaded: &Loaded) -> Vec<ListPage> {
+    let list = CopyList::new(&loaded.segments, &loaded.slots).expect("a good layout");
+    let runs = list.runs().count();
+    assert_eq!(loaded.safe.len(), list_pages_bound(&loaded.segments));
+    assert!(list_pages_needed(runs) <= loaded.safe.len());
+
+    let mut writer = list.writer();
+    let mut pages = Vec::new();
+    for index in 0..loaded.safe.len() {
+        // Pages of the kernel's come with anything in them.
+        let mut page = ListPage {
+            next: 1,
+            nr: 2,
+            entries: [Entry {
+                dst: 3,
+                src: 4,
+                len: 5,
+            }; ENTRIES_PER_PAGE],
+        };
+        let written = writer.write(&mut page, loaded.safe.get(index + 1).copied());
+        pages.push(page);
+        if written.expect("the bound is enough") == Written::Last {
+            break;
+        }
+    }
+    assert_eq!(pages.len(), list_pages_needed(runs));
+    pages
+}
+
+/// Loads the image, hands over with the copies done in the order that `shuffle` gives, and looks
+/// at all of memory.
+fn hand_over(
+    layout: &Layout,
+    supply: &[u64],
+    frames: u64,
+    shuffle: impl FnOnce(&mut Vec<(u64, Option<u64>)>),
+) -> bool {
+    let wanted = list_pages_bound(&segments(layout));
+    let loaded = load(layout, supply, wanted);
+    if !loaded.full || loaded.safe.len() < wanted {
+        // Not enough memory, and truly so: nothing is left and nothing was refused without need.
+        assert!(loaded.free.is_empty());
+        return false;
+    }
+
+    let mut memory: Vec<Content> = (0..frames).map(Content::Old).collect();
+    for (slot, source) in loaded.slots.iter().flatten().enumerate() {
+        memory[source.frame.number() as usize] = Content::Data(slot);
+    }
+    for (index, frame) in loaded.safe.iter().enumerate() {
+        memory[frame.number() as usize] = Content::Safe(index);
+    }
+
+    // By the time of the hand-over, the sources and safe pages have what they had. Everything else
+    // that is in a destination changes, and nothing else does.
+    let mut expected = memory.clone();
+    let mut slot = 0;
+    for &(page, data, tail) in layout {
+        for page in page..page + data {
+            expected[page as usize] = Content::Data(slot);
+            slot += 1;
+        }
+        for page in page + data..page + data + tail {
+            expected[page as usize] = Content::Zero;
+        }
+    }
+
+    let mut copies = walk(&write_list(&loaded), &loaded.safe);
+    // In the order of the list, data comes slot by slot: the order in which it is hashed.
+    let sources: Vec<_> = copies.iter().filter_map(|(_, src)| *src).collect();
+    let slots: Vec<_> = loaded
+        .slots
+        .iter()
+        .flatten()
+        .map(|s| s.frame.number())
+        .collect();
+    assert_eq!(sources, slots);
+
+    shuffle(&mut copies);
+    for (dst, src) in copies {
+        memory[dst as usize] = src.map_or(Content::Zero, |src| memory[src as usize]);
+    }
+    assert_eq!(memory, expected);
+    true
+}
+
+/// A layout, the frames of a machine that it fits in, and the order in which they are handed out:
+/// all of them, or so few that they may not be enough.
+fn machines(
+    most: usize,
+    pages: u64,
+    above: std::ops::Range<u64>,
+) -> impl Strategy<Value = (Layout, Vec<u64>, u64)> {
+    (layouts(most, pages), above).prop_flat_map(|(layout, above)| {
+        let frames = end_of(&layout) + above;
+        let supply = Just((0..frames).collect::<Vec<_>>()).prop_shuffle();
+        (Just(layout), supply, Just(frames))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn whatever_pages_are_offered_the_next_kernel_finds_its_image(
+        (layout, supply, frames) in machines(6, 8, 1..60),
+        seed: u64,
+    ) {
+        hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed));
+    }
+
+    #[test]
+    fn with_a_page_outside_for_each_of_data_and_list_it_always_works(
+        (layout, supply, frames) in machines(6, 8, 60..61),
+        seed: u64,
+    ) {
+        // 60 pages outside: 6 segments have at most 48 pages of data, the list 1.
+        prop_assert!(hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn lists_of_several_pages_work_too(
+        (layout, supply, frames) in machines(16, 120, 2000..2001),
+        seed: u64,
+    ) {
+        prop_assert!(hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed)));
+    }
+}
+
+/// Shuffles in a way that depends on the seed alone.
+fn shuffle<T>(items: &mut [T], mut seed: u64) {
+    for last in (1..items.len()).rev() {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        items.swap(last, (seed >> 33) as usize % (last + 1));
+    }
+}

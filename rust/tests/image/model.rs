@@ -1,0 +1,63 @@
+//! Images in units of pages, for tests of what becomes of them.
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::{Maddr, Mfn};
+use rkexec_pure::pure::claim::{check, SegmentClaim};
+use rkexec_pure::pure::range::MaRange;
+use rkexec_pure::pure::segment::Segments;
+
+pub const PAGE: u64 = 4096;
+
+pub fn mfn(number: u64) -> Mfn {
+    Mfn::from_number(number).expect("a frame")
+}
+
+/// What the kernel would name the page behind `frame`: something from which to tell that page and
+/// frame have not been mixed up.
+pub fn page_of(frame: Mfn) -> u64 {
+    0xffff_0000_0000_0000 + frame.number()
+}
+
+/// A segment as (first page, pages of data, pages of tail).
+pub type Layout = Vec<(u64, u64, u64)>;
+
+/// The segments of a layout on a machine where everything is RAM.
+pub fn segments(layout: &Layout) -> Segments {
+    let claims: Vec<_> = layout
+        .iter()
+        .map(|&(page, data, tail)| SegmentClaim {
+            mem: page * PAGE,
+            memsz: (data + tail) * PAGE,
+            bufsz: data * PAGE,
+        })
+        .collect();
+    let ram = [MaRange::new(Maddr::ZERO, Maddr::END).expect("in order")];
+    check(&claims, claims[0].mem, &ram).expect("a good image")
+}
+
+/// Layouts of up to `most` segments of up to `pages` pages, in any order, from page 0 on.
+pub fn layouts(most: usize, pages: u64) -> impl Strategy<Value = Layout> {
+    prop::collection::vec((0..=pages, 0..=pages / 2, 0..4u64), 1..=most)
+        .prop_flat_map(|parts| {
+            let mut layout = Layout::new();
+            let mut page = 0;
+            for (data, tail, gap) in parts {
+                page += gap;
+                if data + tail > 0 {
+                    layout.push((page, data, tail));
+                }
+                page += data + tail;
+            }
+            Just(layout).prop_shuffle()
+        })
+        .prop_filter("an image has a segment", |layout| !layout.is_empty())
+}
+
+/// The first page above a layout.
+pub fn end_of(layout: &Layout) -> u64 {
+    layout
+        .iter()
+        .map(|(page, data, tail)| page + data + tail)
+        .max()
+        .unwrap_or(0)
+}

@@ -1,0 +1,152 @@
+//! Which page keeps which data: the rules one by one.
+
+use rkexec_pure::pure::placement::{Offer, Placement, Source};
+
+use crate::model::{mfn, page_of, segments, Layout};
+
+fn source(number: u64) -> Source<u64> {
+    Source {
+        page: page_of(mfn(number)),
+        frame: mfn(number),
+    }
+}
+
+fn offer(placement: &mut Placement<'_, u64>, number: u64) -> Offer<u64> {
+    placement.offer(page_of(mfn(number)), mfn(number))
+}
+
+fn offer_spare(placement: &mut Placement<'_, u64>, number: u64) -> Offer<u64> {
+    placement.offer_spare(page_of(mfn(number)), mfn(number))
+}
+
+/// Data at pages 10-12 with a tail at 13-14, and data at pages 4-5.
+fn example() -> Layout {
+    vec![(10, 3, 2), (4, 2, 0)]
+}
+
+#[test]
+fn the_number_of_slots_has_to_match() {
+    let segments = segments(&example());
+    for (slots, fits) in [(0, false), (4, false), (5, true), (6, false)] {
+        let mut slots: Vec<Option<Source<u64>>> = vec![None; slots];
+        assert_eq!(Placement::new(&segments, &mut slots).is_some(), fits);
+    }
+}
+
+#[test]
+fn pages_outside_go_to_the_next_empty_slot() {
+    let segments = segments(&example());
+    let mut slots = [None; 5];
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    assert_eq!(placement.missing(), 5);
+    for number in [3, 6, 9, 15] {
+        assert_eq!(offer(&mut placement, number), Offer::Placed);
+        assert!(!placement.is_full());
+    }
+    assert_eq!(offer(&mut placement, 1000), Offer::Placed);
+    assert!(placement.is_full());
+    assert_eq!(offer(&mut placement, 2000), Offer::Spare(source(2000)));
+    assert_eq!(
+        slots,
+        [3, 6, 9, 15, 1000].map(|number| Some(source(number)))
+    );
+}
+
+#[test]
+fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
+    let segments = segments(&example());
+    let mut slots = [None; 5];
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    assert_eq!(offer(&mut placement, 11), Offer::Placed);
+    assert_eq!(offer(&mut placement, 100), Offer::Placed);
+    assert_eq!(offer(&mut placement, 101), Offer::Placed);
+    // Displaces page 100, which moves on.
+    assert_eq!(offer(&mut placement, 10), Offer::Placed);
+    assert_eq!(placement.missing(), 1);
+    assert_eq!(offer(&mut placement, 5), Offer::Placed);
+    assert!(placement.is_full());
+    // Displaces page 101, for which there is no slot any more.
+    assert_eq!(offer(&mut placement, 12), Offer::Spare(source(101)));
+    assert_eq!(
+        slots,
+        [10, 11, 12, 100, 5].map(|number| Some(source(number)))
+    );
+}
+
+#[test]
+fn pages_in_a_tail_and_frame_0_are_kept_aside() {
+    let segments = segments(&vec![(0, 1, 0), (10, 3, 2)]);
+    let mut slots = [None; 4];
+    let mut placement = Placement::new(&segments, &mut slots).expect("four slots");
+    for number in [0, 13, 14] {
+        assert_eq!(offer(&mut placement, number), Offer::Park(source(number)));
+        assert_eq!(
+            offer_spare(&mut placement, number),
+            Offer::Park(source(number))
+        );
+    }
+    assert_eq!(placement.missing(), 4);
+}
+
+#[test]
+fn a_spare_page_is_never_in_a_destination() {
+    let segments = segments(&example());
+    let mut slots = [None; 5];
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    assert_eq!(offer_spare(&mut placement, 20), Offer::Spare(source(20)));
+    assert_eq!(offer_spare(&mut placement, 12), Offer::Placed);
+    assert_eq!(placement.missing(), 4);
+    assert_eq!(offer(&mut placement, 21), Offer::Placed);
+    // Page 21 loses its slot and is as good as any for the list.
+    assert_eq!(offer_spare(&mut placement, 10), Offer::Spare(source(21)));
+    assert_eq!(placement.missing(), 3);
+
+    for (number, destination, safe) in [
+        (0, false, false),
+        (3, false, true),
+        (4, true, false),
+        (5, true, false),
+        (6, false, true),
+        (12, true, false),
+        (13, true, false),
+        (14, true, false),
+        (15, false, true),
+    ] {
+        assert_eq!(
+            placement.is_destination(mfn(number)),
+            destination,
+            "{number}"
+        );
+        assert_eq!(placement.is_safe(mfn(number)), safe, "{number}");
+    }
+}
+
+#[test]
+fn a_placement_goes_on_where_an_earlier_one_stopped() {
+    let segments = segments(&example());
+    let mut slots = [None; 5];
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    for number in [100, 12, 101] {
+        assert_eq!(offer(&mut placement, number), Offer::Placed);
+    }
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    assert_eq!(placement.missing(), 2);
+    for number in [102, 103] {
+        assert_eq!(offer(&mut placement, number), Offer::Placed);
+    }
+    assert!(placement.is_full());
+    assert_eq!(
+        slots,
+        [100, 101, 12, 102, 103].map(|number| Some(source(number)))
+    );
+}
+
+#[test]
+fn a_frame_offered_twice_does_not_get_in_to_another_slot() {
+    let segments = segments(&example());
+    let mut slots = [None; 5];
+    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    assert_eq!(offer(&mut placement, 11), Offer::Placed);
+    assert_eq!(placement.offer(7, mfn(11)), Offer::Park(source(11)));
+    assert_eq!(placement.missing(), 4);
+}
