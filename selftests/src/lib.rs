@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What the test programs share: the system calls, the report, and what a kernel is handed.
+//!
+//! A test machine boots twice. The first kernel (*stage 1*, usually a Xen dom0) runs
+//! [`scenario`]s, which load the second kernel; that one (*stage 2*) compares what it was handed
+//! with what stage 1 wrote down for it ([`expect::Expected`]).
+
+pub mod expect;
+pub mod initrd;
+pub mod memory;
+pub mod params;
+pub mod report;
+pub mod scenario;
+pub mod stage2;
+pub mod sys;
+pub mod xen;

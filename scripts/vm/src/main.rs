@@ -1,2 +1,121 @@
-//! Placeholder.
-fn main() {}
+//! `vm`: the test machines of rkexec.
+//!
+//! - `vm initramfs` builds what a test machine boots from ([`initramfs`]);
+//! - `vm boot` boots one machine and shows its serial console;
+//!
+//! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
+
+mod assets;
+mod console;
+mod initramfs;
+mod machine;
+mod qemu;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::assets::Assets;
+use crate::machine::{Boot, Machine};
+use crate::qemu::Vm;
+
+/// Test machines for rkexec: QEMU without KVM, the stock kernel, Debian's Xen.
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    assets: Assets,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the initramfs of the test machines and stop.
+    Initramfs {
+        /// Where to write it.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Boot one machine, show its serial console, and end with it.
+    Boot(BootArgs),
+}
+
+#[derive(Args)]
+struct BootArgs {
+    /// The kernel on the bare machine, without Xen.
+    #[arg(long)]
+    native: bool,
+    /// What `init` does (`vmtest.scenario=`).
+    #[arg(long, default_value = "hello")]
+    scenario: String,
+    /// More words for the kernel's command line.
+    #[arg(long, default_value = "", value_name = "WORDS")]
+    append: String,
+    /// Megabytes of memory.
+    #[arg(long, default_value_t = 2048)]
+    mem: u64,
+    /// Xen's dom0_mem option; empty for all memory.
+    #[arg(long, default_value = "1G,max:1G")]
+    dom0_mem: String,
+    /// Seconds after which the machine is killed.
+    #[arg(long, default_value_t = 180)]
+    timeout: u64,
+    /// Where to keep the logs.
+    #[arg(long, default_value = ".build/vm/boot", value_name = "DIR")]
+    output: PathBuf,
+    /// More arguments for QEMU.
+    #[arg(last = true)]
+    qemu: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    qemu::kill_all_on_ctrl_c()?;
+    match cli.command {
+        Command::Initramfs { output } => {
+            initramfs::build(&cli.assets, &output)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Boot(args) => boot(&cli.assets, &args),
+    }
+}
+
+fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
+    let files = assets.prepare(&args.output)?;
+    let machine = Machine {
+        memory_mib: args.mem,
+        boot: if args.native {
+            Boot::Native
+        } else {
+            Boot::dom0(&args.dom0_mem)
+        },
+        qemu: args.qemu.clone(),
+        ..Machine::default()
+    };
+    let cmdline = format!(
+        "{} vmtest.scenario={} {}",
+        files.params(),
+        args.scenario,
+        args.append
+    );
+    let log = args.output.join("serial.log");
+    let mut vm = Vm::start(&machine.qemu_args(&files, &cmdline)?, &log)?;
+    vm.expire_after(Duration::from_secs(args.timeout));
+    while let Some(line) = vm.next_line()? {
+        println!("{line}");
+    }
+    eprintln!("vm: the machine has ended; its log is {}", log.display());
+    Ok(ExitCode::SUCCESS)
+}

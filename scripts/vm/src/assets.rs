@@ -1,0 +1,135 @@
+//! What the machines are made of: the files that the build provides.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{ensure, Context, Result};
+use clap::Args;
+use flate2::read::GzDecoder;
+
+use crate::initramfs;
+
+/// The inputs. Each has a place in one directory, and an option of its own.
+#[derive(Args)]
+pub struct Assets {
+    /// The directory in which the inputs are looked for that are not given by themselves.
+    #[arg(
+        long,
+        default_value = ".build/vm/assets",
+        value_name = "DIR",
+        global = true
+    )]
+    assets: PathBuf,
+    /// Xen for BIOS machines, gzipped or not [default: ASSETS/xen.gz].
+    #[arg(long, value_name = "FILE", global = true)]
+    xen: Option<PathBuf>,
+    /// The stock kernel [default: ASSETS/vmlinuz].
+    #[arg(long, value_name = "FILE", global = true)]
+    vmlinuz: Option<PathBuf>,
+    /// Its modules: the directory that has `kernel/` in it [default: ASSETS/modules].
+    #[arg(long, value_name = "DIR", global = true)]
+    modules: Option<PathBuf>,
+    /// rkexec itself [default: ASSETS/rkexec.ko].
+    #[arg(long, value_name = "FILE", global = true)]
+    ko: Option<PathBuf>,
+    /// Its configuration for modprobe [default: ASSETS/rkexec.conf].
+    #[arg(long, value_name = "FILE", global = true)]
+    modprobe_conf: Option<PathBuf>,
+    /// The directory with the programs of `selftests/` [default: ASSETS/guest].
+    #[arg(long, value_name = "DIR", global = true)]
+    guest: Option<PathBuf>,
+}
+
+impl Assets {
+    fn place(&self, given: Option<&PathBuf>, name: &str) -> PathBuf {
+        given.cloned().unwrap_or_else(|| self.assets.join(name))
+    }
+
+    /// Xen, gzipped or not.
+    pub fn xen(&self) -> PathBuf {
+        self.place(self.xen.as_ref(), "xen.gz")
+    }
+
+    /// The stock kernel.
+    pub fn vmlinuz(&self) -> PathBuf {
+        self.place(self.vmlinuz.as_ref(), "vmlinuz")
+    }
+
+    /// The directory of its modules.
+    pub fn modules(&self) -> PathBuf {
+        self.place(self.modules.as_ref(), "modules")
+    }
+
+    /// The module. It may be missing, for a machine without it.
+    pub fn ko(&self) -> PathBuf {
+        self.place(self.ko.as_ref(), "rkexec.ko")
+    }
+
+    /// The configuration for modprobe. It may be missing too.
+    pub fn modprobe_conf(&self) -> PathBuf {
+        self.place(self.modprobe_conf.as_ref(), "rkexec.conf")
+    }
+
+    /// One of the programs of `selftests/`.
+    pub fn guest(&self, name: &str) -> PathBuf {
+        self.place(self.guest.as_ref(), "guest").join(name)
+    }
+
+    /// Makes what QEMU is given, in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// An input is missing, or a file cannot be written.
+    pub fn prepare(&self, dir: &Path) -> Result<Files> {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        let files = Files {
+            xen: dir.join("xen"),
+            vmlinuz: self.vmlinuz(),
+            initramfs: dir.join("initramfs"),
+            has_module: self.ko().exists(),
+        };
+        unpack(&self.xen(), &files.xen)?;
+        initramfs::build(self, &files.initramfs)?;
+        Ok(files)
+    }
+}
+
+/// What QEMU is given.
+pub struct Files {
+    /// Xen as an ELF file: what QEMU's multiboot loader takes.
+    pub xen: PathBuf,
+    /// The stock kernel.
+    pub vmlinuz: PathBuf,
+    /// The initramfs of all machines.
+    pub initramfs: PathBuf,
+    /// Whether rkexec is in it.
+    pub has_module: bool,
+}
+
+impl Files {
+    /// What `init` has to know about them.
+    pub fn params(&self) -> &'static str {
+        if self.has_module {
+            "vmtest.module=rkexec"
+        } else {
+            ""
+        }
+    }
+}
+
+/// Copies `from`, unpacked if it was gzipped.
+fn unpack(from: &Path, to: &Path) -> Result<()> {
+    let name = || from.display().to_string();
+    let mut packed = Vec::new();
+    File::open(from)
+        .and_then(|mut file| file.read_to_end(&mut packed))
+        .with_context(name)?;
+    if packed.starts_with(&[0x1f, 0x8b]) {
+        io::copy(&mut GzDecoder::new(&*packed), &mut File::create(to)?).with_context(name)?;
+    } else {
+        fs::write(to, &packed).with_context(|| to.display().to_string())?;
+    }
+    ensure!(fs::metadata(to)?.len() > 0, "{} is empty", name());
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! A test machine, and the command line of QEMU that makes it.
+
+use anyhow::{bail, Result};
+
+use crate::assets::Files;
+
+/// What runs first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// The kernel on the bare machine.
+    Native,
+    /// Xen, and the kernel as its dom0.
+    Dom0 {
+        /// Xen's `dom0_mem` option; empty for all the memory there is.
+        dom0_mem: String,
+        /// More options for Xen.
+        options: String,
+    },
+}
+
+impl Boot {
+    /// A dom0 with this `dom0_mem`.
+    pub fn dom0(dom0_mem: &str) -> Self {
+        Self::Dom0 {
+            dom0_mem: dom0_mem.to_owned(),
+            options: String::new(),
+        }
+    }
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its memory, in MiB.
+    pub memory_mib: u64,
+    /// Its processors.
+    pub cpus: u32,
+    /// QEMU's name for their kind.
+    pub cpu: String,
+    /// What runs first.
+    pub boot: Boot,
+    /// More arguments for QEMU.
+    pub qemu: Vec<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            memory_mib: 2048,
+            cpus: 2,
+            cpu: "max".to_owned(),
+            boot: Boot::dom0("1G,max:1G"),
+            qemu: Vec::new(),
+        }
+    }
+}
+
+/// Below 4 GiB a PC with more memory than that has this much.
+const LOW_MIB: u64 = 3072;
+/// The firmware keeps this much at the end of the low memory.
+const FIRMWARE_KIB: u64 = 128;
+
+impl Machine {
+    /// The machine's usable memory as its firmware tells it, in the notation of `vmtest.ram=`.
+    pub fn ram(&self) -> String {
+        let low_mib = if self.memory_mib >= 3584 {
+            LOW_MIB
+        } else {
+            self.memory_mib
+        };
+        let low_end = (low_mib << 20) - (FIRMWARE_KIB << 10);
+        let mut ram = format!("0-9fbff,100000-{:x}", low_end - 1);
+        if self.memory_mib > low_mib {
+            let start = 4_u64 << 30;
+            let end = start + ((self.memory_mib - low_mib) << 20);
+            ram.push_str(&format!(",{start:x}-{:x}", end - 1));
+        }
+        ram
+    }
+
+    /// QEMU's arguments for the machine, with `words` for the kernel.
+    ///
+    /// # Errors
+    ///
+    /// A path cannot be written in a list of modules.
+    pub fn qemu_args(&self, files: &Files, words: &str) -> Result<Vec<String>> {
+        let mut args: Vec<String> = [
+            "-accel",
+            "tcg",
+            "-cpu",
+            &self.cpu,
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-serial",
+            "stdio",
+            "-nic",
+            "none",
+            "-no-reboot",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        add("-m", format!("{}M", self.memory_mib));
+        add("-smp", self.cpus.to_string());
+        let words = format!(
+            "{words} vmtest.ram={} vmtest.cpus={}",
+            self.ram(),
+            self.cpus
+        );
+        // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
+        let common = "panic=-1 printk.devkmsg=on";
+        let initramfs = files.initramfs.display().to_string();
+        let vmlinuz = files.vmlinuz.display().to_string();
+        match &self.boot {
+            Boot::Native => {
+                add("-kernel", vmlinuz);
+                add("-initrd", initramfs);
+                add("-append", format!("console=ttyS0,115200 {common} {words}"));
+            }
+            Boot::Dom0 { dom0_mem, options } => {
+                let limit = match dom0_mem.as_str() {
+                    "" => String::new(),
+                    limit => format!("dom0_mem={limit}"),
+                };
+                add("-kernel", files.xen.display().to_string());
+                let xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot=no";
+                add("-append", format!("{xen} {limit} {options}"));
+                if vmlinuz.contains([',', ' ']) || initramfs.contains(',') {
+                    bail!("QEMU cannot take a comma in {vmlinuz} or {initramfs}");
+                }
+                let words = format!("console=hvc0 {common} {words}").replace(',', ",,");
+                add("-initrd", format!("{vmlinuz} {words},{initramfs}"));
+            }
+        }
+        args.extend(self.qemu.iter().cloned());
+        Ok(args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_machine_is_what_its_firmware_will_say() {
+        let machine = |memory_mib| Machine {
+            memory_mib,
+            ..Machine::default()
+        };
+        assert_eq!(machine(2048).ram(), "0-9fbff,100000-7ffdffff");
+        assert_eq!(
+            machine(6144).ram(),
+            "0-9fbff,100000-bffdffff,100000000-1bfffffff"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! A running QEMU: started, watched, and killed in every case.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+use nix::sys::prctl;
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
+
+use crate::console;
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// The process groups of all machines that run, for the end by Ctrl-C.
+static RUNNING: Mutex<Option<BTreeSet<i32>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// From now on Ctrl-C (or a termination) ends all machines, and then this program.
+///
+/// # Errors
+///
+/// There is a handler already.
+pub fn kill_all_on_ctrl_c() -> Result<()> {
+    ctrlc::set_handler(|| {
+        // Taken, so that no further machine starts.
+        let running = RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        for group in running.into_iter().flatten() {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+        eprintln!("vm: interrupted");
+        std::process::exit(130);
+    })
+    .context("cannot handle Ctrl-C")
+}
+
+/// A machine that runs, and is killed when this value goes.
+pub struct Vm {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+    started: Instant,
+    deadline: Option<Instant>,
+}
+
+impl Vm {
+    /// Starts QEMU with `args`; everything from its serial port goes to the file `log` as well.
+    ///
+    /// # Errors
+    ///
+    /// QEMU or the file cannot be started or written.
+    pub fn start(args: &[String], log: &Path) -> Result<Self> {
+        let mut log = File::create(log).with_context(|| log.display().to_string())?;
+        let mut command = Command::new(QEMU);
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command.stderr(log.try_clone()?);
+        // A group of its own: Ctrl-C on the terminal reaches this program alone, which kills it.
+        command.process_group(0);
+        // SAFETY: prctl(2) is a system call and allocates nothing, so it may run after fork(2).
+        unsafe {
+            command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
+        }
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(groups) = running.as_mut() else {
+            bail!("interrupted")
+        };
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {QEMU}"))?;
+        groups.insert(child.id() as i32);
+        drop(running);
+
+        let stdin = child.stdin.take().context("QEMU has no standard input")?;
+        let mut stdout = child.stdout.take().context("QEMU has no standard output")?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut splitter = Splitter::default();
+            let mut chunk = [0; 4096];
+            while let Ok(got @ 1..) = stdout.read(&mut chunk) {
+                let _ = log.write_all(&chunk[..got]);
+                for line in splitter.feed(&chunk[..got]) {
+                    let _ = sender.send(line);
+                }
+            }
+            if let Some(line) = splitter.end() {
+                let _ = sender.send(line);
+            }
+        });
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+            started: Instant::now(),
+            deadline: None,
+        })
+    }
+
+    /// From now on the machine has this long.
+    pub fn expire_after(&mut self, time: Duration) {
+        self.deadline = Some(Instant::now() + time);
+    }
+
+    /// How long it has been running.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The next line from the serial port, or `None` when the machine has ended.
+    ///
+    /// # Errors
+    ///
+    /// Its time is over.
+    pub fn next_line(&mut self) -> Result<Option<String>> {
+        let wait = match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None => Duration::MAX,
+        };
+        match self.lines.recv_timeout(wait) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("timed out after {} s", self.age().as_secs())
+            }
+        }
+    }
+
+    /// Types `text` on the serial port.
+    ///
+    /// # Errors
+    ///
+    /// The machine has ended.
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        self.stdin.write_all(text.as_bytes())?;
+        Ok(self.stdin.flush()?)
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+        let _ = self.child.wait();
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(groups) = running.as_mut() {
+            groups.remove(&(self.child.id() as i32));
+        }
+    }
+}
+
+/// Cuts a stream of bytes into lines.
+#[derive(Default)]
+struct Splitter(Vec<u8>);
+
+impl Splitter {
+    /// Takes `bytes`, and gives the lines that they complete.
+    fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.0.extend_from_slice(bytes);
+        let mut lines = Vec::new();
+        while let Some(at) = self.0.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.0.drain(..=at).collect();
+            lines.push(console::clean(&line));
+        }
+        lines
+    }
+
+    /// What is left when the stream ends.
+    fn end(self) -> Option<String> {
+        (!self.0.is_empty()).then(|| console::clean(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_the_bytes_arrive() {
+        let mut splitter = Splitter::default();
+        assert!(splitter.feed(b"one").is_empty());
+        assert_eq!(splitter.feed(b" line\r\n\ntw"), ["one line", ""]);
+        assert_eq!(splitter.end().as_deref(), Some("tw"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Translates the C headers in `bindings/` with the `bindgen` command.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+/// A header in `bindings/` and what is wanted from it (regular expressions, whole names).
+const HEADERS: [(&str, &[&str]); 2] = [
+    (
+        "xen",
+        &[
+            "__HYPERVISOR_.*",
+            "XENMEM_.*",
+            "XENVER_.*",
+            "XEN_SYSCTL_.*",
+            "KEXEC_.*",
+            "DOMID_.*",
+            "E820_.*",
+            "xen_memory_map",
+            "xen_machphys_mapping",
+            "xen_machphys_mfn_list",
+            "xen_sysctl",
+            "xen_kexec_.*",
+            "xen_extraversion_t",
+            "privcmd_.*",
+        ],
+    ),
+    (
+        "linux",
+        &[
+            "boot_params",
+            "setup_header",
+            "boot_e820_entry",
+            "kexec_segment",
+            "KEXEC_.*",
+        ],
+    ),
+];
+
+fn main() -> ExitCode {
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    println!("cargo::rerun-if-changed=build.rs");
+    for (name, wanted) in HEADERS {
+        let header = format!("bindings/{name}.h");
+        println!("cargo::rerun-if-changed={header}");
+        let target = out.join(format!("{name}.rs"));
+        let mut bindgen = Command::new("bindgen");
+        bindgen.args([
+            "--no-doc-comments",
+            "--with-derive-default",
+            "--no-prepend-enum-name",
+        ]);
+        bindgen.args([
+            "--rust-target",
+            "1.85",
+            "--allowlist-item",
+            &wanted.join("|"),
+        ]);
+        bindgen.arg("--output").arg(&target).arg(&header);
+        match bindgen.status() {
+            Ok(status) if status.success() && fs::metadata(&target).is_ok() => {}
+            Ok(status) => {
+                println!("cargo::error=bindgen {header}: {status}");
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                println!("cargo::error=cannot run bindgen (package bindgen): {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,94 @@
+//! Process 1 of the test machines: mounts what is needed, runs its stage, and ends the machine.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::mount::{mount, MsFlags};
+use nix::sys::reboot::{reboot, RebootMode};
+use rkexec_selftests::params::Params;
+use rkexec_selftests::report::{Report, Verdict};
+use rkexec_selftests::scenario::{self, modprobe, Next, Stage1};
+use rkexec_selftests::stage2;
+use rkexec_selftests::sys::kexec;
+use rkexec_selftests::xen;
+
+fn main() {
+    if let Err(error) = live() {
+        println!("init: {error:#}");
+    }
+    // Process 1 must not return: that is a kernel panic, and this is the end in an orderly way.
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn live() -> Result<()> {
+    prepare_system()?;
+    let mut report = Report::on_kernel_log()?;
+    let params = Params::of_this_kernel()?;
+    let stage = params.get("stage")?.unwrap_or(1);
+    let title = format!("stage {stage}");
+    report.begin(&title);
+    let done = catch_unwind(AssertUnwindSafe(|| match stage {
+        1 => run_scenario(&mut report, &params),
+        _ => stage2::check(&mut report, &params).map(|()| Next::PowerOff),
+    }));
+    let next = match done {
+        Ok(Ok(next)) => next,
+        Ok(Err(error)) => {
+            report.result::<()>("the program runs to its end", &Err(error));
+            Next::PowerOff
+        }
+        Err(_) => {
+            report.result::<()>(
+                "the program runs to its end",
+                &Err(anyhow::anyhow!("panic")),
+            );
+            Next::PowerOff
+        }
+    };
+    let verdict = report.end(&title);
+    if next == Next::Exec && verdict == Verdict::Pass {
+        report.line("entering the next kernel");
+        report.line(&format!("reboot(2) came back: {}", kexec::exec()));
+    }
+    Ok(())
+}
+
+fn run_scenario(report: &mut Report, params: &Params) -> Result<Next> {
+    if xen::present() {
+        // Not loaded by itself where no udev runs.
+        modprobe(&["-a", "xen-privcmd", "xenfs"])?;
+        mount_at("xenfs", "/proc/xen")?;
+    }
+    scenario::run(&mut Stage1 { report, params })
+}
+
+/// The file systems that any system has, and a path to find programs on.
+fn prepare_system() -> Result<()> {
+    for (kind, place) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("debugfs", "/sys/kernel/debug"),
+        ("tmpfs", "/run"),
+    ] {
+        mount_at(kind, place)?;
+    }
+    std::env::set_var("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    Ok(())
+}
+
+fn mount_at(kind: &str, place: &str) -> Result<()> {
+    std::fs::create_dir_all(place).with_context(|| place.to_owned())?;
+    mount(
+        Some(kind),
+        place,
+        Some(kind),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .with_context(|| format!("mounting {kind} on {place}"))
+}

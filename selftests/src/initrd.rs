@@ -1,0 +1,152 @@
+//! The initrd for the next kernel: a base archive, random bytes, and what to expect.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cpio::newc;
+use rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use sha2::{Digest, Sha256};
+
+use crate::expect::{self, Expected};
+use crate::memory::Map;
+
+const REGULAR: u32 = 0o100_644;
+const DIRECTORY: u32 = 0o040_755;
+
+/// Writes `base` and behind it an archive of `blob_bytes` random bytes and of what to expect.
+///
+/// # Errors
+///
+/// A file cannot be read or written.
+pub fn build(
+    base: &Path,
+    target: &Path,
+    blob_bytes: u64,
+    cmdline: &str,
+    memory: Map,
+) -> Result<Expected> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(target)?);
+    let mut base = File::open(base).with_context(|| base.display().to_string())?;
+    let copied = std::io::copy(&mut base, &mut out)?;
+    // The kernel looks for an archive behind another one only where a multiple of 4 begins.
+    out.write_all(&[0; 3][..(copied.wrapping_neg() % 4) as usize])?;
+
+    let dir = newc::Builder::new("handed").mode(DIRECTORY).ino(1);
+    dir.write(&mut out, 0).finish()?;
+    let blob_size = u32::try_from(blob_bytes).context("a file in a newc archive is below 4 GiB")?;
+    let blob = newc::Builder::new(name_of(expect::BLOB_PATH))
+        .mode(REGULAR)
+        .ino(2);
+    let mut blob = blob.write(&mut out, blob_size);
+    let digest = write_random(&mut blob, blob_bytes)?;
+    blob.finish()?;
+
+    let expected = Expected {
+        cmdline: cmdline.to_owned(),
+        memory,
+        blob_sha256: hex::encode(digest),
+        blob_bytes,
+    };
+    let text = serde_json::to_vec(&expected)?;
+    let file = newc::Builder::new(name_of(expect::PATH))
+        .mode(REGULAR)
+        .ino(3);
+    let mut file = file.write(&mut out, u32::try_from(text.len())?);
+    file.write_all(&text)?;
+    file.finish()?;
+    newc::trailer(&mut out)?;
+    // A length that is no multiple of the page size, so that there is a partial page at the end.
+    let length = out.stream_position()?;
+    if length % 4096 == 0 {
+        out.write_all(&[0; 4])?;
+    }
+    out.flush()?;
+    Ok(expected)
+}
+
+/// The SHA-256 of the file at `path`, in hexadecimal, and its length.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn digest_of(path: &Path) -> Result<(String, u64)> {
+    let mut file = File::open(path).with_context(|| path.display().to_string())?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 18];
+    let mut bytes = 0;
+    loop {
+        let got = file.read(&mut chunk)?;
+        if got == 0 {
+            return Ok((hex::encode(hash.finalize()), bytes));
+        }
+        hash.update(&chunk[..got]);
+        bytes += got as u64;
+    }
+}
+
+fn name_of(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
+/// Bytes that differ in every page and in every run, so that a page in the wrong place, a zeroed
+/// one or one of an earlier run shows. The seed is the kernel's, the rest is a fast generator:
+/// this runs on an emulated processor.
+fn write_random(out: &mut impl Write, bytes: u64) -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    let mut random = Xoshiro256PlusPlus::from_seed(seed);
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 18];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(chunk.len() as u64);
+        let part = &mut chunk[..now as usize];
+        random.fill_bytes(part);
+        hash.update(&*part);
+        out.write_all(part)?;
+        left -= now;
+    }
+    Ok(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_initrd_holds_the_base_the_blob_and_what_to_expect() {
+        let dir = std::env::temp_dir().join(format!("rkexec-initrd-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (base, target) = (dir.join("base"), dir.join("initrd"));
+        std::fs::write(&base, b"12345").unwrap();
+        let expected = build(&base, &target, 10_000, "quiet", Map::default()).unwrap();
+        let bytes = std::fs::read(&target).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(&bytes[..8], b"12345\0\0\0");
+        assert_ne!(bytes.len() % 4096, 0);
+
+        let mut rest = &bytes[8..];
+        let mut names = Vec::new();
+        loop {
+            let mut reader = newc::Reader::new(rest).unwrap();
+            let name = reader.entry().name().to_owned();
+            if reader.entry().is_trailer() {
+                break;
+            }
+            let mut data = Vec::new();
+            reader.read_to_end(&mut data).unwrap();
+            rest = reader.finish().unwrap();
+            if name == "handed/blob" {
+                assert_eq!(hex::encode(Sha256::digest(&data)), expected.blob_sha256);
+            }
+            if name == "handed/expected.json" {
+                assert_eq!(serde_json::from_slice::<Expected>(&data).unwrap(), expected);
+            }
+            names.push(name);
+        }
+        assert_eq!(names, ["handed", "handed/blob", "handed/expected.json"]);
+    }
+}

@@ -1,0 +1,201 @@
+//! Maps of a machine's memory, from whoever has one to tell.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{bail, ensure, Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// `E820_TYPE_RAM` and so on.
+const NAMES: [(u32, &str); 6] = [
+    (1, "System RAM"),
+    (2, "Reserved"),
+    (3, "ACPI Tables"),
+    (4, "ACPI Non-volatile Storage"),
+    (5, "Unusable memory"),
+    (7, "Persistent Memory"),
+];
+
+/// The E820 type of usable memory.
+pub const RAM: u32 = 1;
+
+/// One line of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// The first byte.
+    pub start: u64,
+    /// The first byte behind it.
+    pub end: u64,
+    /// The E820 type.
+    pub kind: u32,
+}
+
+/// A map: sorted, neighbours of one type joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Map(Vec<Entry>);
+
+impl Map {
+    /// The map with these lines.
+    pub fn new(mut entries: Vec<Entry>) -> Self {
+        entries.retain(|entry| entry.start < entry.end);
+        entries.sort_unstable();
+        let mut joined: Vec<Entry> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match joined.last_mut() {
+                Some(last) if last.end == entry.start && last.kind == entry.kind => {
+                    last.end = entry.end;
+                }
+                _ => joined.push(entry),
+            }
+        }
+        Self(joined)
+    }
+
+    /// The lines.
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// Only the lines with usable memory.
+    pub fn ram(&self) -> Self {
+        Self(
+            self.0
+                .iter()
+                .copied()
+                .filter(|entry| entry.kind == RAM)
+                .collect(),
+        )
+    }
+
+    /// Bytes in all lines together.
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().map(|entry| entry.end - entry.start).sum()
+    }
+
+    /// Whether the bytes from `start` up to `end` are all in lines of one map of usable memory.
+    pub fn has_ram(&self, start: u64, end: u64) -> bool {
+        self.0
+            .iter()
+            .any(|it| it.kind == RAM && it.start <= start && end <= it.end)
+    }
+
+    /// What the running kernel was handed (`/sys/firmware/memmap`).
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read, or holds something else.
+    pub fn of_firmware() -> Result<Self> {
+        let mut entries = Vec::new();
+        for dir in std::fs::read_dir("/sys/firmware/memmap").context("/sys/firmware/memmap")? {
+            let dir = dir?.path();
+            let kind = read(&dir, "type")?;
+            let known = NAMES.iter().find(|(_, name)| *name == kind);
+            let (kind, _) = known.with_context(|| format!("a memory type {kind:?}"))?;
+            let start = hex(&read(&dir, "start")?)?;
+            let end = hex(&read(&dir, "end")?)? + 1;
+            entries.push(Entry {
+                start,
+                end,
+                kind: *kind,
+            });
+        }
+        Ok(Self::new(entries))
+    }
+
+    /// Fails with the first difference, unless `handed` is this map.
+    ///
+    /// # Errors
+    ///
+    /// The two differ.
+    pub fn expect(&self, handed: &Self) -> Result<()> {
+        if self == handed {
+            return Ok(());
+        }
+        let missing: Vec<_> = self.0.iter().filter(|it| !handed.0.contains(it)).collect();
+        let extra: Vec<_> = handed.0.iter().filter(|it| !self.0.contains(it)).collect();
+        let list = |entries: &[&Entry]| {
+            let lines: Vec<_> = entries.iter().map(ToString::to_string).collect();
+            lines.join(", ")
+        };
+        bail!(
+            "expected but not there: [{}]; there unexpectedly: [{}]",
+            list(&missing),
+            list(&extra)
+        )
+    }
+}
+
+fn read(dir: &Path, name: &str) -> Result<String> {
+    let path = dir.join(name);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(text.trim().to_owned())
+}
+
+fn hex(text: &str) -> Result<u64> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).with_context(|| format!("not a hexadecimal number: {text}"))
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES
+            .iter()
+            .find(|(kind, _)| *kind == self.kind)
+            .map_or("?", |(_, name)| name);
+        write!(f, "{:#x}-{:#x} {name}", self.start, self.end - 1)
+    }
+}
+
+/// Usable memory as the runner writes it: `START-END,START-END` in hexadecimal, ends inclusive.
+impl FromStr for Map {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let entry = |range: &str| {
+            let (start, end) = range.split_once('-').context("a range without a dash")?;
+            let (start, end) = (hex(start)?, hex(end)? + 1);
+            ensure!(start < end, "an empty range: {range}");
+            Ok(Entry {
+                start,
+                end,
+                kind: RAM,
+            })
+        };
+        Ok(Self::new(
+            text.split(',').map(entry).collect::<Result<_>>()?,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_of_one_type_are_one_line() {
+        let entry = |start, end, kind| Entry { start, end, kind };
+        let map = Map::new(vec![
+            entry(3, 5, 1),
+            entry(0, 1, 1),
+            entry(1, 3, 1),
+            entry(5, 6, 2),
+        ]);
+        assert_eq!(map.entries(), [entry(0, 5, 1), entry(5, 6, 2)]);
+        assert!(map.has_ram(1, 5) && !map.has_ram(1, 6));
+        assert_eq!(map.ram().bytes(), 5);
+    }
+
+    #[test]
+    fn the_runners_notation_is_read_and_differences_are_named() {
+        let map: Map = "0-9fbff,100000-7ffdffff".parse().unwrap();
+        assert_eq!(map.bytes(), 0x9fc00 + 0x7fee_0000);
+        let other: Map = "0-9fbff".parse().unwrap();
+        let error = map.expect(&other).unwrap_err().to_string();
+        assert!(
+            error.contains("not there: [0x100000-0x7ffdffff System RAM]"),
+            "{error}"
+        );
+        assert!("5-4".parse::<Map>().is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that needs `unsafe`: system calls, hypercalls, and the C layouts that they take.
+
+pub mod bindings;
+pub mod kexec;
+pub mod locked;
+pub mod privcmd;

@@ -1,0 +1,147 @@
+//! The system calls of kexec, and what `/sys/kernel` says about them.
+
+use std::ffi::CStr;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use anyhow::{Context, Result};
+
+use super::bindings::linux::{self, kexec_segment};
+
+/// `flags` of [`load`]: the architecture of the machine.
+pub const ARCH_X86_64: u64 = linux::KEXEC_ARCH_X86_64 as u64;
+/// `flags` of [`load`]: an architecture that no x86-64 kernel can enter.
+pub const ARCH_AARCH64: u64 = linux::KEXEC_ARCH_AARCH64 as u64;
+/// `flags` of [`load`]: come back from the next kernel.
+pub const PRESERVE_CONTEXT: u64 = linux::KEXEC_PRESERVE_CONTEXT as u64;
+/// `flags` of [`load`] and of [`file_load`]: an image for a crash (the same bit, twice).
+pub const ON_CRASH: u64 = linux::KEXEC_ON_CRASH as u64;
+
+/// `LINUX_REBOOT_CMD_KEXEC` (`linux/reboot.h`).
+const REBOOT_KEXEC: libc::c_int = 0x4558_4543;
+
+/// One segment of [`load`], not necessarily one that makes sense.
+#[repr(transparent)]
+pub struct Segment<'a>(kexec_segment, PhantomData<&'a [u8]>);
+
+impl<'a> Segment<'a> {
+    /// `data`, zero-filled up to `bytes`, at the physical address `at`.
+    pub fn new(data: &'a [u8], at: u64, bytes: u64) -> Self {
+        let segment = kexec_segment {
+            buf: data.as_ptr().cast(),
+            bufsz: data.len() as u64,
+            mem: at as *const _,
+            memsz: bytes,
+        };
+        Self(segment, PhantomData)
+    }
+
+    /// The same, with a size of the data that need not be true (the kernel may then read past it,
+    /// in this process; it reports what it cannot read).
+    pub fn claiming(data: &'a [u8], claimed: u64, at: u64, bytes: u64) -> Self {
+        let mut segment = Self::new(data, at, bytes);
+        segment.0.bufsz = claimed;
+        segment
+    }
+}
+
+fn checked(result: libc::c_long) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// `kexec_load(2)`: `segments`, entered at `entry`.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn load(entry: u64, segments: &[Segment<'_>], flags: u64) -> io::Result<()> {
+    // SAFETY: The kernel only reads: the array, which is `segments.len()` long (`Segment` is
+    // transparent), and the buffers in it, at most as far as this process may read itself.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_kexec_load,
+            entry,
+            segments.len(),
+            segments.as_ptr(),
+            flags,
+        )
+    };
+    checked(result)
+}
+
+/// Drops the loaded image, by `kexec_load(2)` without segments.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn unload() -> io::Result<()> {
+    load(0, &[], ARCH_X86_64)
+}
+
+/// `kexec_file_load(2)`.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn file_load(
+    kernel: BorrowedFd<'_>,
+    initrd: Option<BorrowedFd<'_>>,
+    cmdline: &CStr,
+    flags: u64,
+) -> io::Result<()> {
+    let no_initrd = u64::from(linux::KEXEC_FILE_NO_INITRAMFS);
+    let (initrd, flags) = match initrd {
+        Some(initrd) => (initrd.as_raw_fd(), flags),
+        None => (-1, flags | no_initrd),
+    };
+    // SAFETY: The descriptors are open, and the kernel reads `cmdline` no further than its length.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_kexec_file_load,
+            kernel.as_raw_fd(),
+            initrd,
+            cmdline.to_bytes_with_nul().len(),
+            cmdline.as_ptr(),
+            flags,
+        )
+    };
+    checked(result)
+}
+
+/// Drops the loaded image, by `kexec_file_load(2)` with the flag for it.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn file_unload() -> io::Result<()> {
+    let flags = u64::from(linux::KEXEC_FILE_UNLOAD);
+    // SAFETY: With this flag the kernel looks at nothing else.
+    let result = unsafe { libc::syscall(libc::SYS_kexec_file_load, -1, -1, 0, 0, flags) };
+    checked(result)
+}
+
+/// Enters the loaded image, by `reboot(2)`. Coming back is the error.
+pub fn exec() -> io::Error {
+    // SAFETY: The call takes no memory of this process.
+    unsafe { libc::reboot(REBOOT_KEXEC) };
+    io::Error::last_os_error()
+}
+
+/// Whether the kernel says that an image is loaded.
+///
+/// # Errors
+///
+/// `/sys/kernel/kexec_loaded` cannot be read, or says neither 0 nor 1.
+pub fn loaded() -> Result<bool> {
+    let path = "/sys/kernel/kexec_loaded";
+    let text = std::fs::read_to_string(path).context(path)?;
+    match text.trim() {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        other => anyhow::bail!("{path} says {other:?}"),
+    }
+}

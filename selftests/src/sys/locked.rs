@@ -1,0 +1,77 @@
+//! Memory that a hypercall may use: Xen takes no page faults for a guest, so it must stay mapped.
+
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+
+use anyhow::{Context, Result};
+use nix::sys::mman::{mmap_anonymous, munmap, MapFlags, ProtFlags};
+
+/// Values of a plain C type in pages of their own that are mapped, zeroed and locked.
+pub struct Locked<T: Copy> {
+    first: NonNull<T>,
+    count: usize,
+}
+
+impl<T: Copy> Locked<T> {
+    /// `count` values, all bytes zero.
+    ///
+    /// `T` has to be a type for which that is a value: an integer or a structure from C.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or it cannot be locked.
+    pub fn zeroed(count: usize) -> Result<Self> {
+        let bytes = NonZeroUsize::new(size_of::<T>() * count).context("a buffer of no size")?;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_LOCKED | MapFlags::MAP_POPULATE;
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: A new mapping, at an address of the kernel's choice.
+        let first = unsafe { mmap_anonymous(None, bytes, prot, flags) }.context("mmap")?;
+        Ok(Self {
+            first: first.cast(),
+            count,
+        })
+    }
+
+    /// One value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::zeroed`].
+    pub fn holding(value: T) -> Result<Self> {
+        let mut new = Self::zeroed(1)?;
+        new.as_mut()[0] = value;
+        Ok(new)
+    }
+
+    /// The address, for a hypercall.
+    pub fn address(&self) -> u64 {
+        self.first.as_ptr() as u64
+    }
+
+    /// The same, for a structure that wants a pointer.
+    pub fn as_ptr(&self) -> *mut T {
+        self.first.as_ptr()
+    }
+}
+
+impl<T: Copy> AsRef<[T]> for Locked<T> {
+    fn as_ref(&self) -> &[T] {
+        // SAFETY: The mapping holds `count` values (`zeroed`), lives as long as `self`, and Xen
+        // writes to it only during a hypercall, which this thread waits for.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
+}
+
+impl<T: Copy> AsMut<[T]> for Locked<T> {
+    fn as_mut(&mut self) -> &mut [T] {
+        // SAFETY: As in `as_ref`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
+    }
+}
+
+impl<T: Copy> Drop for Locked<T> {
+    fn drop(&mut self) {
+        // SAFETY: The mapping is this value's own (`zeroed`), and nobody can borrow it any more.
+        let _ = unsafe { munmap(self.first.cast(), size_of::<T>() * self.count) };
+    }
+}

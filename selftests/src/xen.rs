@@ -1,0 +1,154 @@
+//! What a dom0 asks Xen: the machine's memory, its free pages, and the state of kexec.
+
+use std::path::Path;
+
+use anyhow::{bail, Context, Result};
+
+use crate::memory::{Entry, Map};
+use crate::sys::bindings::{linux, xen};
+use crate::sys::locked::Locked;
+use crate::sys::privcmd::Privcmd;
+
+/// Whether this kernel runs on Xen, as any kind of domain.
+pub fn present() -> bool {
+    let kind = std::fs::read_to_string("/sys/hypervisor/type");
+    kind.is_ok_and(|kind| kind.trim() == "xen")
+}
+
+/// Whether this kernel is a dom0.
+pub fn is_dom0() -> bool {
+    let caps = Path::new("/proc/xen/capabilities");
+    present() && std::fs::read_to_string(caps).is_ok_and(|caps| caps.contains("control_d"))
+}
+
+/// A dom0's way to Xen.
+pub struct Xen(Privcmd);
+
+/// A range of machine addresses, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first byte.
+    pub start: u64,
+    /// The length.
+    pub bytes: u64,
+}
+
+/// Xen's E820MAX.
+const MAP_ENTRIES: usize = 1024;
+
+impl Xen {
+    /// Opens the way.
+    ///
+    /// # Errors
+    ///
+    /// This is no dom0, or `xen-privcmd` is not loaded.
+    pub fn open() -> Result<Self> {
+        Ok(Self(Privcmd::open()?))
+    }
+
+    /// The machine's memory map (`XENMEM_machine_memory_map`).
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn machine_map(&self) -> Result<Map> {
+        let lines = Locked::<linux::boot_e820_entry>::zeroed(MAP_ENTRIES)?;
+        let request = Locked::holding(xen::xen_memory_map {
+            nr_entries: MAP_ENTRIES as u32,
+            buffer: xen::__guest_handle_void {
+                p: lines.as_ptr().cast(),
+            },
+        })?;
+        let op = xen::XENMEM_machine_memory_map;
+        // SAFETY: Both buffers are locked, and as long as the request says.
+        unsafe {
+            self.0.call(
+                xen::__HYPERVISOR_memory_op,
+                [op.into(), request.address(), 0, 0, 0],
+            )
+        }
+        .context("XENMEM_machine_memory_map")?;
+        let count = request.as_ref()[0].nr_entries as usize;
+        let lines = lines
+            .as_ref()
+            .get(..count)
+            .context("more lines than asked for")?;
+        let entry = |line: &linux::boot_e820_entry| Entry {
+            start: line.addr,
+            end: line.addr + line.size,
+            kind: line.type_,
+        };
+        Ok(Map::new(lines.iter().map(entry).collect()))
+    }
+
+    /// Pages in Xen's heap that nobody has (`XEN_SYSCTL_physinfo`).
+    ///
+    /// # Errors
+    ///
+    /// Xen's, and a Xen that speaks none of the versions of this interface that are known here.
+    pub fn free_pages(&self) -> Result<u64> {
+        // The part of the structure that is read has not changed from 4.14 (0x13) on.
+        let newest = xen::XEN_SYSCTL_INTERFACE_VERSION;
+        for version in (0x13..=newest + 2).rev() {
+            let mut request = Locked::<xen::xen_sysctl>::zeroed(1)?;
+            request.as_mut()[0].cmd = xen::XEN_SYSCTL_physinfo;
+            request.as_mut()[0].interface_version = version;
+            // SAFETY: The buffer is locked and is what the operation takes.
+            let result = unsafe {
+                self.0
+                    .call(xen::__HYPERVISOR_sysctl, [request.address(), 0, 0, 0, 0])
+            };
+            match result {
+                // SAFETY: The answer to this operation is in this field of the union; all of its
+                // fields are integers.
+                Ok(_) => return Ok(unsafe { request.as_ref()[0].u.physinfo.free_pages }),
+                Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
+                Err(error) => return Err(error).context("XEN_SYSCTL_physinfo"),
+            }
+        }
+        bail!("XEN_SYSCTL_physinfo: Xen knows none of the interface versions 0x13 to {newest:#x}+2")
+    }
+
+    /// What Xen says to `KEXEC_CMD_kexec_status` about a default image.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn kexec_status(&self) -> Result<bool> {
+        let request = Locked::holding(xen::xen_kexec_status {
+            type_: xen::KEXEC_TYPE_DEFAULT as u8,
+        })?;
+        // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
+        let result = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_status, request.address()) };
+        Ok(result.context("KEXEC_CMD_kexec_status")? != 0)
+    }
+
+    /// Where Xen itself is (`KEXEC_RANGE_MA_XEN`).
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn own_range(&self) -> Result<Range> {
+        let request = Locked::holding(xen::xen_kexec_range {
+            range: xen::KEXEC_RANGE_MA_XEN as i32,
+            ..Default::default()
+        })?;
+        // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
+        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request.address()) }
+            .context("KEXEC_CMD_kexec_get_range")?;
+        let range = request.as_ref()[0];
+        Ok(Range {
+            start: range.start,
+            bytes: range.size,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As [`Privcmd::call`].
+    unsafe fn kexec_op(&self, op: u32, argument: u64) -> std::io::Result<u64> {
+        let arguments = [op.into(), argument, 0, 0, 0];
+        // SAFETY: The caller's word.
+        unsafe { self.0.call(xen::__HYPERVISOR_kexec_op, arguments) }
+    }
+}
