@@ -1,0 +1,173 @@
+//! Xen PV dom0: default images are forwarded to Xen.
+//!
+//! These functions take the place of the kernel's (livepatch). Each does what its name says of the
+//! one that it replaces, for machine memory instead of dom0's; what they do it with is in
+//! [`image::Image`], which is attached to the kernel's record of the image.
+
+mod handover;
+mod image;
+mod memory;
+mod slot;
+
+use kernel::prelude::*;
+
+use super::error::LoadError;
+use super::switch;
+use crate::sys::bindings::kernel as c;
+use crate::sys::hypercall::{self, Offer};
+use crate::sys::kimage::{self, shadow, ImageId, Kimage};
+use crate::sys::livepatch::Replacement;
+use crate::sys::log::Shown;
+use crate::sys::machine;
+use image::Image;
+
+/// What is replaced.
+const REPLACEMENTS: [Replacement; 5] = [
+    Replacement {
+        name: c"machine_kexec_prepare",
+        with: machine_kexec_prepare as *const c_void,
+    },
+    Replacement {
+        name: c"kimage_load_segment",
+        with: kimage_load_segment as *const c_void,
+    },
+    Replacement {
+        name: c"machine_kexec_cleanup",
+        with: machine_kexec_cleanup as *const c_void,
+    },
+    Replacement {
+        name: c"machine_shutdown",
+        with: machine_shutdown as *const c_void,
+    },
+    Replacement {
+        name: c"machine_kexec",
+        with: machine_kexec as *const c_void,
+    },
+];
+
+/// Takes over if Xen can do what is needed; else says why it cannot.
+pub(super) fn start(module: &'static ThisModule) -> Result {
+    let (major, minor) = machine::xen_version();
+    match hypercall::probe() {
+        Offer::V2 => {}
+        Offer::Nothing => {
+            pr_err!("not loaded: Xen {major}.{minor} was built without kexec (CONFIG_KEXEC)\n");
+            return Err(EOPNOTSUPP);
+        }
+        Offer::Other(answer) => {
+            let code = answer.err().map_or(0, Error::to_errno);
+            pr_err!(
+                "not loaded: Xen {major}.{minor} has no kexec interface of version 2 (it answered {code})\n"
+            );
+            return Err(EOPNOTSUPP);
+        }
+    }
+    let Some(header) = handover::blob_header() else {
+        pr_err!("not loaded: the hand-over in this module is damaged or of another version\n");
+        return Err(EINVAL);
+    };
+    slot::init();
+    // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
+    // and are called where those are.
+    unsafe { switch::start(module, &REPLACEMENTS) }?;
+    pr_info!(
+        "kexec is forwarded to Xen {major}.{minor} (kexec interface V2, hand-over of {} KiB)\n",
+        header.size >> 10
+    );
+    Ok(())
+}
+
+/// Says on the log why an image is refused, and what the system call is to return.
+fn refuse(error: &LoadError) -> c_int {
+    pr_err!("image not loaded: {}\n", Shown(error));
+    error.errno().to_errno()
+}
+
+unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
+    // SAFETY: The kernel passes the image that it is loading, under the kexec lock.
+    let mut kimage = unsafe { Kimage::from_raw(image) };
+    match prepare(&mut kimage) {
+        Ok(()) => 0,
+        Err(e) => refuse(&e),
+    }
+}
+
+fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
+    if kimage.is_crash() {
+        return Err(LoadError::Unsupported(
+            "crash images cannot be loaded in dom0 yet",
+        ));
+    }
+    if kimage.preserves_context() {
+        return Err(LoadError::Unsupported(
+            "nobody can come back to a dom0 (KEXEC_PRESERVE_CONTEXT)",
+        ));
+    }
+    let no_memory = |_| LoadError::NoMemory("the image");
+    let image = KBox::new(Image::prepare(kimage)?, GFP_KERNEL).map_err(no_memory)?;
+    shadow::attach(kimage, image).map_err(|_| LoadError::NoMemory("the image"))
+}
+
+unsafe extern "C" fn kimage_load_segment(image: *mut c::kimage, idx: c_int) -> c_int {
+    // SAFETY: As above. Nothing but images of ours is ever attached to one of the kernel's.
+    let (kimage, ours) = unsafe { (Kimage::from_raw(image), shadow::get(image)) };
+    match load_segment(&kimage, ours, idx) {
+        Ok(()) => 0,
+        Err(e) => refuse(&e),
+    }
+}
+
+fn load_segment(
+    kimage: &Kimage<'_>,
+    ours: Option<&mut Image>,
+    idx: c_int,
+) -> Result<(), LoadError> {
+    let no_image = LoadError::Kernel("finding the prepared image", EINVAL);
+    let (Some(image), Ok(index)) = (ours, usize::try_from(idx)) else {
+        return Err(no_image);
+    };
+    image.load_segment(kimage, index)?;
+    if image.is_complete() {
+        slot::fill(kimage.id(), || image.hand_in())?;
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
+    // Xen must not be left with references to pages that are free, so it comes first.
+    slot::clear(ImageId::of(image));
+    // SAFETY: The kernel passes an image that it is about to free, which nobody else knows of any
+    // more. Nothing but images of ours is ever attached.
+    drop(unsafe { shadow::take::<Image>(image) });
+}
+
+/// For a kexec nothing is to be shut down here: Xen stops the CPUs, of which dom0 has none.
+unsafe extern "C" fn machine_shutdown() {
+    if kimage::exec_is_in_progress() {
+        return;
+    }
+    // SAFETY: What the function that this one replaces does, and nothing else.
+    unsafe {
+        if let Some(shutdown) = c::machine_ops.shutdown {
+            shutdown();
+        }
+    }
+}
+
+/// Past the point of no return: nothing here allocates. What can still go wrong ends in a restart.
+unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
+    // SAFETY: The kernel passes the image that it is starting, under the kexec lock. Nothing but
+    // images of ours is ever attached.
+    let refusal = match unsafe { shadow::get::<Image>(image) } {
+        // Somebody else may have used Xen's slot since (a program that calls Xen by itself), so
+        // Xen is told once more; it costs nothing.
+        Some(image) => image.give_to_xen().err().unwrap_or_else(hypercall::exec),
+        None => ENOENT,
+    };
+    pr_emerg!(
+        "Xen does not start the image (error {}): restarting the machine instead\n",
+        refusal.to_errno()
+    );
+    // SAFETY: Everything is shut down for a restart.
+    unsafe { c::emergency_restart() };
+}

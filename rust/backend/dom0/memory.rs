@@ -1,0 +1,98 @@
+//! The machine's memory, as opposed to dom0's: its map, its RAM, and what to map of it.
+
+use kernel::prelude::*;
+
+use crate::backend::error::LoadError;
+use crate::pure::addr::Addr;
+use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources};
+use crate::pure::memmap::{Kind, MapEntry};
+use crate::pure::range::{MaRange, Range};
+use crate::sys::machine;
+
+/// What only Xen's first kexec interface maps by itself: real-mode code, video, BIOS. The next
+/// kernel needs it before it has page tables of its own.
+pub(super) const FIRST_MIB: MaRange = match Addr::new(1 << 20) {
+    Some(end) => match Range::new(Addr::ZERO, end) {
+        Some(range) => range,
+        None => Range::empty_at(Addr::ZERO),
+    },
+    None => Range::empty_at(Addr::ZERO),
+};
+
+/// The machine's memory.
+pub(super) struct Machine {
+    map: KVec<MapEntry>,
+    ram: KVec<MaRange>,
+}
+
+impl Machine {
+    /// Asks Xen for it.
+    pub(super) fn query() -> Result<Self, LoadError> {
+        let map =
+            machine::memory_map().map_err(|e| LoadError::Xen("the machine's memory map", e))?;
+        let mut ram = KVec::new();
+        let mut marks = marks(map.len())?;
+        // A destination must be plain RAM, so here ACPI's memory is like any other reserved one.
+        let entries = map.iter().map(|entry| match entry.kind() {
+            Kind::Ram => *entry,
+            _ => MapEntry {
+                kind_raw: Kind::Reserved.raw(),
+                ..*entry
+            },
+        });
+        for run in runs(entries, &mut marks)? {
+            if run.attr == Attr::WriteBack {
+                ram.push(run.range, GFP_KERNEL)
+                    .map_err(|_| LoadError::NoMemory(WHAT))?;
+            }
+        }
+        Ok(Self { map, ram })
+    }
+
+    /// The map, as Xen tells it.
+    pub(super) fn map(&self) -> &[MapEntry] {
+        &self.map
+    }
+
+    /// The whole pages of RAM, in order.
+    pub(super) fn ram(&self) -> &[MaRange] {
+        &self.ram
+    }
+
+    /// Memory for [`Machine::runs`] to work in.
+    pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
+        marks(self.map.len())
+    }
+
+    /// What the hand-over's page table is to map.
+    pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
+        runs(self.map.iter().copied(), scratch)
+    }
+
+    /// The shape of that table. Xen itself runs on four levels, and the hand-over is entered so.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            levels: Levels::Four,
+            gib_pages: machine::has_gib_pages(),
+        }
+    }
+}
+
+/// What there is too little memory for, if there is.
+const WHAT: &str = "the machine's memory map";
+
+fn marks(entries: usize) -> Result<KVVec<Mark>, LoadError> {
+    KVVec::from_elem(Mark::default(), Sources::marks_needed(entries), GFP_KERNEL)
+        .map_err(|_| LoadError::NoMemory(WHAT))
+}
+
+fn runs(
+    entries: impl Iterator<Item = MapEntry>,
+    scratch: &mut [Mark],
+) -> Result<Runs<'_>, LoadError> {
+    let mut sources = Sources::new(scratch)?;
+    for entry in entries {
+        sources.add_entry(entry)?;
+    }
+    Ok(sources.runs())
+}

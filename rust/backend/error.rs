@@ -1,0 +1,116 @@
+//! Why an image is not loaded: one line for the log, and the error number of the system call.
+
+use core::fmt;
+
+use kernel::prelude::*;
+
+use crate::pure::boot_params::BootParamsError;
+use crate::pure::claim::ClaimError;
+use crate::pure::copylist::ListError;
+use crate::pure::errno::Errno;
+use crate::pure::identity::{BuildError, IdentityError};
+
+/// Why an image is not loaded.
+pub(crate) enum LoadError {
+    /// What the caller asked for cannot be had.
+    Claim(ClaimError),
+    /// The next kernel's boot parameters cannot be put right.
+    BootParams(BootParamsError),
+    /// The machine's memory cannot be mapped.
+    Map(IdentityError),
+    /// Nor can its page table be built.
+    Table(BuildError),
+    /// The image cannot be laid out.
+    List(ListError),
+    /// There is not enough memory for this.
+    NoMemory(&'static str),
+    /// The caller's memory cannot be read.
+    Unreadable {
+        /// The number of the segment.
+        segment: usize,
+    },
+    /// Xen refuses this.
+    Xen(&'static str, Error),
+    /// The kernel does.
+    Kernel(&'static str, Error),
+    /// It cannot be done here, for this reason.
+    Unsupported(&'static str),
+}
+
+/// What went wrong, without a "because".
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claim(e) => e.fmt(f),
+            Self::BootParams(e) => e.fmt(f),
+            Self::Map(e) => e.fmt(f),
+            Self::Table(e) => e.fmt(f),
+            Self::List(e) => e.fmt(f),
+            Self::NoMemory(what) => write!(f, "not enough memory for {what}"),
+            Self::Unreadable { segment } => {
+                write!(f, "the data of segment {segment} cannot be read")
+            }
+            Self::Xen(what, e) => write!(f, "Xen refuses {what} (error {})", e.to_errno()),
+            Self::Kernel(what, e) => write!(f, "{what} failed (error {})", e.to_errno()),
+            Self::Unsupported(why) => f.write_str(why),
+        }
+    }
+}
+
+impl LoadError {
+    /// The error of the system call.
+    pub(crate) fn errno(&self) -> Error {
+        match self {
+            Self::Claim(e) => number(e.errno()),
+            Self::BootParams(e) => number(e.errno()),
+            // The machine's own map is not something that the caller could do anything about.
+            Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
+            Self::NoMemory(_) => ENOMEM,
+            Self::Unreadable { .. } => EFAULT,
+            Self::Xen(_, e) | Self::Kernel(_, e) => *e,
+            Self::Unsupported(_) => EOPNOTSUPP,
+        }
+    }
+}
+
+/// The kernel's number for an error of the pure core.
+fn number(errno: Errno) -> Error {
+    match errno {
+        Errno::Invalid => EINVAL,
+        Errno::AddressNotAvailable => {
+            Error::from_errno(-(kernel::bindings::EADDRNOTAVAIL as c_int))
+        }
+        Errno::NotExecutable => ENOEXEC,
+        Errno::TooBig => E2BIG,
+    }
+}
+
+impl From<ClaimError> for LoadError {
+    fn from(e: ClaimError) -> Self {
+        Self::Claim(e)
+    }
+}
+
+impl From<BootParamsError> for LoadError {
+    fn from(e: BootParamsError) -> Self {
+        Self::BootParams(e)
+    }
+}
+
+impl From<BuildError> for LoadError {
+    fn from(e: BuildError) -> Self {
+        Self::Table(e)
+    }
+}
+
+impl From<IdentityError> for LoadError {
+    fn from(e: IdentityError) -> Self {
+        Self::Map(e)
+    }
+}
+
+impl From<ListError> for LoadError {
+    fn from(e: ListError) -> Self {
+        Self::List(e)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What only C headers can give: inline functions, macros and module info. Nothing here decides
+ * anything. The Rust side of each function is in rust/sys/.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+#include <asm/cpuid/api.h>
+#include <asm/xen/hypercall.h>
+#include <asm/xen/page.h>
+#include <xen/interface/version.h>
+#include <xen/xen.h>
+
+#include "helpers.h"
+
+/* The kernel hands the module to the livepatch core, and resolves its livepatch relocations. */
+MODULE_INFO(livepatch, "Y");
+
+bool rkexec_xen_domain(void)
+{
+	return xen_domain();
+}
+
+bool rkexec_xen_pv_domain(void)
+{
+	return xen_pv_domain();
+}
+
+bool rkexec_xen_initial_domain(void)
+{
+	return xen_initial_domain();
+}
+
+long rkexec_kexec_op(unsigned int cmd, void *arg)
+{
+	return xen_single_call(__HYPERVISOR_kexec_op, cmd, (unsigned long)arg, 0, 0, 0);
+}
+
+long rkexec_memory_op(unsigned int cmd, void *arg)
+{
+	return HYPERVISOR_memory_op(cmd, arg);
+}
+
+long rkexec_sysctl(void *arg)
+{
+	return xen_single_call(__HYPERVISOR_sysctl, (unsigned long)arg, 0, 0, 0, 0);
+}
+
+unsigned int rkexec_xen_version(void)
+{
+	return HYPERVISOR_xen_version(XENVER_version, NULL);
+}
+
+u64 rkexec_p2m_entry(u64 pfn)
+{
+	return pfn < xen_p2m_size ? READ_ONCE(xen_p2m_addr[pfn]) : INVALID_P2M_ENTRY;
+}
+
+u64 rkexec_m2p_entry(u64 mfn)
+{
+	unsigned long pfn;
+
+	/* The table has holes where the machine has: a plain read there would fault. */
+	if (mfn >= machine_to_phys_nr ||
+	    xen_safe_read_ulong(&machine_to_phys_mapping[mfn], &pfn) < 0)
+		return INVALID_P2M_ENTRY;
+	return pfn;
+}
+
+struct page *rkexec_alloc_pages(unsigned int order)
+{
+	/* An image may be large: fail rather than let the OOM killer make room for it. */
+	return alloc_pages(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN, order);
+}
+
+void *rkexec_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+u64 rkexec_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+void rkexec_cond_resched(void)
+{
+	cond_resched();
+}
+
+bool rkexec_cpuid_gib_pages(void)
+{
+	return native_cpuid_edx(0x80000001) & BIT(26);
+}

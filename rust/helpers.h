@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The functions of helpers.c: for its own compiler, and for bindgen. */
+#ifndef RKEXEC_HELPERS_H
+#define RKEXEC_HELPERS_H
+
+#include <linux/types.h>
+
+struct page;
+
+bool rkexec_xen_domain(void);
+bool rkexec_xen_pv_domain(void);
+bool rkexec_xen_initial_domain(void);
+
+long rkexec_kexec_op(unsigned int cmd, void *arg);
+long rkexec_memory_op(unsigned int cmd, void *arg);
+long rkexec_sysctl(void *arg);
+unsigned int rkexec_xen_version(void);
+
+u64 rkexec_p2m_entry(u64 pfn);
+u64 rkexec_m2p_entry(u64 mfn);
+
+struct page *rkexec_alloc_pages(unsigned int order);
+void *rkexec_page_address(const struct page *page);
+u64 rkexec_page_to_pfn(const struct page *page);
+
+void rkexec_cond_resched(void);
+bool rkexec_cpuid_gib_pages(void);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rkexec: the backend of kexec on x86-64, for machines whose memory the kernel does not see as it
+//! is.
+//!
+//! The module is a livepatch. Its replacements for kernel functions are in `backend/`, what they
+//! know about memory in `pure/`, and what they ask of the kernel and of Xen in `sys/`. `abi/` is
+//! what they share with the hand-over, which `purgatory/` is about.
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "also a library of the host"
+)]
+mod abi;
+mod backend;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "also a library of the host"
+)]
+mod pure;
+mod sys;
+
+use kernel::prelude::*;
+
+module! {
+    type: Rkexec,
+    name: "rkexec",
+    authors: ["The rkexec authors"],
+    description: "kexec for Xen dom0, with a map of all memory",
+    license: "GPL",
+    params: {
+        serial: u32 {
+            default: 0x3f8,
+            description: "I/O port of the 16550 that the hand-over reports on, 0 for none (default 0x3f8)",
+        },
+        halt: bool {
+            default: false,
+            description: "halt instead of resetting the machine if the hand-over fails",
+        },
+    },
+}
+
+struct Rkexec;
+
+impl kernel::Module for Rkexec {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        backend::start(module)?;
+        Ok(Self)
+    }
+}
+
+/// The port that the hand-over reports on.
+fn serial_port() -> u32 {
+    module_parameters::serial.value()
+}
+
+/// What else the hand-over is told.
+fn handover_flags() -> u32 {
+    match module_parameters::halt.value() {
+        true => abi::handover::FLAG_HALT,
+        false => 0,
+    }
+}

@@ -1,0 +1,13 @@
+//! The thin layer over the kernel and over Xen: all `unsafe` of the module is below this folder, one
+//! file for each C thing. What comes out of it is typed: machine addresses, owned pages, digests.
+
+pub(crate) mod bindings;
+pub(crate) mod hypercall;
+pub(crate) mod kexec_lock;
+pub(crate) mod kimage;
+pub(crate) mod livepatch;
+pub(crate) mod log;
+pub(crate) mod machine;
+pub(crate) mod p2m;
+pub(crate) mod pages;
+pub(crate) mod sha256;

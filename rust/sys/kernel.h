@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What rkexec needs of the kernel's headers and the `kernel` crate does not cover. bindgen turns it
+ * into .build/bindings/kernel.rs; which items are taken stands in kernel.bindgen.
+ */
+#include <linux/kexec.h>
+#include <linux/livepatch.h>
+#include <linux/mm.h>
+#include <linux/reboot.h>
+#include <asm/e820/types.h>
+#include <asm/reboot.h>
+/* Not self-contained, so not in the order of the alphabet. */
+#include <xen/interface/xen.h>
+#include <xen/interface/memory.h>
+#include <asm/xen/swiotlb-xen.h>
+
+/*
+ * From headers private to the kernel (kernel/kexec_internal.h, arch/x86/xen/xen-ops.h), which the
+ * headers package does not carry. These symbols are reached by livepatch relocations.
+ */
+extern atomic_t __kexec_lock;
+void kimage_free(struct kimage *image);
+int kimage_load_segment(struct kimage *image, int idx);
+
+#include "../helpers.h"

@@ -1,0 +1,261 @@
+//! A view of `struct kimage`, the kernel's own record of a kexec image (`include/linux/kexec.h`).
+//!
+//! The addresses in it are bare numbers whose meaning depends on who wrote them. It is decided
+//! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
+
+use core::ptr::{addr_of_mut, null_mut};
+
+use kernel::bindings;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+use super::bindings::kernel as c;
+use crate::pure::claim::SegmentClaim;
+
+/// An image that the kernel is working on, exclusively ours for the duration of a callback.
+pub(crate) struct Kimage<'a>(&'a mut c::kimage);
+
+/// How the kernel's own purgatory would enter a kernel that `kexec_file_load` prepared.
+pub(crate) struct FileEntry {
+    /// The 64-bit entry point of the kernel.
+    pub(crate) rip: u64,
+    /// Its boot parameters.
+    pub(crate) rsi: u64,
+}
+
+impl<'a> Kimage<'a> {
+    /// The view of `image`.
+    ///
+    /// # Safety
+    ///
+    /// `image` is a live `struct kimage` that nobody else uses during `'a`: one that the kexec code
+    /// of the kernel has just passed to one of its functions under its lock.
+    pub(crate) unsafe fn from_raw(image: *mut c::kimage) -> Self {
+        // SAFETY: By contract.
+        Self(unsafe { &mut *image })
+    }
+
+    /// What tells this image from any other that exists at the same time.
+    pub(crate) fn id(&self) -> ImageId {
+        ImageId::of(self.0)
+    }
+
+    /// Whether it is for a crash (`KEXEC_ON_CRASH`).
+    pub(crate) fn is_crash(&self) -> bool {
+        self.0.type_() == c::KEXEC_TYPE_CRASH
+    }
+
+    /// Whether the caller wants to come back to this kernel (`KEXEC_PRESERVE_CONTEXT`).
+    pub(crate) fn preserves_context(&self) -> bool {
+        self.0.preserve_context() != 0
+    }
+
+    /// Whether it comes from `kexec_file_load`.
+    pub(crate) fn is_file(&self) -> bool {
+        self.0.file_mode() != 0
+    }
+
+    /// The entry point, as the caller gave it: a machine address like those of the segments.
+    pub(crate) fn entry(&self) -> u64 {
+        self.0.start as u64
+    }
+
+    fn segments(&self) -> &[c::kexec_segment] {
+        let nr = self.0.nr_segments;
+        self.0.segment.get(..nr).unwrap_or(&self.0.segment)
+    }
+
+    /// How many segments it has.
+    pub(crate) fn nr_segments(&self) -> usize {
+        self.segments().len()
+    }
+
+    /// What the caller asked for in segment `index`.
+    ///
+    /// Its `mem` is called physical and is a **machine** address: it is where the next kernel will
+    /// find the segment, and that kernel runs on the machine (`pure/claim.rs` has the whole reason).
+    pub(crate) fn claim(&self, index: usize) -> Option<SegmentClaim> {
+        self.segments().get(index).map(|segment| SegmentClaim {
+            mem: segment.mem as u64,
+            memsz: segment.memsz as u64,
+            bufsz: segment.bufsz as u64,
+        })
+    }
+
+    /// The registers that the kernel's purgatory would load, had it not been left out.
+    pub(crate) fn file_entry(&mut self) -> Result<FileEntry> {
+        let mut regs = c::kexec_entry64_regs::default();
+        // SAFETY: The image is a live one of `kexec_file_load`, whose purgatory is still in kernel
+        // memory; `regs` has the size that is given, and that of the symbol is checked there.
+        to_result(unsafe {
+            c::kexec_purgatory_get_set_symbol(
+                addr_of_mut!(*self.0),
+                c"entry64_regs".as_ptr().cast(),
+                addr_of_mut!(regs).cast(),
+                size_of_val(&regs) as c_uint,
+                true,
+            )
+        })?;
+        Ok(FileEntry {
+            rip: regs.rip,
+            rsi: regs.rsi,
+        })
+    }
+
+    /// The data of a file image that will be at the address `mem`, up to the end of its segment.
+    pub(crate) fn file_data_at(&mut self, mem: u64) -> Option<&mut [u8]> {
+        if !self.is_file() {
+            return None;
+        }
+        let segment = self.segments().iter().find(|segment| {
+            mem.checked_sub(segment.mem as u64)
+                .is_some_and(|offset| offset < segment.bufsz as u64)
+        })?;
+        let offset = usize::try_from(mem.checked_sub(segment.mem as u64)?).ok()?;
+        // SAFETY: In a file image the pointer is to kernel memory, `bufsz` bytes of it, which the
+        // loader allocated for this image; it stays until the load is complete.
+        let data = unsafe {
+            core::slice::from_raw_parts_mut(
+                segment.__bindgen_anon_1.kbuf.cast::<u8>(),
+                segment.bufsz,
+            )
+        };
+        data.get_mut(offset..)
+    }
+
+    /// Copies the data of segment `index` from byte `offset` on to `to`, and fills up with zeros
+    /// what lies behind its end.
+    pub(crate) fn read(&self, index: usize, offset: usize, to: &mut [u8]) -> Result {
+        let segment = self.segments().get(index).ok_or(EINVAL)?;
+        let left = segment.bufsz.saturating_sub(offset).min(to.len());
+        let (data, padding) = to.split_at_mut_checked(left).ok_or(EINVAL)?;
+        padding.fill(0);
+        if data.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: Both members of the union are the same pointer; to which memory is said by the
+        // kind of the image, below.
+        let from = unsafe { segment.__bindgen_anon_1.buf }
+            .cast::<u8>()
+            .wrapping_add(offset);
+        if self.is_file() {
+            // SAFETY: Kernel memory, of which `bufsz` bytes are valid, and `data` ends there.
+            unsafe { from.copy_to_nonoverlapping(data.as_mut_ptr(), data.len()) };
+            return Ok(());
+        }
+        // SAFETY: `data` is valid for its length; the source is checked and may fault.
+        let left =
+            unsafe { bindings::copy_from_user(data.as_mut_ptr().cast(), from.cast(), data.len()) };
+        if left != 0 {
+            return Err(EFAULT);
+        }
+        Ok(())
+    }
+}
+
+/// The identity of an image, to compare and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImageId(usize);
+
+impl ImageId {
+    /// That of an image.
+    pub(crate) fn of(image: *const c::kimage) -> Self {
+        Self(image.addr())
+    }
+}
+
+/// Whether an image for the next `reboot(KEXEC)` is loaded. The caller holds the kexec lock.
+pub(crate) fn default_image_is_loaded() -> bool {
+    // SAFETY: The lock keeps others from changing the pointer, which is only compared.
+    unsafe { !c::kexec_image.is_null() }
+}
+
+/// Unloads the default image, if there is one, as the system call does. The caller holds the kexec
+/// lock, and so `kexec_image` is its to change.
+pub(crate) fn unload_default_image() -> bool {
+    // SAFETY: The lock makes the exchange ours; what was there is a live image that nobody else
+    // refers to any more, or null, which `kimage_free` ignores.
+    unsafe {
+        let image = c::kexec_image;
+        c::kexec_image = null_mut();
+        c::kimage_free(image);
+        !image.is_null()
+    }
+}
+
+/// Whether a kexec reboot is under way: devices are shut down, and the kernel is on its last CPU.
+pub(crate) fn exec_is_in_progress() -> bool {
+    // SAFETY: A flag that is set once, before the functions that ask for it are called.
+    unsafe { c::kexec_in_progress }
+}
+
+/// What this module keeps for an image, attached to the image itself by a shadow variable of the
+/// livepatch core (`Documentation/livepatch/shadow-vars.rst`).
+pub(crate) mod shadow {
+    use super::*;
+
+    /// The number under which the variables are found; any will do that no other patch uses.
+    const ID: c_ulong = 0x726b_6578_6563;
+
+    /// Attaches `value`.
+    pub(crate) fn attach<T>(image: &mut Kimage<'_>, value: KBox<T>) -> Result {
+        let mut value = KBox::into_raw(value);
+        // SAFETY: The image is live. The new variable has the size of the pointer, which is
+        // copied to it.
+        let shadow = unsafe {
+            c::klp_shadow_alloc(
+                addr_of_mut!(*image.0).cast(),
+                ID,
+                size_of_val(&value),
+                bindings::GFP_KERNEL,
+                Some(copy_pointer),
+                addr_of_mut!(value).cast(),
+            )
+        };
+        if shadow.is_null() {
+            // SAFETY: The pointer came from `into_raw` above and went nowhere.
+            drop(unsafe { KBox::from_raw(value) });
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
+    unsafe extern "C" fn copy_pointer(
+        _image: *mut c_void,
+        shadow: *mut c_void,
+        value: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `attach` passes a pointer to a pointer, and asked for as much room.
+        unsafe { *shadow.cast::<*mut c_void>() = *value.cast::<*mut c_void>() };
+        0
+    }
+
+    /// What is attached to the image, if anything.
+    ///
+    /// # Safety
+    ///
+    /// The image is live, and nobody else uses what is attached to it during `'a`. Only values of
+    /// type `T` are ever attached.
+    pub(crate) unsafe fn get<'a, T>(image: *mut c::kimage) -> Option<&'a mut T> {
+        // SAFETY: The variable holds what `attach` put there, by contract a pointer to a `T`.
+        unsafe {
+            let shadow = c::klp_shadow_get(image.cast(), ID);
+            shadow.cast::<*mut T>().as_ref().map(|value| &mut **value)
+        }
+    }
+
+    /// Takes off what is attached to the image, if anything.
+    ///
+    /// # Safety
+    ///
+    /// As for [`get`].
+    pub(crate) unsafe fn take<T>(image: *mut c::kimage) -> Option<KBox<T>> {
+        // SAFETY: As for `get`. The variable goes, so the pointer in it is given back only once.
+        unsafe {
+            let shadow = c::klp_shadow_get(image.cast(), ID);
+            let value = *shadow.cast::<*mut T>().as_ref()?;
+            c::klp_shadow_free(image.cast(), ID, None);
+            Some(KBox::from_raw(value))
+        }
+    }
+}

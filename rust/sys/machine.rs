@@ -1,0 +1,99 @@
+//! What this kernel runs on, and the machine's memory.
+
+use kernel::prelude::*;
+
+use super::bindings::kernel as c;
+use crate::pure::memmap::MapEntry;
+
+/// What the kernel runs on, as far as kexec is concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// The bare machine, or a guest that looks like one.
+    Native,
+    /// The PV domain that owns the machine.
+    XenPvDom0,
+    /// The domain that owns the machine, under hardware virtualisation (PVH).
+    XenPvhDom0,
+    /// A PV guest.
+    XenPvDomU,
+}
+
+impl Host {
+    /// What it is right now.
+    pub(crate) fn detect() -> Self {
+        // SAFETY: These functions only read what the boot code found out.
+        let (xen, pv, initial) = unsafe {
+            (
+                c::rkexec_xen_domain(),
+                c::rkexec_xen_pv_domain(),
+                c::rkexec_xen_initial_domain(),
+            )
+        };
+        match (xen, pv, initial) {
+            (true, true, true) => Self::XenPvDom0,
+            (true, true, false) => Self::XenPvDomU,
+            (true, false, true) => Self::XenPvhDom0,
+            // A HVM or PVH guest boots the next kernel as a machine would.
+            _ => Self::Native,
+        }
+    }
+}
+
+/// Xen's version, as in `4.20`.
+pub(crate) fn xen_version() -> (u32, u32) {
+    // SAFETY: The function asks Xen for a number.
+    let version = unsafe { c::rkexec_xen_version() };
+    (version >> 16, version & 0xffff)
+}
+
+/// Whether the processors have pages of 1 GiB.
+pub(crate) fn has_gib_pages() -> bool {
+    // SAFETY: CPUID can be executed anywhere. Leaf 0x80000001 exists on every 64-bit processor.
+    unsafe { c::rkexec_cpuid_gib_pages() }
+}
+
+/// Bytes of an entry in Xen's answer (`struct boot_e820_entry`, packed).
+const ENTRY_BYTES: usize = size_of::<c::boot_e820_entry>();
+
+/// How many entries Xen wants to have room for beyond those that there are: it takes a table that
+/// would be full for one that is too small (`XENMEM_machine_memory_map`, xen/arch/x86/mm.c).
+const SPARE_ENTRIES: usize = 2;
+
+/// The memory map of the machine under dom0 (`XENMEM_machine_memory_map`), not of dom0.
+pub(crate) fn memory_map() -> Result<KVec<MapEntry>> {
+    // The map cannot change between the calls, for Xen writes it at boot. But Xen wants more room
+    // than it fills.
+    let room = ask_memory_map(&mut [])?.saturating_add(SPARE_ENTRIES);
+    let mut table = KVec::from_elem(0u8, room.saturating_mul(ENTRY_BYTES), GFP_KERNEL)?;
+    let nr = ask_memory_map(&mut table)?.min(room);
+
+    let mut map = KVec::with_capacity(nr, GFP_KERNEL)?;
+    for entry in table.chunks_exact(ENTRY_BYTES).take(nr) {
+        let (start, rest) = entry.split_first_chunk().ok_or(EIO)?;
+        let (len, rest) = rest.split_first_chunk().ok_or(EIO)?;
+        let (kind, _) = rest.split_first_chunk().ok_or(EIO)?;
+        map.push(
+            MapEntry {
+                start: u64::from_le_bytes(*start),
+                len_bytes: u64::from_le_bytes(*len),
+                kind_raw: u32::from_le_bytes(*kind),
+            },
+            GFP_KERNEL,
+        )?;
+    }
+    Ok(map)
+}
+
+/// Fills `table` with entries of the map and says how many there are. An empty table only asks.
+fn ask_memory_map(table: &mut [u8]) -> Result<usize> {
+    let mut arg = c::xen_memory_map::default();
+    if !table.is_empty() {
+        arg.nr_entries = u32::try_from(table.len() / ENTRY_BYTES)?;
+        arg.buffer = table.as_mut_ptr().cast();
+    }
+    // SAFETY: The structure is the command's, and its buffer has the room that it says. With no
+    // buffer Xen writes no entry.
+    let ret = unsafe { c::rkexec_memory_op(c::XENMEM_machine_memory_map, (&raw mut arg).cast()) };
+    kernel::error::to_result(c_int::try_from(ret)?)?;
+    Ok(usize::try_from(arg.nr_entries)?)
+}

@@ -1,0 +1,36 @@
+//! The one way from pseudo-physical frames to machine frames.
+
+use super::bindings::kernel as c;
+use crate::pure::addr::{Mfn, Pfn};
+
+/// A mapping from what the running kernel calls physical to what the machine has.
+pub(crate) trait P2m {
+    /// The machine frame behind `pfn`, or `None` if this kernel owns none there.
+    fn to_machine(&self, pfn: Pfn) -> Option<Mfn>;
+}
+
+/// The P2M table that Xen's PV guests keep (`arch/x86/xen/p2m.c`).
+pub(crate) struct XenPv;
+
+/// A frame of another domain, mapped here.
+const FOREIGN_FRAME: u64 = 1 << 63;
+/// A frame that is mapped to itself and not owned: devices, firmware, holes.
+const IDENTITY_FRAME: u64 = 1 << 62;
+
+impl P2m for XenPv {
+    fn to_machine(&self, pfn: Pfn) -> Option<Mfn> {
+        // SAFETY: The function bounds the index itself, and only reads.
+        let entry = unsafe { c::rkexec_p2m_entry(pfn.number()) };
+        // The raw entry decides: `pfn_to_mfn()` strips the marks and so takes frames for owned that
+        // are not. (An invalid entry is all ones, and therefore marked as well.)
+        if entry & (FOREIGN_FRAME | IDENTITY_FRAME) != 0 {
+            return None;
+        }
+        // SAFETY: The function bounds the index itself, and survives a hole in the table.
+        let back = unsafe { c::rkexec_m2p_entry(entry) };
+        if back != pfn.number() {
+            return None;
+        }
+        Mfn::from_number(entry)
+    }
+}
