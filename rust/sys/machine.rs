@@ -1,8 +1,10 @@
 //! What this kernel runs on, and the machine's memory.
 
+use kernel::bindings;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
+use super::bindings::xen;
 use crate::pure::memmap::MapEntry;
 
 /// What the kernel runs on, as far as kexec is concerned.
@@ -47,9 +49,53 @@ pub(crate) fn xen_version() -> (u32, u32) {
 }
 
 /// Whether the processors have pages of 1 GiB.
+///
+/// A PV domain cannot ask the processor: Xen may intercept CPUID (it does where the processor lets
+/// it), and it hides these pages from PV guests, which could not use them. So Xen is asked what it
+/// found itself; if it does not say, what CPUID shows is the safe side of the truth.
 pub(crate) fn has_gib_pages() -> bool {
+    if let Some(features) = xen_features() {
+        return features & FEATURE_PAGE1GB != 0;
+    }
     // SAFETY: CPUID can be executed anywhere. Leaf 0x80000001 exists on every 64-bit processor.
     unsafe { c::rkexec_cpuid_gib_pages() }
+}
+
+/// Which word of Xen's featureset has EDX of CPUID leaf 0x80000001 (`FEATURESET_e1d`), and which
+/// bit of it `PAGE1GB` is (`xen/include/public/arch-x86/cpufeatureset.h`).
+const FEATURESET_E1D: usize = 2;
+const FEATURE_PAGE1GB: u32 = 1 << 26;
+
+/// EDX of CPUID leaf 0x80000001 on the machine, as Xen uses it; `None` if Xen does not say.
+fn xen_features() -> Option<u32> {
+    // This part of the interface has not changed since Xen 4.7, where its version was 13. The
+    // header tells the one of the Xen it came with; newer ones count on from there.
+    const OLDEST: u32 = 13;
+    const NEWEST: u32 = xen::XEN_SYSCTL_INTERFACE_VERSION + 16;
+
+    for version in (OLDEST..=NEWEST).rev() {
+        let mut words = [0u32; FEATURESET_E1D + 1];
+        let mut arg = xen::xen_sysctl_t {
+            cmd: xen::XEN_SYSCTL_get_cpu_featureset,
+            interface_version: version,
+            ..Default::default()
+        };
+        arg.u.cpu_featureset.index = xen::XEN_SYSCTL_cpu_featureset_host;
+        arg.u.cpu_featureset.nr_features = words.len() as u32;
+        arg.u.cpu_featureset.features.p = words.as_mut_ptr();
+        // SAFETY: The structure is the command's, in a version that Xen checks before it looks at
+        // the rest, and there is room for as many words as it says.
+        let ret = unsafe { c::rkexec_sysctl((&raw mut arg).cast()) };
+        match ret {
+            0 => return words.get(FEATURESET_E1D).copied(),
+            // The table has more words than were asked for: the first ones are there.
+            e if e == -(bindings::ENOBUFS as c_long) => return words.get(FEATURESET_E1D).copied(),
+            // Another version of the interface.
+            e if e == -(bindings::EACCES as c_long) => continue,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Bytes of an entry in Xen's answer (`struct boot_e820_entry`, packed).

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Xen's public interface to kexec, as libxen-dev ships it (Linux has no copy of this header). */
+/* Xen's public headers, as libxen-dev ships them, as far as Linux has no copy of its own. */
 #include <stdint.h>
+/* Of the toolstack's interface only the processor's features are asked for. */
+#define __XEN_TOOLS__ 1
 #include <xen/xen.h>
 #include <xen/kexec.h>
+#include <xen/sysctl.h>
