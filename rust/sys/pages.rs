@@ -111,6 +111,7 @@ impl Drop for Page {
 pub(crate) struct Block {
     first: RawPage,
     order: u32,
+    nr_pages: usize,
     range: MaRange,
     /// Whether Xen exchanged the memory behind the pages to make it contiguous.
     exchanged: bool,
@@ -122,26 +123,27 @@ pub(crate) const MAX_BLOCK_ORDER: u32 = 9;
 impl Block {
     /// Zeroed pages, at least `nr_pages`, or `None` if there is no such memory.
     pub(crate) fn alloc(nr_pages: usize, p2m: &impl P2m) -> Option<Self> {
-        let order = nr_pages.checked_next_power_of_two()?.trailing_zeros();
+        let nr_pages = nr_pages.checked_next_power_of_two()?;
+        let order = nr_pages.trailing_zeros();
         if order > MAX_BLOCK_ORDER {
             return None;
         }
         // SAFETY: Every order is fine, and the callers may sleep.
         let first = RawPage(NonNull::new(unsafe { c::rkexec_alloc_pages(order) })?);
-        let bytes = PAGE_SIZE << order;
         // From here on the block frees itself.
         let mut block = Self {
             first,
             order,
+            nr_pages,
             range: MaRange::empty_at(Maddr::ZERO),
             exchanged: false,
         };
         let pfn = first.pfn()?;
-        let start = match contiguous(pfn, 1 << order, p2m) {
+        let start = match contiguous(pfn, nr_pages, p2m) {
             Some(mfn) => mfn,
             None => block.exchange(pfn, p2m)?,
         };
-        block.range = MaRange::from_len(start.start(), bytes)?;
+        block.range = MaRange::from_len(start.start(), PAGE_SIZE.checked_mul(nr_pages as u64)?)?;
         block.bytes_mut().fill(0);
         Some(block)
     }
@@ -157,7 +159,12 @@ impl Block {
             return None;
         }
         self.exchanged = true;
-        contiguous(pfn, 1 << self.order, p2m)
+        contiguous(pfn, self.nr_pages, p2m)
+    }
+
+    fn nr_bytes(&self) -> usize {
+        // It is at most `PAGE_BYTES << MAX_BLOCK_ORDER`.
+        self.nr_pages.saturating_mul(PAGE_BYTES)
     }
 
     /// Where the block is in the machine.
@@ -168,13 +175,13 @@ impl Block {
     /// The contents.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: The pages are ours, follow one another, and were zeroed by `alloc`.
-        unsafe { core::slice::from_raw_parts(self.first.as_ptr(), PAGE_BYTES << self.order) }
+        unsafe { core::slice::from_raw_parts(self.first.as_ptr(), self.nr_bytes()) }
     }
 
     /// The contents, for writing.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: The pages are ours, follow one another, and are borrowed for writing.
-        unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), PAGE_BYTES << self.order) }
+        unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), self.nr_bytes()) }
     }
 
     /// The contents as a slice of page-sized, page-aligned `T`.
@@ -185,7 +192,7 @@ impl Block {
     pub(crate) unsafe fn as_pages_mut<T>(&mut self) -> &mut [T] {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
         // SAFETY: As for `bytes_mut`; size and alignment are checked above, the values by contract.
-        unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr().cast(), 1 << self.order) }
+        unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr().cast(), self.nr_pages) }
     }
 }
 
@@ -203,9 +210,9 @@ impl Drop for Block {
 }
 
 /// The machine frame behind `pfn`, if the `nr` frames from there follow one another.
-fn contiguous(pfn: Pfn, nr: u64, p2m: &impl P2m) -> Option<Mfn> {
+fn contiguous(pfn: Pfn, nr: usize, p2m: &impl P2m) -> Option<Mfn> {
     let first = p2m.to_machine(pfn)?;
-    for i in 1..nr {
+    for i in 1..nr as u64 {
         let here = p2m.to_machine(Pfn::from_number(pfn.number().checked_add(i)?)?)?;
         if here.number() != first.number().checked_add(i)? {
             return None;
