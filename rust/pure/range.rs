@@ -31,6 +31,14 @@ impl<S: Space> Range<S> {
         }
     }
 
+    /// No bytes, at `addr`.
+    pub const fn empty_at(addr: Addr<S>) -> Self {
+        Self {
+            start: addr,
+            end: addr,
+        }
+    }
+
     /// The first byte.
     pub const fn start(self) -> Addr<S> {
         self.start
@@ -76,6 +84,23 @@ impl<S: Space> Range<S> {
         match self.start.align_up(align) {
             Some(start) if start.raw() <= end.raw() => Self { start, end },
             _ => Self { start: end, end },
+        }
+    }
+
+    /// The pages of `align` bytes (a power of two, at most the whole address space) that the range touches:
+    /// it grows to them. An empty range touches none and stays as it is.
+    pub const fn round_out(self, align: u64) -> Self {
+        if self.is_empty() {
+            return self;
+        }
+        let end = match self.end.align_up(align) {
+            Some(end) => end,
+            // The end of the address space is a multiple of every such size.
+            None => Addr::END,
+        };
+        Self {
+            start: self.start.align_down(align),
+            end,
         }
     }
 }
