@@ -6,6 +6,7 @@ pub mod addr;
 pub mod claim;
 pub mod copylist;
 pub mod errno;
+pub mod identity;
 pub mod memmap;
 pub mod placement;
 pub mod range;

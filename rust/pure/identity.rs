@@ -1,0 +1,149 @@
+//! The identity map: every byte of RAM at its own address, and no byte of a hole.
+//!
+//! ```text
+//!   memory map, asked-for ranges          Sources (layers.rs)
+//!     -> disjoint runs, whole pages       Runs    (runs.rs)
+//!     -> the largest pages that fit       LeafRun (leaves.rs)
+//!     -> how many tables                  table_count (count.rs)
+//!     -> tables                           build (build.rs; level.rs, table.rs)
+//! ```
+//!
+//! Nothing here allocates: the caller brings the memory to sort in and the tables. Nothing
+//! panics, whatever the ranges are. All addresses are machine addresses, in bytes.
+//!
+//! The map is to hold (DESIGN section 3)
+//!
+//! - every whole page of RAM, write-back: what the memory map calls usable, neighbours merged,
+//!   minus whatever else it says about the same bytes;
+//! - the ACPI tables and the ACPI non-volatile storage, write-back, to whole pages: the next
+//!   kernel reads them before it can handle a page fault;
+//! - [`LEGACY`] and other devices, uncached: an access there is then an access to the device and
+//!   to nothing else, and no speculation goes there;
+//! - what the caller names beyond that, write-back, to whole pages: image segments, EFI tables.
+//!
+//! Where these contradict each other, the *later* in the following list decides: RAM; what the
+//! map has that is not RAM; ACPI and what the caller names; devices. So nothing maps a device
+//! cached, and a segment is mapped wherever the caller puts it, unless that is a device.
+
+mod build;
+mod count;
+mod layers;
+mod layout;
+mod leaves;
+pub mod level;
+mod runs;
+mod table;
+
+use core::fmt;
+
+pub use build::{build, BuildError};
+pub use count::table_count;
+pub use layers::{Layer, Layers};
+pub use layout::{Layout, Levels};
+pub use leaves::{leaf_runs, LeafRun, LeafRuns, LeafSize};
+pub use level::Attr;
+pub use runs::{Mark, Run, Runs};
+pub use table::Table;
+
+use super::addr::{Addr, Maddr};
+use super::memmap::{Kind, MapEntry};
+use super::range::{MaRange, Range};
+
+/// Video memory, option ROMs and the BIOS. Memory maps leave it out or call it reserved, and now
+/// and then usable; it is never mapped as memory.
+pub const LEGACY: MaRange = match (Addr::new(0xA_0000), Addr::new(0x10_0000)) {
+    (Some(start), Some(end)) => match Range::new(start, end) {
+        Some(range) => range,
+        None => Range::empty_at(Maddr::ZERO),
+    },
+    _ => Range::empty_at(Maddr::ZERO),
+};
+
+const _: () = assert!(LEGACY.len_bytes() == 0x6_0000);
+
+/// Why there is nothing to build a map from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// There is no room for another range.
+    ScratchFull {
+        /// How many marks the caller brought.
+        marks: usize,
+    },
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScratchFull { marks } => write!(
+                f,
+                "more memory ranges than there is room for ({})",
+                marks / Layers::MARKS_PER_RANGE
+            ),
+        }
+    }
+}
+
+impl core::error::Error for IdentityError {}
+
+/// Collects what an identity map shall hold.
+#[derive(Debug)]
+pub struct Sources<'a>(Layers<'a>);
+
+impl<'a> Sources<'a> {
+    /// The marks that it takes to collect `nr_ranges` ranges (map entries count), beside what is
+    /// always in the map.
+    pub const fn marks_needed(nr_ranges: usize) -> usize {
+        nr_ranges
+            .saturating_add(1) // `LEGACY`
+            .saturating_mul(Layers::MARKS_PER_RANGE)
+    }
+
+    /// Nothing but [`LEGACY`] yet. `scratch` is the memory to work in; what is in it does not
+    /// matter.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::ScratchFull`] if it is too small even for that.
+    pub fn new(scratch: &'a mut [Mark]) -> Result<Self, IdentityError> {
+        let mut layers = Layers::new(scratch);
+        layers.add(Layer::Uncached, LEGACY)?;
+        Ok(Self(layers))
+    }
+
+    /// Adds an entry of the memory map.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::ScratchFull`]
+    pub fn add_entry(&mut self, entry: MapEntry) -> Result<(), IdentityError> {
+        let layer = match entry.kind() {
+            Kind::Ram => Layer::Ram,
+            Kind::Acpi | Kind::Nvs => Layer::WriteBack,
+            Kind::Reserved | Kind::Unusable | Kind::Persistent | Kind::Other(_) => Layer::Hole,
+        };
+        self.0.add(layer, entry.range())
+    }
+
+    /// Adds memory that is to be mapped write-back whatever the memory map says about it.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::ScratchFull`]
+    pub fn add_write_back(&mut self, range: MaRange) -> Result<(), IdentityError> {
+        self.0.add(Layer::WriteBack, range)
+    }
+
+    /// Adds a device that is to be mapped, uncached.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::ScratchFull`]
+    pub fn add_uncached(&mut self, range: MaRange) -> Result<(), IdentityError> {
+        self.0.add(Layer::Uncached, range)
+    }
+
+    /// What the map shall hold. Takes the time that sorting takes.
+    pub fn runs(self) -> Runs<'a> {
+        self.0.flatten()
+    }
+}

@@ -1,0 +1,233 @@
+//! Fills page tables from runs.
+//!
+//! One pass over the leaves, from the lowest address up, descends and ascends through the levels.
+//! A table is taken when the first leaf below it turns up, written in full, and only then linked
+//! into its parent. The same few lines do it for every level; what differs, the type says.
+
+use core::fmt;
+use core::iter::Enumerate;
+use core::slice::IterMut;
+
+use super::count::table_count;
+use super::layout::{Layout, Levels};
+use super::leaves::{leaf_runs, rest_of, LeafRun, LeafRuns, LeafSize};
+use super::level::{Branch, Leaf, Level, Pd, Pdpt, Pml4, Pml5, Pt, TableAt};
+use super::runs::Runs;
+use super::table::{Table, Writer};
+use crate::pure::addr::{Frame, Maddr, Mfn};
+use crate::pure::range::{MaRange, Range};
+
+/// Why there is no page table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildError {
+    /// Memory that so few levels of tables cannot map at its own address.
+    BeyondLevels {
+        /// The first run of it; part of the run may lie lower.
+        range: MaRange,
+        /// The end of what can be mapped.
+        limit: Maddr,
+    },
+    /// The map takes more tables than there are.
+    TooFewTables {
+        /// How many tables the caller brought.
+        have: usize,
+        /// How many it takes.
+        need: usize,
+    },
+    /// The caller has no frame for a table.
+    NoFrame {
+        /// The table's index.
+        table: usize,
+    },
+    /// Counting and writing disagree: a mistake in this code, whatever the input.
+    Inconsistent {
+        /// The memory about which they do.
+        at: Maddr,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeyondLevels { range, limit } => write!(
+                f,
+                "memory at {range} reaches beyond {limit}, the most that page tables of four \
+                 levels can map one to one"
+            ),
+            Self::TooFewTables { have, need } => {
+                write!(f, "the identity map takes {need} page tables, not {have}")
+            }
+            Self::NoFrame { table } => write!(f, "no machine frame for page table {table}"),
+            Self::Inconsistent { at } => write!(f, "page tables went wrong at {at} (a bug)"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+/// Fills `tables` with a table of the shape `layout` that maps `runs` and nothing else, and
+/// returns the frame of its root, for CR3.
+///
+/// As many tables are written as [`table_count`] says, from the first one on, every entry of
+/// each, whatever they held before; the others are left alone. `frame_of` tells for the index of
+/// a table the machine frame that it *will* lie in when the processor walks it. It is asked once
+/// for each table, in ascending order, the root first. Where the tables may lie (never in a
+/// destination, for a crash image in the crash area) is for it to see to.
+///
+/// # Errors
+///
+/// [`BuildError::BeyondLevels`] and [`BuildError::TooFewTables`] before anything is written;
+/// [`BuildError::NoFrame`] if `frame_of` has none.
+pub fn build<F>(
+    runs: Runs<'_>,
+    layout: Layout,
+    tables: &mut [Table],
+    frame_of: F,
+) -> Result<Mfn, BuildError>
+where
+    F: FnMut(usize) -> Option<Mfn>,
+{
+    let need = table_count(runs, layout)?;
+    let have = tables.len();
+    if have < need {
+        return Err(BuildError::TooFewTables { have, need });
+    }
+    let mut leaves = leaf_runs(runs, layout);
+    let mut builder = Builder {
+        next: leaves.next(),
+        leaves,
+        unused: tables.iter_mut().enumerate(),
+        frame_of,
+    };
+    match layout.levels {
+        Levels::Four => builder.table::<Pml4>(Maddr::ZERO).map(|root| root.mfn()),
+        Levels::Five => builder.table::<Pml5>(Maddr::ZERO).map(|root| root.mfn()),
+    }
+}
+
+/// Where the building stands.
+struct Builder<'t, 'r, F> {
+    /// The leaves that come next.
+    next: Option<LeafRun>,
+    /// Those after them.
+    leaves: LeafRuns<'r>,
+    /// The tables that are left, with their indices.
+    unused: Enumerate<IterMut<'t, Table>>,
+    frame_of: F,
+}
+
+/// A level that knows what becomes of leaves that it stands for.
+trait Place: Level + Sized {
+    /// Writes at least one entry, for the first of `leaves`, and lets the builder go on behind
+    /// what has been written. Nothing at or above `end` is this table's.
+    fn place<F>(
+        builder: &mut Builder<'_, '_, F>,
+        writer: &mut Writer<'_, Self>,
+        leaves: LeafRun,
+        end: Maddr,
+    ) -> Result<(), BuildError>
+    where
+        F: FnMut(usize) -> Option<Mfn>;
+}
+
+impl<F> Builder<'_, '_, F>
+where
+    F: FnMut(usize) -> Option<Mfn>,
+{
+    /// Fills a table that stands for the memory from `base` up.
+    fn table<L: Place>(&mut self, base: Maddr) -> Result<TableAt<L>, BuildError> {
+        let (index, table) = self
+            .unused
+            .next()
+            .ok_or(BuildError::Inconsistent { at: base })?;
+        let mfn = (self.frame_of)(index).ok_or(BuildError::NoFrame { table: index })?;
+        let mut writer = table.write::<L>();
+        let end = base.checked_add(L::TABLE_BYTES).unwrap_or(Maddr::END);
+        while let Some(leaves) = self.next.filter(|next| next.range.start() < end) {
+            let start = leaves.range.start();
+            writer
+                .skip_to(L::index(start))
+                .ok_or(BuildError::Inconsistent { at: start })?;
+            L::place(self, &mut writer, leaves, end)?;
+        }
+        Ok(writer.finish(mfn))
+    }
+
+    /// Writes as many of `leaves` as lie below `end`. They have the size of this level's pages.
+    fn leaves<L: Leaf>(
+        &mut self,
+        writer: &mut Writer<'_, L>,
+        leaves: LeafRun,
+        end: Maddr,
+    ) -> Result<(), BuildError> {
+        let start = leaves.range.start();
+        let end = leaves.range.end().min(end);
+        Range::new(start, end)
+            .and_then(|here| usize::try_from(here.len_bytes() >> L::SHIFT).ok())
+            .filter(|&nr| nr > 0)
+            .and_then(|nr| writer.leaves(Frame::new(start)?, nr, leaves.attr))
+            .ok_or(BuildError::Inconsistent { at: start })?;
+        self.next = match rest_of(leaves.range, end) {
+            Some(range) => Some(LeafRun { range, ..leaves }),
+            None => self.leaves.next(),
+        };
+        Ok(())
+    }
+
+    /// Writes one entry, that leads on to a table with the first of `leaves` and all others that
+    /// fall into it.
+    fn branch<L: Branch>(
+        &mut self,
+        writer: &mut Writer<'_, L>,
+        leaves: LeafRun,
+    ) -> Result<(), BuildError>
+    where
+        L::Child: Place,
+    {
+        let base = leaves.range.start().align_down(L::ENTRY_BYTES);
+        let table = self.table::<L::Child>(base)?;
+        writer
+            .branch(table)
+            .ok_or(BuildError::Inconsistent { at: base })
+    }
+}
+
+/// Implements [`Place`]: for a level that has no leaves, one that has only leaves, and one where
+/// those of the size given are leaves.
+macro_rules! place {
+    ($level:ty, branch) => {
+        place!($level, |builder, writer, leaves, _end| builder
+            .branch(writer, leaves));
+    };
+    ($level:ty, leaf) => {
+        place!($level, |builder, writer, leaves, end| builder
+            .leaves(writer, leaves, end));
+    };
+    ($level:ty, leaf if $size:pat) => {
+        place!($level, |builder, writer, leaves, end| match leaves.size {
+            $size => builder.leaves(writer, leaves, end),
+            _ => builder.branch(writer, leaves),
+        });
+    };
+    ($level:ty, |$builder:ident, $writer:ident, $leaves:ident, $end:ident| $body:expr) => {
+        impl Place for $level {
+            fn place<F>(
+                $builder: &mut Builder<'_, '_, F>,
+                $writer: &mut Writer<'_, Self>,
+                $leaves: LeafRun,
+                $end: Maddr,
+            ) -> Result<(), BuildError>
+            where
+                F: FnMut(usize) -> Option<Mfn>,
+            {
+                $body
+            }
+        }
+    };
+}
+
+place!(Pml5, branch);
+place!(Pml4, branch);
+place!(Pdpt, leaf if LeafSize::Gib1);
+place!(Pd, leaf if LeafSize::Mib2);
+place!(Pt, leaf);
