@@ -1,0 +1,131 @@
+//! Registers and ports of the processor.
+
+use core::arch::asm;
+
+use rkexec_handover::params::Checked;
+use rkexec_pure::pure::addr::Mfn;
+
+/// The code segment that Linux's boot protocol asks for.
+pub const BOOT_CS: u16 = 0x10;
+/// The data segment that it asks for.
+pub const BOOT_DS: u16 = 0x18;
+
+/// Reads a byte from an I/O port.
+pub fn inb(port: u16) -> u8 {
+    let value;
+    // SAFETY: The ports that are read here (a 16550's, 0xcf9, the 8042's status) change no memory.
+    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack)) };
+    value
+}
+
+/// Writes a byte to an I/O port.
+pub fn outb(port: u16, value: u8) {
+    // SAFETY: As above; a reset ends the program, which breaks no promise of the language.
+    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack)) };
+}
+
+/// Loads the root of the page tables.
+///
+/// # Safety
+///
+/// They map everything that is in use where it is now.
+pub unsafe fn load_page_tables(root: Mfn) {
+    // Not `nomem`: what was read through the old tables must not be read again by assumption.
+    // SAFETY: As the caller promises.
+    unsafe { asm!("mov cr3, {}", in(reg) root.start().raw(), options(nostack, preserves_flags)) };
+}
+
+/// The address of the last page fault.
+pub fn page_fault_address() -> u64 {
+    let value;
+    // SAFETY: Reads a register.
+    unsafe { asm!("mov {}, cr2", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// The operand of `lidt`.
+#[repr(C, packed)]
+struct TableRegister {
+    limit: u16,
+    base: u64,
+}
+
+/// Loads an interrupt descriptor table of `bytes` bytes (less than 64 KiB), or none for 0.
+///
+/// # Safety
+///
+/// Each of its gates leads to a handler, and it stays where it is.
+pub unsafe fn load_idt(base: u64, bytes: u16) {
+    let operand = TableRegister {
+        limit: bytes.saturating_sub(1),
+        base,
+    };
+    // SAFETY: As the caller promises.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const operand, options(readonly, nostack)) };
+}
+
+/// Enters the next kernel: with CR4 as given, no IDT, task priority 0, a zero return address, and
+/// zero in all general registers but RSI.
+///
+/// # Safety
+///
+/// The next kernel is in memory.
+pub unsafe fn leave(cr4: u64, checked: Checked) -> ! {
+    // The copy may have changed what the TLB holds of memory that nobody used so far; Linux does
+    // the same at this point.
+    // SAFETY: These are the tables that are loaded already, and protected from the copy.
+    unsafe { load_page_tables(checked.root) };
+    // SAFETY: Everything that Rust code owns ends here.
+    unsafe {
+        asm!(
+            "jmp handover_leave", // in entry.s; it does not return
+            in("rdi") cr4,
+            in("rsi") checked.rsi,
+            in("rdx") checked.entry,
+            options(noreturn),
+        )
+    }
+}
+
+/// Stops for good.
+pub fn halt() -> ! {
+    loop {
+        // SAFETY: Touches nothing.
+        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}
+
+/// Resets the machine: through the chipset, the keyboard controller, or the processor itself.
+pub fn reset() -> ! {
+    /// Reset control register of every chipset since the 440FX: bit 1 hard, bit 2 go, bit 3 full.
+    const RESET_CONTROL: u16 = 0xcf9;
+    /// Command and status port of the keyboard controller; status bit 1: it still reads the last.
+    const KEYBOARD: u16 = 0x64;
+
+    let kept = inb(RESET_CONTROL) & !0x0e;
+    outb(RESET_CONTROL, kept | 0x02);
+    pause();
+    outb(RESET_CONTROL, kept | 0x0e);
+    pause();
+
+    for _ in 0..1000 {
+        if inb(KEYBOARD) & 2 == 0 {
+            break;
+        }
+    }
+    outb(KEYBOARD, 0xfe); // Pulse the reset line.
+    pause();
+
+    // SAFETY: Without handlers the next exception shuts the processor down, which resets a PC.
+    unsafe { load_idt(0, 0) };
+    // SAFETY: Raises that exception.
+    unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
+/// A few milliseconds: an access to port 0x80 takes about one microsecond, and is otherwise without
+/// effect.
+fn pause() {
+    for _ in 0..5000 {
+        outb(0x80, 0);
+    }
+}

@@ -1,0 +1,80 @@
+//! Machine memory through page tables that map it one to one.
+
+use core::arch::asm;
+use core::slice;
+
+use rkexec_handover::memory::Memory;
+use rkexec_pure::abi::handover::ListPage;
+use rkexec_pure::pure::addr::{Maddr, Mfn};
+use rkexec_pure::pure::range::MaRange;
+
+use super::cpu;
+
+/// All of memory, one to one.
+pub struct Identity(());
+
+impl Identity {
+    /// Loads the page tables below `root`.
+    ///
+    /// # Safety
+    ///
+    /// They map all of memory one to one, this program included.
+    pub unsafe fn load(root: Mfn) -> Self {
+        // SAFETY: As the caller promises.
+        unsafe { cpu::load_page_tables(root) };
+        Self(())
+    }
+}
+
+/// The bytes of `range`. They are no object of this program's: the compiler knows nothing of them.
+///
+/// # Safety
+///
+/// The range is mapped one to one and does not begin at 0; nothing writes to it while the result is
+/// in use.
+pub unsafe fn bytes<'a>(range: MaRange) -> &'a [u8] {
+    let start = range.start().raw() as *const u8;
+    // SAFETY: As the caller promises. A `MaRange` ends within 2^52, so it fits `isize`.
+    unsafe { slice::from_raw_parts(start, range.len_bytes() as usize) }
+}
+
+impl Memory for Identity {
+    fn bytes(&self, range: MaRange) -> &[u8] {
+        // SAFETY: Everything is mapped, else a page fault ends the program. No source is page 0
+        // (`ZERO_FILL`), and this is the only way to write to what is not an object of the program.
+        unsafe { bytes(range) }
+    }
+
+    fn list_page(&self, frame: Mfn) -> &ListPage {
+        // SAFETY: As above; a frame is aligned, all bit patterns are valid, and page 0 is no list
+        // page.
+        unsafe { &*(frame.start().raw() as *const ListPage) }
+    }
+
+    fn copy(&mut self, dst: Maddr, src: MaRange) {
+        // SAFETY: The list names whole pages, and neither this program nor the page tables.
+        // Assembly, because to the language a destination may be the null pointer.
+        unsafe {
+            asm!(
+                "rep movsq", // RCX quadwords from [RSI] to [RDI], upwards
+                inout("rcx") src.len_bytes() / 8 => _,
+                inout("rsi") src.start().raw() => _,
+                inout("rdi") dst.raw() => _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+
+    fn zero(&mut self, dst: MaRange) {
+        // SAFETY: As above.
+        unsafe {
+            asm!(
+                "rep stosq", // RAX to RCX quadwords at [RDI], upwards
+                inout("rcx") dst.len_bytes() / 8 => _,
+                inout("rdi") dst.start().raw() => _,
+                in("rax") 0,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Where the parts of the blob are: what the linker script lays out, for Rust.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+
+use rkexec_pure::abi::handover::{Epitaph, Header, Params, PARAMS_DIGESTED};
+use rkexec_pure::pure::addr::Maddr;
+use rkexec_pure::pure::range::MaRange;
+
+/// Memory that something outside of this program writes or reads.
+#[repr(transparent)]
+pub struct Shared<T>(UnsafeCell<MaybeUninit<T>>);
+
+// SAFETY: One processor runs the hand-over, and it is never interrupted by something that returns.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    const fn new() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::zeroed()))
+    }
+
+    /// Its address.
+    pub const fn get(&self) -> *mut T {
+        self.0.get().cast()
+    }
+}
+
+/// Filled in by the module before it loads the hand-over.
+#[link_section = ".head.params"]
+pub static PARAMS: Shared<Params> = Shared::new();
+
+/// Filled in by [`crate::stop`].
+#[link_section = ".head.epitaph"]
+pub static EPITAPH: Shared<Epitaph> = Shared::new();
+
+/// The address of a symbol of `entry.s` or the linker script.
+///
+/// To Rust it would be an `extern` static, whose address the compiler fetches from a global offset
+/// table. That table would need relocation; the processor needs none.
+macro_rules! address_of {
+    ($symbol:literal) => {{
+        let address: u64;
+        // SAFETY: Computes an address and nothing else.
+        unsafe {
+            core::arch::asm!(
+                concat!("lea {}, [rip + ", $symbol, "]"), // relative to this instruction
+                out(reg) address,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+
+/// The header.
+pub fn header() -> &'static Header {
+    // SAFETY: It lies there, aligned, and nobody writes to it while the hand-over runs.
+    unsafe { &*(base() as *const Header) }
+}
+
+/// The parameters, as they are in memory.
+pub fn params() -> &'static Params {
+    // SAFETY: All bit patterns are valid, and nobody writes to them while the hand-over runs.
+    unsafe { &*PARAMS.get() }
+}
+
+/// The bytes of the parameters that their digest covers.
+pub fn digested_params() -> &'static [u8; PARAMS_DIGESTED] {
+    // SAFETY: As in `params`; the type has no padding, and is at least as long.
+    unsafe { &*PARAMS.get().cast() }
+}
+
+/// The machine address of the first byte of the blob.
+pub fn base() -> u64 {
+    address_of!("handover_header")
+}
+
+/// The entry stubs of the exceptions.
+pub fn stubs() -> u64 {
+    address_of!("handover_stubs")
+}
+
+/// Where the parameters are, in bytes from the first byte of the blob.
+pub fn params_offset() -> u64 {
+    (PARAMS.get().addr() as u64).wrapping_sub(base())
+}
+
+/// The blob: from its first byte to the end of its stack.
+pub fn chunk() -> MaRange {
+    let end = address_of!("handover_end");
+    // Both are addresses of mapped memory, so neither is past the physical address space; were they,
+    // the empty range would fail the check of the header.
+    Maddr::new(base())
+        .zip(Maddr::new(end))
+        .and_then(|(start, end)| MaRange::new(start, end))
+        .unwrap_or(EMPTY)
+}
+
+/// No byte.
+const EMPTY: MaRange = match MaRange::new(Maddr::ZERO, Maddr::ZERO) {
+    Some(range) => range,
+    None => unreachable!(),
+};

@@ -1,0 +1,95 @@
+//! The hand-over as a freestanding program: entered by Xen, left into the next kernel.
+//!
+//! Everything that needs assembly or `unsafe` is here, the logic is in the library. `entry.s` is
+//! the way in and out, `layout.ld` the memory layout, [`identity`] memory, [`cpu`] registers and
+//! ports, [`console`] the serial port and the screen, [`stop`] the end of a hand-over that failed,
+//! [`interrupts`] what the processor raises, [`runtime`] what the compiler expects of a C library.
+//!
+//! It is built for the ordinary Linux target, as there is no other in the build root. Two things
+//! follow. The compiler uses SSE: the entry code enables it before it calls Rust. And it uses the
+//! red zone, the 128 bytes below the stack pointer that an exception overwrites: no exception
+//! handler here ever returns, so whoever owned these bytes does not miss them.
+#![no_std]
+#![no_main]
+
+mod console;
+mod cpu;
+mod identity;
+mod interrupts;
+mod layout;
+mod runtime;
+mod stop;
+
+use rkexec_handover::fault::Fault;
+use rkexec_handover::list::List;
+use rkexec_handover::{digest, image, params, report};
+
+use console::{Console, Serial};
+use identity::Identity;
+
+core::arch::global_asm!(
+    include_str!("entry.s"),
+    magic = const rkexec_pure::abi::handover::MAGIC,
+    version = const rkexec_pure::abi::handover::VERSION,
+    boot_cs = const cpu::BOOT_CS,
+    boot_ds = const cpu::BOOT_DS,
+    nr_vectors = const rkexec_handover::exception::NR_VECTORS,
+    stub_bytes = const rkexec_handover::exception::STUB_BYTES,
+    params = sym layout::PARAMS,
+    epitaph = sym layout::EPITAPH,
+    start = sym start,
+    raised = sym interrupts::raised,
+);
+
+/// Called by the entry code with its own stack, GDT and segments, SSE enabled, and the value that
+/// CR4 had before that.
+extern "C" fn start(entry_cr4: u64) -> ! {
+    interrupts::install();
+    match hand_over(entry_cr4) {
+        Ok(never) => match never {},
+        Err(fault) => stop::stop(&fault),
+    }
+}
+
+/// All of it, in the order that `rkexec_pure::abi::handover` promises.
+fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
+    params::check_header(
+        layout::header(),
+        layout::chunk().len_bytes(),
+        layout::params_offset(),
+    )?;
+    let given = layout::params();
+    let checked = params::check(given, layout::digested_params())?;
+    stop::configure(checked.port, checked.halt);
+    let mut serial = Console::Serial(Serial::new(checked.port));
+
+    // SAFETY: Xen maps the page tables one to one, and nothing writes to them.
+    let tables = unsafe { identity::bytes(checked.tables) };
+    if !digest::matches(tables, &given.tables_digest) {
+        return Err(Fault::Tables);
+    }
+    report::tables_verified(&mut serial);
+    // SAFETY: The tables are the module's own: they map all memory one to one, hand-over and all.
+    let mut memory = unsafe { Identity::load(checked.root) };
+    stop::screen_is_mapped();
+
+    let list = List::new(given, [layout::chunk(), checked.tables])?;
+    list.verify(&memory, &given.list_digest)?;
+    let bytes = image::verify(&list, &memory, &given.image_digest)?;
+    report::image_verified(&mut serial, bytes);
+
+    image::place(&list, &mut memory)?;
+    report::entering(&mut serial, checked.entry);
+    // SAFETY: The image is in place, and its entry point is what the caller of kexec asked for.
+    unsafe { cpu::leave(entry_cr4, checked) }
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    extern "C" {
+        /// Defined nowhere: the link succeeds only if nothing can come here.
+        fn a_panic_path_is_left_in_the_hand_over() -> !;
+    }
+    // SAFETY: Never called, see above.
+    unsafe { a_panic_path_is_left_in_the_hand_over() }
+}

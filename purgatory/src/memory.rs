@@ -1,0 +1,24 @@
+//! Machine memory as the hand-over reaches it.
+//!
+//! In the blob that is the identity map (`blob/identity.rs`), in the tests an array. An address
+//! that is not mapped has no answer here: in the blob it raises a page fault, which is reported as
+//! such, and which no caller could handle better.
+
+use rkexec_pure::abi::handover::ListPage;
+use rkexec_pure::pure::addr::{Maddr, Mfn};
+use rkexec_pure::pure::range::MaRange;
+
+/// Machine memory, for as long as nobody else writes to it.
+pub trait Memory {
+    /// The bytes of `range`.
+    fn bytes(&self, range: MaRange) -> &[u8];
+
+    /// The list page in `frame`.
+    fn list_page(&self, frame: Mfn) -> &ListPage;
+
+    /// Copies the bytes of `src` to `dst`, which it does not overlap.
+    fn copy(&mut self, dst: Maddr, src: MaRange);
+
+    /// Fills `dst` with zeros.
+    fn zero(&mut self, dst: MaRange);
+}

@@ -1,0 +1,138 @@
+//! What the hand-over says, byte by byte, to whatever can show it.
+//!
+//! `core::fmt` would do this in three lines, with panic paths and tables of addresses that the
+//! blob, which nobody relocates, cannot have.
+
+use super::exception::{Exception, PAGE_FAULT};
+use super::fault::Fault;
+use super::list::ListFault;
+use super::params::ParamsFault;
+
+/// Something that shows text. Lines end in `\n`.
+pub trait Sink {
+    /// Shows one byte of ASCII.
+    fn put(&mut self, byte: u8);
+
+    /// Shows `text`.
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.put(byte);
+        }
+    }
+
+    /// Shows `value` as hexadecimal, with 0x and without leading zeros.
+    fn hex(&mut self, value: u64) {
+        self.text("0x");
+        let digits = (64u32.saturating_sub(value.leading_zeros()))
+            .div_ceil(4)
+            .max(1);
+        for digit in (0..digits).rev() {
+            let nibble = (value >> (digit & 15).wrapping_mul(4)) as u8 & 15;
+            self.put(if nibble < 10 {
+                b'0' | nibble
+            } else {
+                nibble.wrapping_add(b'a' - 10)
+            });
+        }
+    }
+
+    /// Shows `value` as decimal.
+    fn decimal(&mut self, value: u64) {
+        // The greatest power of ten that is not above the value.
+        let mut unit = 1u64;
+        while let Some(next) = unit.checked_mul(10).filter(|&next| next <= value) {
+            unit = next;
+        }
+        while unit > 0 {
+            self.put(b'0' | (value / unit % 10) as u8);
+            unit /= 10;
+        }
+    }
+}
+
+/// The page tables have their digest.
+pub fn tables_verified(sink: &mut impl Sink) {
+    sink.text("rkexec: page tables verified\n");
+}
+
+/// The image, `bytes` long, has its digest.
+pub fn image_verified(sink: &mut impl Sink, bytes: u64) {
+    sink.text("rkexec: image verified (");
+    sink.decimal(bytes.div_ceil(1 << 20));
+    sink.text(" MiB)\n");
+}
+
+/// The last line: the next kernel is entered at `entry`.
+pub fn entering(sink: &mut impl Sink, entry: u64) {
+    sink.text("rkexec: entering ");
+    sink.hex(entry);
+    sink.text("\n");
+}
+
+/// Why the hand-over, whose first byte is at `base`, does not go on.
+pub fn failed(sink: &mut impl Sink, fault: &Fault, base: u64) {
+    sink.text("rkexec: hand-over failed: ");
+    match fault {
+        Fault::Params(fault) => sink.text(match fault {
+            ParamsFault::Header => "its header is not that of this version (a fault in rkexec)",
+            ParamsFault::Digest => {
+                "its parameters do not have their SHA-256 digest (they changed after the load)"
+            }
+            ParamsFault::Malformed => "its parameters are not valid (a fault in rkexec)",
+        }),
+        Fault::Tables => sink.text(
+            "the page tables do not have their SHA-256 digest (a table page changed after the load)",
+        ),
+        Fault::List(ListFault::Digest) => sink.text(
+            "the copy list does not have its SHA-256 digest (a list page changed after the load)",
+        ),
+        Fault::List(fault) => list_broken(sink, *fault),
+        Fault::Image => sink.text(
+            "the image does not have its SHA-256 digest (a source page changed after the load)",
+        ),
+        Fault::Exception(exception) => raised(sink, exception, base),
+    }
+    sink.text("\n");
+}
+
+/// What is wrong with a list that nobody should have made.
+fn list_broken(sink: &mut impl Sink, fault: ListFault) {
+    sink.text("the copy list is broken: ");
+    sink.text(match fault {
+        ListFault::Digest | ListFault::Length => "it has not as many pages as it should",
+        ListFault::Link => "it goes on where no page is",
+        ListFault::Count => "a page has too many entries",
+        ListFault::Pages => "an entry is not made of whole pages",
+        ListFault::Space => "an entry reaches past the end of the address space",
+        ListFault::Overlap => "the source of an entry overlaps its destination",
+        ListFault::Protected => "an entry would overwrite the hand-over or the page tables",
+    });
+    sink.text(" (a list page changed after the load, or a fault in rkexec)");
+}
+
+/// What the processor did not like, and where.
+fn raised(sink: &mut impl Sink, exception: &Exception, base: u64) {
+    sink.text("the processor raised exception ");
+    sink.decimal(exception.vector);
+    sink.text(" (");
+    sink.text(exception.name());
+    sink.text(") at ");
+    sink.hex(exception.rip);
+    sink.text(" (hand-over + ");
+    sink.hex(exception.rip.wrapping_sub(base));
+    sink.text("), error code ");
+    sink.hex(exception.error_code);
+    if exception.vector == PAGE_FAULT {
+        sink.text(", address ");
+        sink.hex(exception.cr2);
+    }
+}
+
+/// What happens after a failure.
+pub fn giving_up(sink: &mut impl Sink, halt: bool) {
+    sink.text(if halt {
+        "rkexec: the machine is halted\n"
+    } else {
+        "rkexec: resetting the machine\n"
+    });
+}

@@ -1,0 +1,172 @@
+//! Machine memory for tests: 64 pages somewhere, and page faults everywhere else.
+
+use std::cell::Cell;
+use std::slice;
+
+use rkexec_handover::digest::Hasher;
+use rkexec_handover::list::{List, ListFault};
+use rkexec_handover::memory::Memory;
+use rkexec_pure::abi::handover::{Digest, Entry, ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec_pure::pure::range::MaRange;
+
+/// The address of the first page.
+pub const BASE: u64 = 0x4000_0000;
+/// Pages in the arena.
+pub const PAGES: u64 = 64;
+/// Stands in for the hand-over: the last page but one.
+pub const CHUNK: u64 = BASE + (PAGES - 2) * PAGE_SIZE;
+/// Stands in for the page tables: the last page.
+pub const TABLES: u64 = BASE + (PAGES - 1) * PAGE_SIZE;
+
+/// What an access outside of the arena panics with.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PageFault;
+
+#[derive(Clone, PartialEq, Eq)]
+#[repr(C, align(4096))]
+struct Page([u8; PAGE_SIZE as usize]);
+
+/// The memory. Counts how often a list page was looked at.
+pub struct Arena {
+    pages: Vec<Page>,
+    pub looks: Cell<usize>,
+}
+
+/// The address of page `nr`.
+pub fn page(nr: u64) -> u64 {
+    BASE + nr * PAGE_SIZE
+}
+
+pub fn range(start: u64, len: u64) -> MaRange {
+    MaRange::from_len(Maddr::new(start).unwrap(), len).unwrap()
+}
+
+impl Arena {
+    /// Every page different from every other, and from zeros.
+    pub fn new() -> Self {
+        let pages = (0..PAGES)
+            .map(|nr| {
+                Page(std::array::from_fn(|i| {
+                    (nr as u8 * 3 + 1) ^ (i as u8) | 0x80
+                }))
+            })
+            .collect();
+        Self {
+            pages,
+            looks: Cell::new(0),
+        }
+    }
+
+    /// All of it.
+    pub fn all(&self) -> &[u8] {
+        // SAFETY: A page is nothing but its bytes.
+        unsafe { slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * 4096) }
+    }
+
+    pub fn all_mut(&mut self) -> &mut [u8] {
+        // SAFETY: As above, and borrowed mutably.
+        unsafe {
+            slice::from_raw_parts_mut(self.pages.as_mut_ptr().cast(), self.pages.len() * 4096)
+        }
+    }
+
+    fn offsets(range: MaRange) -> std::ops::Range<usize> {
+        let start = range.start().raw().checked_sub(BASE);
+        let end = range.end().raw().checked_sub(BASE);
+        match (start, end) {
+            (Some(start), Some(end)) if end <= PAGES * PAGE_SIZE => start as usize..end as usize,
+            _ => std::panic::panic_any(PageFault),
+        }
+    }
+
+    pub fn write_list_page(&mut self, at: u64, list_page: &ListPage) {
+        let offsets = Self::offsets(range(at, PAGE_SIZE));
+        // SAFETY: A list page is 4096 bytes without padding.
+        let bytes = unsafe { slice::from_raw_parts((&raw const *list_page).cast::<u8>(), 4096) };
+        self.all_mut()[offsets].copy_from_slice(bytes);
+    }
+
+    /// Writes `entries` to list pages at `pages`, so many to each, linked in this order.
+    pub fn write_list(&mut self, entries: &[Entry], per_page: usize, pages: &[u64]) -> Params {
+        let mut left = entries;
+        for (i, &at) in pages.iter().enumerate() {
+            let (now, later) = left.split_at(left.len().min(per_page));
+            left = later;
+            let mut list_page = ListPage {
+                next: pages.get(i + 1).copied().unwrap_or(0),
+                nr: now.len() as u64,
+                entries: [Entry::default(); ENTRIES_PER_PAGE],
+            };
+            list_page.entries[..now.len()].copy_from_slice(now);
+            self.write_list_page(at, &list_page);
+        }
+        assert!(left.is_empty(), "more entries than the list pages hold");
+        Params {
+            list: pages[0],
+            nr_list_pages: pages.len() as u64,
+            list_digest: self.digest(pages.iter().map(|&at| (at, PAGE_SIZE))),
+            image_digest: self.digest(
+                entries
+                    .iter()
+                    .filter(|entry| entry.src != 0)
+                    .map(|entry| (entry.src, entry.len)),
+            ),
+            ..params()
+        }
+    }
+
+    pub fn digest(&self, parts: impl Iterator<Item = (u64, u64)>) -> Digest {
+        let mut hasher = Hasher::new();
+        for (start, len) in parts {
+            hasher.update(self.bytes(range(start, len)));
+        }
+        hasher.finish()
+    }
+}
+
+impl Memory for Arena {
+    fn bytes(&self, range: MaRange) -> &[u8] {
+        &self.all()[Self::offsets(range)]
+    }
+
+    fn list_page(&self, frame: Mfn) -> &ListPage {
+        self.looks.set(self.looks.get() + 1);
+        let offsets = Self::offsets(range(frame.start().raw(), PAGE_SIZE));
+        // SAFETY: A page of the arena is aligned, and any bytes are a list page.
+        unsafe { &*self.all()[offsets].as_ptr().cast() }
+    }
+
+    fn copy(&mut self, dst: Maddr, src: MaRange) {
+        let to = Self::offsets(range(dst.raw(), src.len_bytes()));
+        self.all_mut().copy_within(Self::offsets(src), to.start);
+    }
+
+    fn zero(&mut self, dst: MaRange) {
+        self.all_mut()[Self::offsets(dst)].fill(0);
+    }
+}
+
+/// Parameters of which only the list matters.
+pub fn params() -> Params {
+    Params {
+        cr3: TABLES,
+        tables: TABLES,
+        nr_tables: 1,
+        tables_digest: [0; 32],
+        list: 0,
+        nr_list_pages: 0,
+        list_digest: [0; 32],
+        image_digest: [0; 32],
+        entry: page(0),
+        rsi: 0,
+        serial_port: 0,
+        flags: 0,
+        params_digest: [0; 32],
+    }
+}
+
+/// The list that `params` name, with the chunk and the tables protected.
+pub fn list(params: &Params) -> Result<List, ListFault> {
+    List::new(params, [range(CHUNK, PAGE_SIZE), range(TABLES, PAGE_SIZE)])
+}

@@ -1,0 +1,132 @@
+//! Header and parameters: what is accepted, and what is not.
+
+use rkexec_handover::digest::Hasher;
+use rkexec_handover::params::{check, check_header, ParamsFault};
+use rkexec_pure::abi::handover::{
+    Header, Params, FLAG_HALT, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
+};
+
+use crate::arena::{params, TABLES};
+
+fn bytes(params: &Params) -> &[u8; PARAMS_DIGESTED] {
+    // SAFETY: `Params` has no padding and is longer than that.
+    unsafe { &*(&raw const *params).cast() }
+}
+
+/// `change`d and sealed.
+fn sealed(change: impl FnOnce(&mut Params)) -> Params {
+    let mut params = Params {
+        nr_tables: 5,
+        cr3: TABLES + 0x2000,
+        ..params()
+    };
+    change(&mut params);
+    let mut hasher = Hasher::new();
+    hasher.update(bytes(&params));
+    params.params_digest = hasher.finish();
+    params
+}
+
+fn malformed(change: impl FnOnce(&mut Params)) {
+    let params = sealed(change);
+    assert_eq!(
+        check(&params, bytes(&params)),
+        Err(ParamsFault::Malformed),
+        "{params:x?}"
+    );
+}
+
+#[test]
+fn sealed_parameters_are_accepted_as_they_are() {
+    let params = sealed(|params| {
+        params.entry = 0x100_0200;
+        params.rsi = 0x9_0000;
+        params.serial_port = 0x2f8;
+        params.flags = FLAG_HALT;
+    });
+    let checked = check(&params, bytes(&params)).unwrap();
+    assert_eq!(checked.root.start().raw(), TABLES + 0x2000);
+    assert_eq!(checked.tables.start().raw(), TABLES);
+    assert_eq!(checked.tables.len_bytes(), 5 * 4096);
+    assert_eq!((checked.entry, checked.rsi), (0x100_0200, 0x9_0000));
+    assert_eq!((checked.port, checked.halt), (Some(0x2f8), true));
+
+    let params = sealed(|_| ());
+    let checked = check(&params, bytes(&params)).unwrap();
+    assert_eq!((checked.port, checked.halt), (None, false));
+}
+
+#[test]
+fn every_bit_counts() {
+    let params = sealed(|_| ());
+    for bit in 0..PARAMS_DIGESTED * 8 {
+        let mut changed = *bytes(&params);
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            check(&params, &changed),
+            Err(ParamsFault::Digest),
+            "bit {bit}"
+        );
+    }
+    for bit in 0..256 {
+        let mut changed = params;
+        changed.params_digest[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            check(&changed, bytes(&changed)),
+            Err(ParamsFault::Digest),
+            "bit {bit}"
+        );
+    }
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    malformed(|params| params.flags = 2);
+    malformed(|params| params.tables += 8);
+    malformed(|params| params.tables = 1 << 52);
+    malformed(|params| params.nr_tables = 0);
+    malformed(|params| params.nr_tables = u64::MAX);
+    malformed(|params| params.nr_tables = 1 << 52);
+    malformed(|params| params.cr3 += 8);
+    malformed(|params| params.cr3 = TABLES - 0x1000);
+    malformed(|params| params.cr3 = TABLES + 0x5000);
+    malformed(|params| params.cr3 |= 1 << 63);
+    malformed(|params| params.serial_port = 0x1_03f8);
+    malformed(|params| params.serial_port = 0xfff9);
+}
+
+#[test]
+fn the_header_must_be_this_version_s() {
+    let good = Header {
+        magic: MAGIC,
+        version: VERSION,
+        size: 0x6000,
+        entry_offset: 0x110,
+        params_offset: 0x20,
+        epitaph_offset: 0xe0,
+        _pad: 0,
+    };
+    let ok = |header: Header| check_header(&header, 0x6000, 0x20).is_ok();
+    assert!(ok(good));
+    assert!(!ok(Header {
+        magic: MAGIC + 1,
+        ..good
+    }));
+    assert!(!ok(Header {
+        version: VERSION + 1,
+        ..good
+    }));
+    assert!(!ok(Header {
+        size: 0x5000,
+        ..good
+    }));
+    assert!(!ok(Header {
+        params_offset: 0x28,
+        ..good
+    }));
+    let large = Header {
+        size: MAX_SIZE + 4096,
+        ..good
+    };
+    assert!(check_header(&large, u64::from(large.size), 0x20).is_err());
+}

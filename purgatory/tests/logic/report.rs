@@ -1,0 +1,171 @@
+//! The words, exactly as users will search for them.
+
+use proptest::prelude::*;
+use rkexec_handover::exception::Exception;
+use rkexec_handover::fault::Fault;
+use rkexec_handover::list::ListFault;
+use rkexec_handover::params::ParamsFault;
+use rkexec_handover::report::{self, Sink};
+
+#[derive(Default)]
+struct Text(String);
+
+impl Sink for Text {
+    fn put(&mut self, byte: u8) {
+        assert!(byte.is_ascii_graphic() || byte == b' ' || byte == b'\n');
+        self.0.push(byte.into());
+    }
+}
+
+fn said(say: impl FnOnce(&mut Text)) -> String {
+    let mut text = Text::default();
+    say(&mut text);
+    text.0
+}
+
+fn failed(fault: impl Into<Fault>) -> String {
+    let fault = fault.into();
+    let line = said(|text| report::failed(text, &fault, 0x7000_0000));
+    let line = line
+        .strip_prefix("rkexec: hand-over failed: ")
+        .expect("every failure says so");
+    line.strip_suffix('\n').expect("a whole line").into()
+}
+
+#[test]
+fn progress() {
+    assert_eq!(said(report_tables), "rkexec: page tables verified\n");
+    for (bytes, mib) in [
+        (0, 0),
+        (1, 1),
+        (1 << 20, 1),
+        ((1 << 20) + 1, 2),
+        (205 << 20, 205),
+    ] {
+        let line = said(|text| report::image_verified(text, bytes));
+        assert_eq!(line, format!("rkexec: image verified ({mib} MiB)\n"));
+    }
+    let line = said(|text| report::entering(text, 0x100_0200));
+    assert_eq!(line, "rkexec: entering 0x1000200\n");
+}
+
+fn report_tables(text: &mut Text) {
+    report::tables_verified(text);
+}
+
+#[test]
+fn a_changed_page_is_named() {
+    for (fault, expected) in [
+        (ParamsFault::Digest.into(), "its parameters do not have their SHA-256 digest (they changed after the load)"),
+        (Fault::Tables, "the page tables do not have their SHA-256 digest (a table page changed after the load)"),
+        (ListFault::Digest.into(), "the copy list does not have its SHA-256 digest (a list page changed after the load)"),
+        (Fault::Image, "the image does not have its SHA-256 digest (a source page changed after the load)"),
+    ] {
+        assert_eq!(failed(fault), expected);
+    }
+}
+
+#[test]
+fn what_is_nobody_s_doing_but_ours_says_so() {
+    assert_eq!(
+        failed(ParamsFault::Header),
+        "its header is not that of this version (a fault in rkexec)"
+    );
+    assert_eq!(
+        failed(ParamsFault::Malformed),
+        "its parameters are not valid (a fault in rkexec)"
+    );
+    for (fault, expected) in [
+        (ListFault::Length, "it has not as many pages as it should"),
+        (ListFault::Link, "it goes on where no page is"),
+        (ListFault::Count, "a page has too many entries"),
+        (ListFault::Pages, "an entry is not made of whole pages"),
+        (
+            ListFault::Space,
+            "an entry reaches past the end of the address space",
+        ),
+        (
+            ListFault::Overlap,
+            "the source of an entry overlaps its destination",
+        ),
+        (
+            ListFault::Protected,
+            "an entry would overwrite the hand-over or the page tables",
+        ),
+    ] {
+        let cause = "(a list page changed after the load, or a fault in rkexec)";
+        assert_eq!(
+            failed(fault),
+            format!("the copy list is broken: {expected} {cause}")
+        );
+    }
+}
+
+#[test]
+fn an_exception_says_where() {
+    let exception = Exception {
+        vector: 14,
+        error_code: 2,
+        rip: 0x7000_1234,
+        cr2: 0x1_2345_6789,
+    };
+    assert_eq!(
+        failed(Fault::Exception(exception)),
+        "the processor raised exception 14 (page fault) at 0x70001234 (hand-over + 0x1234), \
+         error code 0x2, address 0x123456789"
+    );
+    let exception = Exception {
+        vector: 6,
+        error_code: 0,
+        rip: 0x7000_0110,
+        cr2: 0xdead,
+    };
+    assert_eq!(
+        failed(Fault::Exception(exception)),
+        "the processor raised exception 6 (invalid opcode) at 0x70000110 (hand-over + 0x110), \
+         error code 0x0"
+    );
+}
+
+#[test]
+fn every_vector_has_a_name() {
+    for vector in 0..32 {
+        let exception = Exception {
+            vector,
+            error_code: 0,
+            rip: 0,
+            cr2: 0,
+        };
+        assert!(failed(Fault::Exception(exception)).contains(&format!("exception {vector} (")));
+    }
+}
+
+#[test]
+fn the_end_is_announced() {
+    assert_eq!(
+        said(|text| report::giving_up(text, true)),
+        "rkexec: the machine is halted\n"
+    );
+    assert_eq!(
+        said(|text| report::giving_up(text, false)),
+        "rkexec: resetting the machine\n"
+    );
+}
+
+proptest! {
+    #[test]
+    fn numbers_are_written_as_everybody_writes_them(value: u64, shift in 0..64u32) {
+        for value in [value, value >> shift, 1u64 << shift, (1u64 << shift) - 1u64] {
+            prop_assert_eq!(said(|text| text.hex(value)), format!("{value:#x}"));
+            prop_assert_eq!(said(|text| text.decimal(value)), value.to_string());
+        }
+    }
+}
+
+#[test]
+fn numbers_at_the_ends() {
+    for value in [0, 9, 10, 15, 16, 9_999_999_999_999_999_999, u64::MAX] {
+        assert_eq!(said(|text| text.hex(value)), format!("{value:#x}"));
+        assert_eq!(said(|text| text.decimal(value)), value.to_string());
+    }
+}
