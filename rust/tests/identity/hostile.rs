@@ -1,0 +1,264 @@
+//! Input that no firmware should produce, and callers that bring too little.
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::{Maddr, Mfn};
+use rkexec_pure::pure::identity::{
+    build, leaf_runs, table_count, BuildError, IdentityError, Mark, Sources, Table,
+};
+use rkexec_pure::pure::memmap::{Kind, MapEntry};
+
+use crate::model::{self, Input, END};
+use crate::rules::{self, LAYOUTS};
+use crate::walker::Walker;
+
+fn entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
+    MapEntry {
+        start,
+        len_bytes,
+        kind_raw,
+    }
+}
+
+fn only(entries: Vec<MapEntry>) -> Input {
+    Input {
+        entries,
+        ..Input::default()
+    }
+}
+
+#[test]
+fn no_memory_at_all_still_has_the_legacy_range() {
+    rules::check(&Input::default());
+    let input = Input::default();
+    let mut scratch = rules::scratch_for(&input);
+    let runs = rules::sources(&input, &mut scratch).runs();
+    assert_eq!(table_count(runs, LAYOUTS[0]), Ok(4));
+    assert_eq!(table_count(runs, LAYOUTS[2]), Ok(5));
+}
+
+#[test]
+fn numbers_at_the_end_of_everything() {
+    let numbers = [
+        0,
+        1,
+        4095,
+        4096,
+        END - 4096,
+        END - 1,
+        END,
+        END + 1,
+        u64::MAX - 4096,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
+    for start in numbers {
+        for len in numbers {
+            for kind in [1, 2, 3] {
+                rules::check(&only(vec![entry(start, len, kind)]));
+                // What is not RAM takes it away up to the very end.
+                rules::check(&only(vec![entry(0, u64::MAX, 1), entry(start, len, kind)]));
+            }
+        }
+    }
+}
+
+#[test]
+fn all_of_physical_memory_in_pages_of_1_gib() {
+    // 8192 PDPTs: 32 MiB of tables.
+    let input = only(vec![entry(0, u64::MAX, 1)]);
+    let mut scratch = rules::scratch_for(&input);
+    let runs = rules::sources(&input, &mut scratch).runs();
+    let nr = table_count(runs, LAYOUTS[2]).expect("a number");
+    assert_eq!(nr, 1 + 16 + 8192 + 1 + 1);
+    let mut tables = vec![Table::EMPTY; nr];
+    let root = build(runs, LAYOUTS[2], &mut tables, rules::chunk_at(77)).expect("tables");
+    let walker = Walker {
+        memory: rules::in_chunk(77, &tables),
+        cr3: root.start().raw(),
+        levels: 5,
+    };
+    let last = walker.translate(END - 1).expect("a walk").expect("a page");
+    assert_eq!((last.virt, last.bytes), (END - (1 << 30), 1 << 30));
+    assert_eq!(leaf_runs(runs, LAYOUTS[2]).count(), 5);
+}
+
+#[test]
+fn four_levels_say_which_memory_they_cannot_reach() {
+    let input = only(vec![entry(0, 1 << 30, 1), entry(1 << 46, 1 << 47, 1)]);
+    let mut scratch = rules::scratch_for(&input);
+    let runs = rules::sources(&input, &mut scratch).runs();
+    let error = table_count(runs, LAYOUTS[0]).expect_err("too high");
+    assert_eq!(
+        error.to_string(),
+        "memory at [ma:0x400000000000, ma:0xc00000000000) reaches beyond ma:0x800000000000, the \
+         most that page tables of four levels can map one to one"
+    );
+    assert!(table_count(runs, LAYOUTS[2]).is_ok());
+}
+
+#[test]
+fn what_is_not_ram_may_lie_where_four_levels_do_not_reach() {
+    rules::check(&only(vec![
+        entry(0, 1 << 30, 1),
+        entry(0xfd_0000_0000, 3 << 32, 2),
+        entry(1 << 50, 1 << 51, 2),
+    ]));
+}
+
+/// Pseudo-random numbers, the same in every run (xorshift).
+fn noise(mut state: u64) -> impl FnMut() -> u64 {
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+#[test]
+fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
+    let mut noise = noise(0x9e37_79b9_7f4a_7c15);
+    let entries = (0..5000)
+        .map(|_| {
+            let kind = [1, 1, 1, 1, 2, 3, 4, 20][(noise() % 8) as usize];
+            entry(noise() % (16 << 30), noise() % (8 << 20), kind)
+        })
+        .collect();
+    check_runs(&only(entries));
+}
+
+#[test]
+fn five_thousand_pages_with_holes_between() {
+    let entries = (0..5000u64)
+        .rev()
+        .map(|nr| entry((1 << 32) + nr * 8192 + 100, 4096 + 3996, 1))
+        .collect();
+    let input = only(entries);
+    check_runs(&input);
+    assert_eq!(rules::stretches(&input).len(), 5001);
+}
+
+#[test]
+fn five_thousand_times_the_same() {
+    check_runs(&only(vec![entry(123, 1 << 33, 1); 5000]));
+}
+
+#[test]
+fn one_block_of_ram_with_five_thousand_bytes_taken_out() {
+    let mut entries = vec![entry(0, 1 << 40, 1)];
+    entries.extend((1..5000u64).map(|nr| entry((1 << 32) + nr * 12_288 - 1, 2, 2)));
+    let input = only(entries);
+    check_runs(&input);
+}
+
+/// As `rules::check`, without the walk: the model takes the square of so many ranges.
+fn check_runs(input: &Input) {
+    let expected = model::Model::new(input).expected();
+    assert_eq!(rules::stretches(input), expected);
+    let mut scratch = rules::scratch_for(input);
+    let runs = rules::sources(input, &mut scratch).runs();
+    for layout in LAYOUTS {
+        let nr = table_count(runs, layout).expect("a number");
+        assert_eq!(nr, model::fewest_tables(&expected, layout));
+        let mut tables = vec![rules::dirty_table(); nr];
+        let root = build(runs, layout, &mut tables, rules::chunk_at(5)).expect("tables");
+        let walker = Walker {
+            memory: rules::in_chunk(5, &tables),
+            cr3: root.start().raw(),
+            levels: layout.levels.number() as u32,
+        };
+        let (leaves, visited) = walker.walk().expect("a walk");
+        assert_eq!(visited.len(), nr);
+        let mapped: u64 = leaves.iter().map(|leaf| leaf.bytes).sum();
+        assert_eq!(mapped, expected.iter().map(|s| s.1 - s.0).sum::<u64>());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_numbers_whatsoever(
+        numbers in prop::collection::vec((any::<u64>(), any::<u64>(), 0u32..8), 0..50),
+        shift in 0u32..64,
+    ) {
+        let entries = numbers
+            .iter()
+            .map(|&(start, len, kind)| entry(start >> shift, len >> (shift / 2), kind))
+            .collect();
+        let input = only(entries);
+        let expected = model::Model::new(&input).expected();
+        prop_assert_eq!(rules::stretches(&input), expected);
+        let mut scratch = rules::scratch_for(&input);
+        let runs = rules::sources(&input, &mut scratch).runs();
+        for layout in LAYOUTS {
+            let _ = table_count(runs, layout);
+        }
+    }
+}
+
+#[test]
+fn scratch_for_fewer_ranges_than_there_are_is_refused() {
+    assert_eq!(
+        Sources::new(&mut []).err(),
+        Some(IdentityError::ScratchFull { marks: 0 })
+    );
+    let mut scratch = [Mark::default(); 5];
+    let mut sources = Sources::new(&mut scratch).expect("room for what is always there");
+    let page = entry(0, 4096, 1);
+    assert_eq!(sources.add_entry(page), Ok(()));
+    // An empty range takes no room.
+    assert_eq!(sources.add_entry(entry(4096, 0, 1)), Ok(()));
+    let error = sources.add_entry(page).expect_err("no room");
+    assert_eq!(error, IdentityError::ScratchFull { marks: 5 });
+    assert_eq!(
+        error.to_string(),
+        "more memory ranges than there is room for (2)"
+    );
+    // What was there before is still there.
+    assert_eq!(sources.runs().iter().count(), 2);
+}
+
+#[test]
+fn too_few_tables_are_refused_before_any_is_touched() {
+    let input = only(vec![entry(0, 1 << 33, 1)]);
+    let mut scratch = rules::scratch_for(&input);
+    let runs = rules::sources(&input, &mut scratch).runs();
+    let need = table_count(runs, LAYOUTS[0]).expect("a number");
+    let mut tables = vec![rules::dirty_table(); need - 1];
+    let before = tables.clone();
+    let error = build(runs, LAYOUTS[0], &mut tables, |_| panic!("not asked")).expect_err("few");
+    let have = need - 1;
+    assert_eq!(error, BuildError::TooFewTables { have, need });
+    assert_eq!(tables, before);
+    assert_eq!(
+        error.to_string(),
+        format!("the identity map takes {need} page tables, not {have}")
+    );
+}
+
+#[test]
+fn a_table_without_a_frame_is_an_error() {
+    let input = only(vec![entry(0, 1 << 33, 1)]);
+    let mut scratch = rules::scratch_for(&input);
+    let runs = rules::sources(&input, &mut scratch).runs();
+    let mut tables = vec![Table::EMPTY; 16];
+    for missing in 0..table_count(runs, LAYOUTS[0]).expect("a number") {
+        let built = build(runs, LAYOUTS[0], &mut tables, |table| {
+            (table != missing).then(|| Mfn::new(Maddr::ZERO)).flatten()
+        });
+        assert_eq!(built, Err(BuildError::NoFrame { table: missing }));
+    }
+}
+
+#[test]
+fn kinds_keep_their_numbers_and_have_the_names_of_the_kernels_log() {
+    for raw in (0..64).chain([u32::MAX]) {
+        assert_eq!(Kind::from_raw(raw).raw(), raw);
+    }
+    let names = [1, 2, 3, 4, 5, 7, 20].map(|raw| Kind::from_raw(raw).to_string());
+    assert_eq!(
+        names.join("/"),
+        "usable/reserved/ACPI data/ACPI NVS/unusable/persistent (type 7)/type 20"
+    );
+}

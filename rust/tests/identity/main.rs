@@ -1,0 +1,15 @@
+//! The identity map against DESIGN section 3, rule by rule.
+//!
+//! `rules` says what each rule means for tables that have been built; `random` applies all of them
+//! to generated maps, `real` to those of real machines, `hostile` to nonsense, `edges` and `small`
+//! to every case of a small world. `model` and `walker` are the two oracles.
+
+mod edges;
+mod hostile;
+mod maps;
+mod model;
+mod random;
+mod real;
+mod rules;
+mod small;
+mod walker;

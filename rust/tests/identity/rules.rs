@@ -1,0 +1,267 @@
+//! The rules, as checks of what comes out for one input and one shape of table.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rkexec_pure::pure::addr::{Addr, Maddr, Mfn};
+use rkexec_pure::pure::identity::{
+    build, leaf_runs, table_count, Attr, BuildError, Layout, Levels, Mark, Run, Sources, Table,
+};
+use rkexec_pure::pure::range::{MaRange, Range};
+
+use crate::model::{self, Input, Model, Stretch};
+use crate::walker::{Leaf, Walker};
+
+/// Every shape that there is.
+pub const LAYOUTS: [Layout; 4] = [
+    layout(Levels::Four, true),
+    layout(Levels::Four, false),
+    layout(Levels::Five, true),
+    layout(Levels::Five, false),
+];
+
+const fn layout(levels: Levels, gib_pages: bool) -> Layout {
+    Layout { levels, gib_pages }
+}
+
+/// More tables than this are counted but not built.
+const MOST_TABLES: usize = 300;
+
+pub fn range((start, end): (u64, u64)) -> MaRange {
+    let addr = |raw| Addr::new(raw).expect("an address");
+    Range::new(addr(start), addr(end)).expect("a range")
+}
+
+/// Brings the input to the code under test, in memory that has been used before.
+pub fn sources<'a>(input: &Input, scratch: &'a mut [Mark]) -> Sources<'a> {
+    let mut sources = Sources::new(scratch).expect("room for what is always there");
+    for &entry in &input.entries {
+        sources.add_entry(entry).expect("room for an entry");
+    }
+    for &asked in &input.write_back {
+        sources.add_write_back(range(asked)).expect("room");
+    }
+    for &device in &input.uncached {
+        sources.add_uncached(range(device)).expect("room");
+    }
+    sources
+}
+
+pub fn scratch_for(input: &Input) -> Vec<Mark> {
+    let nr = input.entries.len() + input.write_back.len() + input.uncached.len();
+    vec![Mark::default(); Sources::marks_needed(nr)]
+}
+
+fn stretch(run: Run) -> Stretch {
+    (run.range.start().raw(), run.range.end().raw(), run.attr)
+}
+
+/// What comes out of the normaliser.
+pub fn stretches(input: &Input) -> Vec<Stretch> {
+    let mut scratch = scratch_for(input);
+    let runs = sources(input, &mut scratch).runs();
+    runs.iter().map(stretch).collect()
+}
+
+/// Checks everything for one input.
+pub fn check(input: &Input) {
+    check_avoiding(input, &[]);
+}
+
+/// Checks everything, with tables in frames outside `destinations`.
+pub fn check_avoiding(input: &Input, destinations: &[(u64, u64)]) {
+    let model = Model::new(input);
+    let expected = model.expected();
+    assert_eq!(stretches(input), expected, "the runs");
+    for layout in LAYOUTS {
+        check_layout(input, &model, &expected, layout, destinations);
+    }
+}
+
+fn check_layout(
+    input: &Input,
+    model: &Model,
+    expected: &[Stretch],
+    layout: Layout,
+    destinations: &[(u64, u64)],
+) {
+    let mut scratch = scratch_for(input);
+    let runs = sources(input, &mut scratch).runs();
+    let counted = table_count(runs, layout);
+    if let Some(beyond) = model::beyond(expected, layout.levels) {
+        let error = BuildError::BeyondLevels {
+            range: range((beyond.0, beyond.1)),
+            limit: Maddr::new(1 << 47).unwrap(),
+        };
+        assert_eq!(counted, Err(error));
+        let built = build(runs, layout, &mut [], |_| panic!("nothing to build"));
+        assert_eq!(built, Err(error));
+        return;
+    }
+    let nr = counted.expect("a number of tables");
+    assert_eq!(nr, model::fewest_tables(expected, layout), "{layout:?}");
+    rule_5_for_leaf_runs(expected, leaf_runs(runs, layout).count());
+    if nr > MOST_TABLES {
+        return;
+    }
+
+    let frames = Frames::avoiding(destinations, nr);
+    let dirty = dirty_table();
+    let mut tables = vec![dirty.clone(); nr + 1];
+    let asked = RefCell::new(Vec::new());
+    let root = build(runs, layout, &mut tables, |table| {
+        asked.borrow_mut().push(table);
+        frames.0.get(table).copied()
+    })
+    .expect("tables");
+    assert_eq!(tables[nr], dirty, "only so many tables are touched");
+    assert_eq!(asked.into_inner(), (0..nr).collect::<Vec<_>>(), "rule 5");
+
+    let addresses = frames.0.iter().map(|frame| frame.start().raw());
+    let walker = Walker {
+        memory: addresses.zip(tables.iter().map(Table::entries)).collect(),
+        cr3: root.start().raw(),
+        levels: layout.levels.number() as u32,
+    };
+    let (leaves, visited) = walker.walk().unwrap_or_else(|e| panic!("{layout:?}: {e}"));
+    rules_1_2_and_4(model, expected, &leaves, &walker);
+    rule_3(expected, &leaves, layout);
+    rule_7(&visited, &frames, destinations);
+    leaf_runs_are_the_leaves(&leaves, leaf_runs(runs, layout));
+}
+
+/// All that shall be mapped is, at its own address and in its own way, and nothing else.
+fn rules_1_2_and_4(model: &Model, expected: &[Stretch], leaves: &[Leaf], walker: &Walker<'_>) {
+    let mut mapped: Vec<Stretch> = Vec::new();
+    for leaf in leaves {
+        assert_eq!(leaf.virt, leaf.phys, "virtual = physical");
+        let (end, attr) = (leaf.virt + leaf.bytes, attr_of(leaf));
+        match mapped.last_mut() {
+            Some(last) if last.1 == leaf.virt && last.2 == attr => last.1 = end,
+            _ => mapped.push((leaf.virt, end, attr)),
+        }
+    }
+    assert_eq!(mapped, expected);
+    // Once more byte by byte, where it matters, in the way of the processor.
+    let reach = 1u64 << (12 + 9 * walker.levels - 1);
+    let around = |edge: u64| {
+        let steps = [0, 1, 4095, 4096, 4097, 1 << 21, 1 << 30];
+        steps
+            .into_iter()
+            .flat_map(move |by| [edge.saturating_sub(by), edge.saturating_add(by)])
+    };
+    let edges = model.edges().chain([0, 1 << 39, 1 << 47, 1 << 48]);
+    let places: BTreeSet<u64> = edges.flat_map(around).collect();
+    for at in places.into_iter().filter(|&at| at < model::END) {
+        let found = walker.translate(at).expect("a walk");
+        let how = if at < reach {
+            model.how(at / 4096 * 4096)
+        } else {
+            None
+        };
+        assert_eq!(found.as_ref().map(attr_of), how, "at {at:#x}");
+        assert!(found.is_none_or(|leaf| leaf.virt <= at && at - leaf.virt < leaf.bytes));
+    }
+}
+
+fn attr_of(leaf: &Leaf) -> Attr {
+    if leaf.uncached {
+        Attr::Uncached
+    } else {
+        Attr::WriteBack
+    }
+}
+
+/// Every page is as large as can be. (That the tables are as few as can be has been seen before.)
+fn rule_3(expected: &[Stretch], leaves: &[Leaf], layout: Layout) {
+    let mut expected = expected.iter().copied().peekable();
+    for leaf in leaves {
+        while expected.peek().is_some_and(|s| s.1 <= leaf.virt) {
+            expected.next();
+        }
+        let stretch = *expected.peek().expect("the stretch that it is in");
+        let largest = model::largest_page(stretch, leaf.virt, layout);
+        assert_eq!(leaf.bytes, largest, "at {:#x} in {layout:?}", leaf.virt);
+        assert!(leaf.bytes == 4096 || leaf.virt >= 2 << 20, "fixed MTRRs");
+        assert!(leaf.bytes < 1 << 30 || layout.gib_pages);
+    }
+}
+
+/// The work grows with the number of ranges: no more than five pieces for each.
+fn rule_5_for_leaf_runs(expected: &[Stretch], nr_leaf_runs: usize) {
+    assert!(nr_leaf_runs <= 5 * expected.len());
+}
+
+/// The tables lie where the caller said, all of them, and nowhere else.
+fn rule_7(visited: &BTreeSet<u64>, frames: &Frames, destinations: &[(u64, u64)]) {
+    let given: BTreeSet<u64> = frames.0.iter().map(|frame| frame.start().raw()).collect();
+    assert_eq!(*visited, given);
+    for table in visited {
+        let hit = destinations
+            .iter()
+            .find(|d| d.0 < table + 4096 && *table < d.1);
+        assert_eq!(hit, None, "a table at {table:#x}");
+    }
+}
+
+/// What is displayed is what is built, in as few lines as possible.
+fn leaf_runs_are_the_leaves(
+    leaves: &[Leaf],
+    leaf_runs: impl Iterator<Item = rkexec_pure::pure::identity::LeafRun>,
+) {
+    let mut merged: Vec<(u64, u64, u64, Attr)> = Vec::new();
+    for leaf in leaves {
+        let (start, end, attr) = (leaf.virt, leaf.virt + leaf.bytes, attr_of(leaf));
+        match merged.last_mut() {
+            Some(last) if (last.1, last.2, last.3) == (start, leaf.bytes, attr) => last.1 = end,
+            _ => merged.push((start, end, leaf.bytes, attr)),
+        }
+    }
+    let shown: Vec<_> = leaf_runs
+        .map(|run| {
+            let (start, end) = (run.range.start().raw(), run.range.end().raw());
+            (start, end, run.size.bytes(), run.attr)
+        })
+        .collect();
+    assert_eq!(shown, merged);
+}
+
+/// Frames for tables: scattered, in no order, and none in a destination.
+struct Frames(Vec<Mfn>);
+
+impl Frames {
+    fn avoiding(destinations: &[(u64, u64)], nr: usize) -> Self {
+        let numbers = (1u64..).map(|n| n * 40_503 % 65_537 + 16);
+        let free = numbers.filter(|number| {
+            let (start, end) = (number * 4096, number * 4096 + 4096);
+            destinations.iter().all(|d| d.1 <= start || end <= d.0)
+        });
+        Self(free.filter_map(Mfn::from_number).take(nr).collect())
+    }
+}
+
+/// A table full of what must not be left over: present entries for everything.
+pub fn dirty_table() -> Table {
+    let mut scratch = vec![Mark::default(); Sources::marks_needed(1)];
+    let mut sources = Sources::new(&mut scratch).expect("room");
+    sources.add_write_back(range((0, 2 << 20))).expect("room");
+    let mut tables = vec![Table::EMPTY; 4];
+    build(sources.runs(), LAYOUTS[0], &mut tables, |table| {
+        Mfn::from_number(table as u64)
+    })
+    .expect("four tables");
+    tables.pop().expect("the last level")
+}
+
+/// Frames of one piece of memory, for tests that do not care.
+pub fn chunk_at(first: u64) -> impl Fn(usize) -> Option<Mfn> {
+    move |table| Mfn::from_number(first.checked_add(table as u64)?)
+}
+
+/// The same tables as `memory`, for a walk.
+pub fn in_chunk(first: u64, tables: &[Table]) -> BTreeMap<u64, &[u64; 512]> {
+    (first..)
+        .map(|number| number * 4096)
+        .zip(tables.iter().map(Table::entries))
+        .collect()
+}

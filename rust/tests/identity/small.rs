@@ -1,0 +1,105 @@
+//! Every case of a small world: a few pages, cut in halves.
+//!
+//! The model here is a set of bytes in the plainest sense: an array with what covers each half
+//! page.
+
+use rkexec_pure::pure::addr::Addr;
+use rkexec_pure::pure::identity::{Attr, Layer, Layers, Mark};
+use rkexec_pure::pure::range::{MaRange, Range};
+
+const HALF: u64 = 2048;
+/// Above anything that is special.
+const BASE: u64 = 0x40_0000;
+const LAYERS: [Layer; 4] = [Layer::Ram, Layer::Hole, Layer::WriteBack, Layer::Uncached];
+
+/// Start and end in half pages, and the layer.
+type Piece = (usize, usize, Layer);
+
+fn pieces(halves: usize) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for start in 0..=halves {
+        for end in start..=halves {
+            pieces.extend(LAYERS.map(|layer| (start, end, layer)));
+        }
+    }
+    pieces
+}
+
+fn range(start: usize, end: usize) -> MaRange {
+    let addr = |half: usize| Addr::new(BASE + half as u64 * HALF).unwrap();
+    Range::new(addr(start), addr(end)).unwrap()
+}
+
+/// What each page is mapped as.
+fn expected<const PAGES: usize>(pieces: &[Piece]) -> [Option<Attr>; PAGES] {
+    std::array::from_fn(|page| {
+        let covered = |layer: Layer, half: usize| {
+            let mut of_layer = pieces.iter().filter(|piece| piece.2 == layer);
+            of_layer.any(|piece| piece.0 <= half && half < piece.1)
+        };
+        let halves = [2 * page, 2 * page + 1];
+        if halves.iter().any(|&half| covered(Layer::Uncached, half)) {
+            Some(Attr::Uncached)
+        } else if halves.iter().any(|&half| covered(Layer::WriteBack, half)) {
+            Some(Attr::WriteBack)
+        } else if halves
+            .iter()
+            .all(|&half| covered(Layer::Ram, half) && !covered(Layer::Hole, half))
+        {
+            Some(Attr::WriteBack)
+        } else {
+            None
+        }
+    })
+}
+
+fn check<const PAGES: usize>(pieces: &[Piece]) {
+    let mut scratch = vec![Mark::default(); Layers::MARKS_PER_RANGE * pieces.len()];
+    let mut layers = Layers::new(&mut scratch);
+    for &(start, end, layer) in pieces {
+        layers.add(layer, range(start, end)).expect("room");
+    }
+    let runs = layers.flatten();
+    let mut found = [None; PAGES];
+    let mut end = 0;
+    let mut before = None;
+    for run in runs.iter() {
+        let page = |addr: Addr<_>| ((addr.raw() - BASE) / 4096) as usize;
+        let (first, last) = (page(run.range.start()), page(run.range.end()));
+        assert!(first < last, "empty: {pieces:?}");
+        assert!(end <= first, "out of order: {pieces:?}");
+        assert!(end < first || before != Some(run.attr), "split: {pieces:?}");
+        found[first..last].fill(Some(run.attr));
+        (end, before) = (last, Some(run.attr));
+    }
+    assert_eq!(found, expected::<PAGES>(pieces), "{pieces:?}");
+    let all_mapped = |from: usize, to: usize| {
+        let pages = &found[from / 2..to.div_ceil(2)];
+        pages.iter().all(Option::is_some) && pages.windows(2).all(|pair| pair[0] == pair[1])
+    };
+    for (from, to) in [(0, 2), (1, 2), (1, 3), (2, 4), (0, 4)] {
+        assert_eq!(runs.covers(range(from, to)), all_mapped(from, to));
+    }
+}
+
+#[test]
+fn two_ranges_in_every_position_of_four_pages() {
+    let pieces = pieces(8);
+    for &a in &pieces {
+        for &b in &pieces {
+            check::<4>(&[a, b]);
+        }
+    }
+}
+
+#[test]
+fn three_ranges_in_every_position_of_two_pages() {
+    let pieces = pieces(4);
+    for &a in &pieces {
+        for &b in &pieces {
+            for &c in &pieces {
+                check::<2>(&[a, b, c]);
+            }
+        }
+    }
+}
