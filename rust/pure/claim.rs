@@ -206,12 +206,11 @@ fn check_segment<'a>(
         return Err(Fault::Empty);
     }
     let dst = range(claim).ok_or(Fault::PastEnd)?;
-    if !dst.start().is_aligned(PAGE_SIZE) || !dst.end().is_aligned(PAGE_SIZE) {
-        return Err(Fault::Unaligned);
-    }
     if claim.bufsz > claim.memsz {
         return Err(Fault::DataTooLong);
     }
+    // It is not empty and holds its data, so this is the only condition left.
+    let segment = Segment::new(dst, claim.bufsz).ok_or(Fault::Unaligned)?;
     for (other, with) in earlier.enumerate() {
         if range(with).is_some_and(|range| range.overlaps(dst)) {
             return Err(Fault::Overlap { other, with: *with });
@@ -220,8 +219,7 @@ fn check_segment<'a>(
     if let Some(hole) = first_hole(dst, ram) {
         return Err(Fault::NotRam { hole });
     }
-    // All its conditions are among those above.
-    Segment::new(dst, claim.bufsz).ok_or(Fault::Unaligned)
+    Ok(segment)
 }
 
 /// The bytes that a claim is about, or `None` past the end of the physical address space.

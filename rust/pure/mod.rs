@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod boot_params;
 pub mod claim;
 pub mod copylist;
 pub mod errno;

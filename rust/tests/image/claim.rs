@@ -230,7 +230,7 @@ fn halves(claim: &SegmentClaim) -> impl Iterator<Item = usize> {
 
 /// Whether the claims are good, found out half page by half page.
 fn model_accepts(claims: &[SegmentClaim], entry: u64, ram: &[bool]) -> bool {
-    let mut taken = vec![false; 64];
+    let mut taken = [false; 64];
     for claim in claims {
         let whole_pages = claim.mem % PAGE == 0 && claim.memsz % PAGE == 0;
         if claim.memsz == 0 || !whole_pages || claim.bufsz > claim.memsz {

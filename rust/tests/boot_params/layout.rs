@@ -1,0 +1,121 @@
+//! The layout of boot parameters, compared with the C headers by the C compiler.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use rkexec_pure::pure::boot_params::{
+    offset, E820_ENTRY_BYTES, E820_TABLE_ENTRIES, EFI_INFO_BYTES, SETUP_DATA_BYTES, SETUP_E820_EXT,
+    SIZE,
+};
+
+/// A C expression and the value that it has to have.
+fn expectations() -> Vec<(&'static str, usize)> {
+    vec![
+        (
+            "offsetof(struct boot_params, screen_info.ext_mem_k)",
+            offset::EXT_MEM_K,
+        ),
+        (
+            "offsetof(struct boot_params, acpi_rsdp_addr)",
+            offset::ACPI_RSDP_ADDR,
+        ),
+        ("offsetof(struct boot_params, efi_info)", offset::EFI_INFO),
+        ("offsetof(struct boot_params, alt_mem_k)", offset::ALT_MEM_K),
+        (
+            "offsetof(struct boot_params, e820_entries)",
+            offset::E820_ENTRIES,
+        ),
+        (
+            "offsetof(struct boot_params, hdr.boot_flag)",
+            offset::BOOT_FLAG,
+        ),
+        ("offsetof(struct boot_params, hdr.header)", offset::HEADER),
+        ("offsetof(struct boot_params, hdr.version)", offset::VERSION),
+        (
+            "offsetof(struct boot_params, hdr.hardware_subarch)",
+            offset::HARDWARE_SUBARCH,
+        ),
+        (
+            "offsetof(struct boot_params, hdr.hardware_subarch_data)",
+            offset::HARDWARE_SUBARCH_DATA,
+        ),
+        (
+            "offsetof(struct boot_params, hdr.setup_data)",
+            offset::SETUP_DATA,
+        ),
+        (
+            "offsetof(struct boot_params, e820_table)",
+            offset::E820_TABLE,
+        ),
+        (
+            "sizeof(((struct boot_params *)0)->screen_info.ext_mem_k)",
+            2,
+        ),
+        ("sizeof(((struct boot_params *)0)->acpi_rsdp_addr)", 8),
+        ("sizeof(((struct boot_params *)0)->alt_mem_k)", 4),
+        ("sizeof(((struct boot_params *)0)->e820_entries)", 1),
+        ("sizeof(((struct boot_params *)0)->hdr.boot_flag)", 2),
+        ("sizeof(((struct boot_params *)0)->hdr.header)", 4),
+        ("sizeof(((struct boot_params *)0)->hdr.version)", 2),
+        ("sizeof(((struct boot_params *)0)->hdr.hardware_subarch)", 4),
+        (
+            "sizeof(((struct boot_params *)0)->hdr.hardware_subarch_data)",
+            8,
+        ),
+        ("sizeof(((struct boot_params *)0)->hdr.setup_data)", 8),
+        ("sizeof(struct boot_params)", SIZE),
+        ("sizeof(struct efi_info)", EFI_INFO_BYTES),
+        ("sizeof(struct boot_e820_entry)", E820_ENTRY_BYTES),
+        ("offsetof(struct boot_e820_entry, size)", 8),
+        ("offsetof(struct boot_e820_entry, type)", 16),
+        ("sizeof(struct setup_data)", SETUP_DATA_BYTES),
+        ("offsetof(struct setup_data, next)", 0),
+        ("offsetof(struct setup_data, type)", 8),
+        ("offsetof(struct setup_data, len)", 12),
+        ("E820_MAX_ENTRIES_ZEROPAGE", E820_TABLE_ENTRIES),
+        ("SETUP_E820_EXT", SETUP_E820_EXT as usize),
+        ("X86_SUBARCH_PC", 0),
+    ]
+}
+
+/// Compiles a C program without keeping the result; what the compiler says if it refuses.
+fn compile(program: &str) -> Result<(), String> {
+    let mut compiler = Command::new("cc")
+        .args(["-x", "c", "-fsyntax-only", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a C compiler, as cargo itself needs one to link");
+    let mut input = compiler.stdin.take().expect("piped");
+    input
+        .write_all(program.as_bytes())
+        .expect("the compiler reads its input");
+    drop(input);
+    let output = compiler.wait_with_output().expect("the compiler ends");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// A C program that compiles if all of the expectations are met.
+fn program(expectations: &[(&str, usize)]) -> String {
+    let asserts = expectations.iter().map(|(what, value)| {
+        format!("_Static_assert({what} == {value}, \"{what} is not {value}\");\n")
+    });
+    "#include <stddef.h>\n#include <asm/bootparam.h>\n".to_owned() + &asserts.collect::<String>()
+}
+
+#[test]
+fn the_layout_is_that_of_the_c_headers() {
+    // They are in the package linux-libc-dev, which the C library's own headers depend on.
+    if let Err(said) = compile(&program(&expectations())) {
+        panic!("{said}");
+    }
+    let (what, value) = expectations()[0];
+    let wrong = program(&[(what, value + 1)]);
+    assert!(
+        compile(&wrong).is_err(),
+        "the compiler does look at the assertions"
+    );
+}

@@ -1,0 +1,386 @@
+//! Boot parameters for the next kernel: what changes, what does not, and what is refused.
+
+mod layout;
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::{Maddr, PHYS_END};
+use rkexec_pure::pure::boot_params::{fix_up, offset, room_bytes, BootParamsError, Room, View};
+use rkexec_pure::pure::errno::Errno;
+use rkexec_pure::pure::memmap::MapEntry;
+
+const RAM: u32 = 1;
+const RESERVED: u32 = 2;
+
+fn entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
+    MapEntry {
+        start,
+        len_bytes,
+        kind_raw,
+    }
+}
+
+fn ma(raw: u64) -> Maddr {
+    Maddr::new(raw).expect("a physical address")
+}
+
+/// A map of so many entries, no two of them alike.
+fn map(entries: usize) -> Vec<MapEntry> {
+    (0..entries as u64)
+        .map(|i| entry(i << 20, 0x1000 + i, 1 + i as u32 % 7))
+        .collect()
+}
+
+/// Makes boot parameters out of any bytes: the header, as boot.rst has it.
+fn with_header(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+    bytes[0x202..0x206].copy_from_slice(b"HdrS");
+    bytes[0x206..0x208].copy_from_slice(&[0x0f, 0x02]);
+    bytes
+}
+
+/// Boot parameters, and a command line behind them, in which no byte has its right value.
+fn boot_params() -> Vec<u8> {
+    with_header(vec![0xcc; 5000])
+}
+
+/// The E820 entries in `bytes`, read as `boot_e820_entry` is defined.
+fn entries(bytes: &[u8]) -> Vec<MapEntry> {
+    let entry = |raw: &[u8]| MapEntry {
+        start: u64::from_le_bytes(raw[0..8].try_into().expect("8 bytes")),
+        len_bytes: u64::from_le_bytes(raw[8..16].try_into().expect("8 bytes")),
+        kind_raw: u32::from_le_bytes(raw[16..20].try_into().expect("4 bytes")),
+    };
+    bytes.chunks_exact(20).map(entry).collect()
+}
+
+/// What the next kernel reads at one address: a node of the `setup_data` list.
+struct Node<'a> {
+    next: u64,
+    kind: u32,
+    data: &'a [u8],
+}
+
+fn node(bytes: &[u8]) -> Node<'_> {
+    let len = u32::from_le_bytes(bytes[12..16].try_into().expect("4 bytes"));
+    Node {
+        next: u64::from_le_bytes(bytes[0..8].try_into().expect("8 bytes")),
+        kind: u32::from_le_bytes(bytes[8..12].try_into().expect("4 bytes")),
+        data: &bytes[16..16 + len as usize],
+    }
+}
+
+#[test]
+fn the_next_kernel_sees_the_machine_and_no_xen() {
+    let map = [
+        entry(0, 0x9_fc00, RAM),
+        entry(0x9_fc00, 0x400, RESERVED),
+        entry(0x10_0000, 0x7fe0_0000, RAM),
+        entry(0x7ff0_0000, 0x1_0000, 3),
+        entry(0xfee0_0000, 0x1000, 0xffff_fff0),
+        entry(0x1_0000_0000, 0x8000_0000, RAM),
+    ];
+    let mut bytes = boot_params();
+    bytes[0x070..0x078].copy_from_slice(&0x7fb7_e014u64.to_le_bytes());
+    fix_up(&mut bytes, &map, None).expect("good boot parameters");
+
+    assert_eq!(bytes[0x1e8], 6);
+    let (table, rest) = bytes[0x2d0..0xcd0].split_at(6 * 20);
+    assert_eq!(entries(table), map);
+    assert!(rest.iter().all(|byte| *byte == 0));
+    assert_eq!(bytes[0x1c0..0x1e0], [0; 32]);
+    assert_eq!(bytes[0x23c..0x240], [0; 4]);
+    assert_eq!(bytes[0x240..0x248], [0; 8]);
+    // 2046 MiB from 1 MiB on, of which the old field can say 63.
+    assert_eq!(bytes[0x1e0..0x1e4], (2046 * 1024u32).to_le_bytes());
+    assert_eq!(bytes[0x002..0x004], [0x00, 0xfc]);
+
+    let view = View::new(&bytes).expect("still good");
+    assert_eq!(view.e820().collect::<Vec<_>>(), map);
+    assert_eq!(view.setup_data(), 0xcccc_cccc_cccc_cccc);
+    assert_eq!(view.hardware_subarch(), (0, 0));
+    assert_eq!(view.efi_info(), [0; 32]);
+    assert_eq!(view.acpi_rsdp_addr(), 0x7fb7_e014);
+    assert_eq!(view.memory_size_kib(), (2046 * 1024, 0xfc00));
+}
+
+#[test]
+fn a_view_shows_what_is_there() {
+    let mut bytes = boot_params();
+    let mut set = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    set(0x250, &0x0123_4567_89ab_cdefu64.to_le_bytes());
+    set(0x23c, &2u32.to_le_bytes());
+    set(0x240, &0xfeed_f00d_dead_beefu64.to_le_bytes());
+    set(0x1c0, b"Xen\0");
+    set(0x1e8, &[200]);
+    let view = View::new(&bytes).expect("boot parameters");
+    assert_eq!(view.setup_data(), 0x0123_4567_89ab_cdef);
+    assert_eq!(view.hardware_subarch(), (2, 0xfeed_f00d_dead_beef));
+    assert_eq!(view.efi_info()[..5], *b"Xen\0\xcc");
+    assert_eq!(view.memory_size_kib(), (0xcccc_cccc, 0xcccc));
+    // More than the table has are not believed.
+    assert_eq!(view.e820().count(), 128);
+}
+
+#[test]
+fn the_size_of_memory_is_that_of_the_ram_at_1_mib() {
+    let mib = 1u64 << 20;
+    let size = |map: &[MapEntry]| {
+        let mut bytes = boot_params();
+        fix_up(&mut bytes, map, None).expect("good boot parameters");
+        View::new(&bytes).expect("still good").memory_size_kib()
+    };
+    assert_eq!(
+        size(&[entry(0, 0x9_f000, RAM), entry(mib, 16 * mib, RAM)]),
+        (16384, 16384)
+    );
+    assert_eq!(size(&[entry(0, 3 * mib, RAM)]), (2048, 2048));
+    assert_eq!(size(&[entry(mib - 1, mib + 1, RAM)]), (1024, 1024));
+    assert_eq!(size(&[entry(0, mib, RAM)]), (0, 0));
+    assert_eq!(size(&[entry(0, mib + 1024, RAM)]), (1, 1));
+    assert_eq!(size(&[entry(mib + 4096, mib, RAM)]), (0, 0));
+    assert_eq!(size(&[entry(mib, mib, RESERVED)]), (0, 0));
+    assert_eq!(size(&[entry(mib, 63 * mib - 1024, RAM)]), (0xfbff, 0xfbff));
+    assert_eq!(size(&[entry(mib, 63 * mib, RAM)]), (0xfc00, 0xfc00));
+    assert_eq!(size(&[entry(mib, 63 * mib + 1024, RAM)]), (0xfc01, 0xfc00));
+    assert_eq!(size(&[entry(mib, 1 << 40, RAM)]), (1 << 30, 0xfc00));
+    assert_eq!(size(&[entry(mib, 1 << 44, RAM)]), (u32::MAX, 0xfc00));
+    assert_eq!(size(&[entry(mib, u64::MAX, RAM)]), (u32::MAX, 0xfc00));
+}
+
+#[test]
+fn an_entry_that_wraps_around_ends_at_the_end_and_does_not_hide_the_others() {
+    let wrapping = entry(0x1000, u64::MAX, RESERVED);
+    let map = [
+        wrapping,
+        entry(u64::MAX, 2, RESERVED),
+        entry(0, u64::MAX, RAM),
+        map(1)[0],
+    ];
+    let mut bytes = boot_params();
+    fix_up(&mut bytes, &map, None).expect("good boot parameters");
+    let written = entries(&bytes[0x2d0..0x2d0 + 80]);
+    // What Linux's append_e820_table() asks of an entry.
+    for entry in &written {
+        let end = entry.start.wrapping_add(entry.len_bytes).wrapping_sub(1);
+        assert!(entry.len_bytes == 0 || entry.start <= end, "{entry:x?}");
+    }
+    assert_eq!(written[0], entry(0x1000, u64::MAX - 0xfff, RESERVED));
+    assert_eq!(written[1], entry(u64::MAX, 1, RESERVED));
+    assert_eq!(written[2..], map[2..]);
+}
+
+#[test]
+fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
+    for (len, inside, outside) in [(127, 127, 0), (128, 128, 0), (129, 128, 1), (700, 128, 572)] {
+        let map = map(len);
+        assert_eq!(
+            room_bytes(len),
+            if outside > 0 { 16 + 20 * outside } else { 0 }
+        );
+        let mut bytes = boot_params();
+        let mut room = vec![0xdd; 16 + 20 * 572 + 5];
+        let at = ma(0x1234_5000);
+        let given = Room {
+            bytes: &mut room,
+            at,
+        };
+        fix_up(&mut bytes, &map, Some(given)).expect("enough room");
+
+        assert_eq!(usize::from(bytes[0x1e8]), inside);
+        assert_eq!(entries(&bytes[0x2d0..0x2d0 + 20 * inside]), map[..inside]);
+        let setup_data = View::new(&bytes).expect("still good").setup_data();
+        let used = room_bytes(len);
+        if outside > 0 {
+            assert_eq!(setup_data, at.raw());
+            let node = node(&room);
+            assert_eq!((node.next, node.kind), (0xcccc_cccc_cccc_cccc, 1));
+            assert_eq!(entries(node.data), map[inside..]);
+        } else {
+            assert_eq!(setup_data, 0xcccc_cccc_cccc_cccc);
+        }
+        assert!(room[used..].iter().all(|byte| *byte == 0xdd));
+    }
+}
+
+/// Fixes up with so much room at `at`, and makes sure that an error leaves all as it was.
+fn try_fix_up(
+    bytes: &[u8],
+    map: &[MapEntry],
+    room: Option<(usize, Maddr)>,
+) -> Result<(), BootParamsError> {
+    let mut fixed = bytes.to_vec();
+    let mut memory = vec![0xdd; room.map_or(0, |(len, _)| len)];
+    let given = room.map(|(_, at)| Room {
+        bytes: &mut memory,
+        at,
+    });
+    let result = fix_up(&mut fixed, map, given);
+    if result.is_err() {
+        assert_eq!(fixed, bytes);
+        assert!(memory.iter().all(|byte| *byte == 0xdd));
+    }
+    result
+}
+
+#[test]
+fn a_map_that_cannot_be_passed_on_is_an_error_with_numbers() {
+    let bytes = boot_params();
+    let too_long = |entries, limit| Err(BootParamsError::MapTooLong { entries, limit });
+    let at = ma(0x5000);
+    assert_eq!(try_fix_up(&bytes, &map(129), None), too_long(129, 128));
+    for (room, limit) in [
+        (0, 128),
+        (15, 128),
+        (35, 128),
+        (36, 129),
+        (55, 129),
+        (56, 130),
+    ] {
+        let room = Some((room, at));
+        assert_eq!(try_fix_up(&bytes, &map(limit), room), Ok(()));
+        assert_eq!(
+            try_fix_up(&bytes, &map(limit + 1), room),
+            too_long(limit + 1, limit)
+        );
+    }
+    // The next kernel maps 63 pages for sure: (63 * 4096 - 16) / 20 = 12901 entries.
+    let room = Some((1 << 20, at));
+    assert_eq!(try_fix_up(&bytes, &map(128 + 12901), room), Ok(()));
+    assert_eq!(
+        try_fix_up(&bytes, &map(128 + 12902), room),
+        too_long(13030, 13029)
+    );
+}
+
+#[test]
+fn room_that_no_kernel_could_find_is_refused() {
+    let bytes = boot_params();
+    let need = room_bytes(130);
+    let refused = |at| Err(BootParamsError::RoomAddress { at: ma(at) });
+    for at in [0, PHYS_END, PHYS_END - need as u64 + 1] {
+        assert_eq!(
+            try_fix_up(&bytes, &map(130), Some((4096, ma(at)))),
+            refused(at)
+        );
+    }
+    for at in [1, PHYS_END - need as u64] {
+        assert_eq!(try_fix_up(&bytes, &map(130), Some((4096, ma(at)))), Ok(()));
+    }
+    // Room that is not needed may be anywhere.
+    assert_eq!(try_fix_up(&bytes, &map(128), Some((4096, ma(0)))), Ok(()));
+}
+
+#[test]
+fn what_does_not_look_like_boot_parameters_is_left_alone() {
+    let good = boot_params();
+    let with = |at: usize, value: &[u8]| {
+        let mut bytes = good.clone();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        bytes
+    };
+    let cases = [
+        (
+            good[..4095].to_vec(),
+            BootParamsError::TooShort { len_bytes: 4095 },
+            "boot parameters of 4095 bytes, 4096 expected",
+        ),
+        (
+            Vec::new(),
+            BootParamsError::TooShort { len_bytes: 0 },
+            "boot parameters of 0 bytes, 4096 expected",
+        ),
+        (
+            with(0x1fe, &[0xaa, 0x55]),
+            BootParamsError::NoBootFlag { found: 0x55aa },
+            "boot flag 0x55aa in the boot parameters, 0xaa55 expected",
+        ),
+        (
+            with(0x202, b"hdrS"),
+            BootParamsError::NoHeader { found: 0x5372_6468 },
+            "header 0x53726468 in the boot parameters, 0x53726448 expected",
+        ),
+        (
+            with(0x206, &[0x0b, 0x02]),
+            BootParamsError::OldProtocol { version: 0x020b },
+            "the kernel speaks boot protocol 2.11, 2.12 is needed",
+        ),
+    ];
+    for (bytes, error, line) in cases {
+        assert_eq!(View::new(&bytes).map(|_| ()), Err(error));
+        assert_eq!(try_fix_up(&bytes, &map(3), None), Err(error));
+        assert_eq!(error.errno(), Errno::NotExecutable);
+        assert_eq!(error.to_string(), line);
+    }
+    assert_eq!(try_fix_up(&good[..4096], &map(3), None), Ok(()));
+    assert_eq!(
+        try_fix_up(&with(0x206, &[0x0c, 0x02]), &map(3), None),
+        Ok(())
+    );
+}
+
+#[test]
+fn errors_about_the_map_have_their_numbers_and_lines() {
+    assert_eq!(
+        try_fix_up(&boot_params(), &[], None),
+        Err(BootParamsError::EmptyMap)
+    );
+    let too_long = BootParamsError::MapTooLong {
+        entries: 150,
+        limit: 128,
+    };
+    let room = BootParamsError::RoomAddress { at: ma(0) };
+    for (error, errno, line) in [
+        (
+            BootParamsError::EmptyMap,
+            Errno::Invalid,
+            "the machine's memory map is empty",
+        ),
+        (
+            too_long,
+            Errno::TooBig,
+            "the machine's memory map has 150 entries, 128 can be passed on",
+        ),
+        (
+            room,
+            Errno::Invalid,
+            "no room for the rest of the memory map at ma:0x0",
+        ),
+    ] {
+        assert_eq!(error.errno(), errno);
+        assert_eq!(error.to_string(), line);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn nothing_else_changes(
+        bytes in prop::collection::vec(any::<u8>(), 4096..4200),
+        map in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u32>()), 1..300),
+        room in prop::option::of((0usize..4000, 1u64..PHYS_END / 2)),
+    ) {
+        let before = with_header(bytes);
+        let map: Vec<_> = map.into_iter().map(|(a, b, c)| entry(a, b, c)).collect();
+        let fits = room_bytes(map.len()) <= room.map_or(0, |(len, _)| len);
+        let given = room.map(|(len, at)| (len, ma(at)));
+        prop_assert_eq!(try_fix_up(&before, &map, given).is_ok(), fits);
+
+        let mut after = before.clone();
+        let mut memory = vec![0; 4000];
+        let at = ma(0x7000);
+        let most = &map[..map.len().min(327)];
+        let given = Room { bytes: &mut memory, at };
+        fix_up(&mut after, most, Some(given)).expect("good boot parameters");
+        for (at, (before, after)) in before.iter().zip(&after).enumerate() {
+            let may_change = match at {
+                0x002..0x004 | 0x1c0..0x1e4 | 0x1e8 | 0x23c..0x248 | 0x2d0..0xcd0 => true,
+                0x250..0x258 => most.len() > 128,
+                _ => false,
+            };
+            prop_assert!(may_change || before == after, "{:#x}", at);
+        }
+        let kept = offset::ACPI_RSDP_ADDR..offset::ACPI_RSDP_ADDR + 8;
+        prop_assert_eq!(&before[kept.clone()], &after[kept]);
+    }
+}
