@@ -23,6 +23,8 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "xen_kexec_.*",
             "xen_extraversion_t",
             "privcmd_.*",
+            "domid_xen",
+            "ioctl_.*",
         ],
     ),
     (
@@ -33,6 +35,7 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "boot_e820_entry",
             "kexec_segment",
             "KEXEC_.*",
+            "XLF_.*",
         ],
     ),
 ];

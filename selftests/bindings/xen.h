@@ -8,3 +8,9 @@
 #include <xen/sysctl.h>
 #include <xen/version.h>
 #include <xen/sys/privcmd.h>
+#include <sys/ioctl.h>
+
+/* Expressions that bindgen does not translate as they are. */
+static const uint16_t domid_xen = DOMID_XEN;
+static const uint64_t ioctl_privcmd_hypercall = IOCTL_PRIVCMD_HYPERCALL;
+static const uint64_t ioctl_privcmd_mmapbatch_v2 = IOCTL_PRIVCMD_MMAPBATCH_V2;

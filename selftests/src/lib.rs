@@ -4,10 +4,16 @@
 //! [`scenario`]s, which load the second kernel; that one (*stage 2*) compares what it was handed
 //! with what stage 1 wrote down for it ([`expect::Expected`]).
 
+pub mod bzimage;
 pub mod expect;
+pub mod image;
 pub mod initrd;
+pub mod kernel_log;
 pub mod memory;
+pub mod module;
+pub mod ownership;
 pub mod params;
+pub mod places;
 pub mod report;
 pub mod scenario;
 pub mod stage2;

@@ -3,4 +3,5 @@
 pub mod bindings;
 pub mod kexec;
 pub mod locked;
+pub mod mapped;
 pub mod privcmd;

@@ -143,6 +143,44 @@ impl Xen {
         })
     }
 
+    /// The table of what each machine frame is called by the guest that has it.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn machine_to_physical(&self) -> Result<Vec<u64>> {
+        // One extent describes 1 GiB of the machine: it is 2 MiB of the table.
+        const EXTENT_FRAMES: usize = 512;
+        const EXTENTS_MAX: usize = 1024;
+        let mut extents = Locked::<u64>::zeroed(EXTENTS_MAX)?;
+        let request = Locked::holding(xen::xen_machphys_mfn_list {
+            max_extents: EXTENTS_MAX as u32,
+            extent_start: xen::__guest_handle_xen_pfn_t {
+                p: extents.as_ptr(),
+            },
+            nr_extents: 0,
+        })?;
+        let op = xen::XENMEM_machphys_mfn_list;
+        // SAFETY: Both buffers are locked, and as long as the request says.
+        unsafe {
+            self.0.call(
+                xen::__HYPERVISOR_memory_op,
+                [op.into(), request.address(), 0, 0, 0],
+            )
+        }
+        .context("XENMEM_machphys_mfn_list")?;
+        let count = request.as_ref()[0].nr_extents as usize;
+        let extents = extents
+            .as_mut()
+            .get(..count)
+            .context("more extents than asked for")?;
+        let frames: Vec<u64> = extents
+            .iter()
+            .flat_map(|first| (0..EXTENT_FRAMES as u64).map(move |number| first + number))
+            .collect();
+        self.0.read_frames(&frames)
+    }
+
     /// # Safety
     ///
     /// As [`Privcmd::call`].

@@ -108,6 +108,18 @@ pub struct Files {
 }
 
 impl Files {
+    /// Removes what was made of the inputs.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be removed.
+    pub fn remove(&self) -> Result<()> {
+        for file in [&self.xen, &self.initramfs] {
+            fs::remove_file(file).with_context(|| file.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// What `init` has to know about them.
     pub fn params(&self) -> &'static str {
         if self.has_module {

@@ -80,6 +80,7 @@ fn base(assets: &Assets, root: &mut Tree) -> Result<()> {
         root.link(&format!("/bin/{name}"), "/bin/busybox");
     }
     root.link("/usr/lib", "../lib");
+    root.link("/sbin", "usr/sbin");
     // The kernel opens it for process 1 before anything is mounted.
     root.add("/dev/console", CONSOLE, Vec::new());
     root.add("/tmp", DIRECTORY, Vec::new());

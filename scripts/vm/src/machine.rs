@@ -1,8 +1,13 @@
 //! A test machine, and the command line of QEMU that makes it.
 
+use std::borrow::Cow;
+
 use anyhow::{bail, Result};
 
 use crate::assets::Files;
+
+/// Text that a table has or that a user gives.
+pub type Text = Cow<'static, str>;
 
 /// What runs first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,20 +17,10 @@ pub enum Boot {
     /// Xen, and the kernel as its dom0.
     Dom0 {
         /// Xen's `dom0_mem` option; empty for all the memory there is.
-        dom0_mem: String,
+        dom0_mem: Text,
         /// More options for Xen.
-        options: String,
+        options: Text,
     },
-}
-
-impl Boot {
-    /// A dom0 with this `dom0_mem`.
-    pub fn dom0(dom0_mem: &str) -> Self {
-        Self::Dom0 {
-            dom0_mem: dom0_mem.to_owned(),
-            options: String::new(),
-        }
-    }
 }
 
 /// A machine.
@@ -36,24 +31,24 @@ pub struct Machine {
     /// Its processors.
     pub cpus: u32,
     /// QEMU's name for their kind.
-    pub cpu: String,
+    pub cpu: Text,
     /// What runs first.
     pub boot: Boot,
     /// More arguments for QEMU.
-    pub qemu: Vec<String>,
+    pub qemu: Cow<'static, [Text]>,
 }
 
-impl Default for Machine {
-    fn default() -> Self {
-        Self {
-            memory_mib: 2048,
-            cpus: 2,
-            cpu: "max".to_owned(),
-            boot: Boot::dom0("1G,max:1G"),
-            qemu: Vec::new(),
-        }
-    }
-}
+/// The machine that all others are made from: a dom0 with half of 2 GiB.
+pub const DOM0: Machine = Machine {
+    memory_mib: 2048,
+    cpus: 2,
+    cpu: Cow::Borrowed("max"),
+    boot: Boot::Dom0 {
+        dom0_mem: Cow::Borrowed("1G,max:1G"),
+        options: Cow::Borrowed(""),
+    },
+    qemu: Cow::Borrowed(&[]),
+};
 
 /// Below 4 GiB a PC with more memory than that has this much.
 const LOW_MIB: u64 = 3072;
@@ -120,12 +115,12 @@ impl Machine {
                 add("-append", format!("console=ttyS0,115200 {common} {words}"));
             }
             Boot::Dom0 { dom0_mem, options } => {
-                let limit = match dom0_mem.as_str() {
+                let limit = match dom0_mem.as_ref() {
                     "" => String::new(),
                     limit => format!("dom0_mem={limit}"),
                 };
                 add("-kernel", files.xen.display().to_string());
-                let xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot=no";
+                let xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
                 add("-append", format!("{xen} {limit} {options}"));
                 if vmlinuz.contains([',', ' ']) || initramfs.contains(',') {
                     bail!("QEMU cannot take a comma in {vmlinuz} or {initramfs}");
@@ -134,7 +129,7 @@ impl Machine {
                 add("-initrd", format!("{vmlinuz} {words},{initramfs}"));
             }
         }
-        args.extend(self.qemu.iter().cloned());
+        args.extend(self.qemu.iter().map(ToString::to_string));
         Ok(args)
     }
 }
@@ -145,10 +140,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_machine_is_what_its_firmware_will_say() {
-        let machine = |memory_mib| Machine {
-            memory_mib,
-            ..Machine::default()
-        };
+        let machine = |memory_mib| Machine { memory_mib, ..DOM0 };
         assert_eq!(machine(2048).ram(), "0-9fbff,100000-7ffdffff");
         assert_eq!(
             machine(6144).ram(),

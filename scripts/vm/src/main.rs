@@ -2,14 +2,20 @@
 //!
 //! - `vm initramfs` builds what a test machine boots from ([`initramfs`]);
 //! - `vm boot` boots one machine and shows its serial console;
+//! - `vm test` runs the tests ([`cases`], [`test_run`]);
 //!
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
 
 mod assets;
+mod cases;
 mod console;
+mod gdb;
 mod initramfs;
 mod machine;
 mod qemu;
+mod run_case;
+mod test_run;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,8 +25,9 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
-use crate::machine::{Boot, Machine};
+use crate::machine::{Boot, Machine, DOM0};
 use crate::qemu::Vm;
+use crate::test_run::TestArgs;
 
 /// Test machines for rkexec: QEMU without KVM, the stock kernel, Debian's Xen.
 #[derive(Parser)]
@@ -41,6 +48,8 @@ enum Command {
     },
     /// Boot one machine, show its serial console, and end with it.
     Boot(BootArgs),
+    /// Run the tests; the results are TAP, the exit status 0 if all passed.
+    Test(TestArgs),
 }
 
 #[derive(Args)]
@@ -60,6 +69,9 @@ struct BootArgs {
     /// Xen's dom0_mem option; empty for all memory.
     #[arg(long, default_value = "1G,max:1G")]
     dom0_mem: String,
+    /// More options for Xen.
+    #[arg(long, default_value = "", value_name = "WORDS")]
+    xen_options: String,
     /// Seconds after which the machine is killed.
     #[arg(long, default_value_t = 180)]
     timeout: u64,
@@ -89,20 +101,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Boot(args) => boot(&cli.assets, &args),
+        Command::Test(args) => Ok(match test_run::run(&cli.assets, &args)? {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }),
     }
 }
 
 fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
     let files = assets.prepare(&args.output)?;
+    let dom0 = Boot::Dom0 {
+        dom0_mem: args.dom0_mem.clone().into(),
+        options: args.xen_options.clone().into(),
+    };
     let machine = Machine {
         memory_mib: args.mem,
-        boot: if args.native {
-            Boot::Native
-        } else {
-            Boot::dom0(&args.dom0_mem)
-        },
-        qemu: args.qemu.clone(),
-        ..Machine::default()
+        boot: if args.native { Boot::Native } else { dom0 },
+        qemu: args.qemu.iter().cloned().map(Into::into).collect(),
+        ..DOM0
     };
     let cmdline = format!(
         "{} vmtest.scenario={} {}",

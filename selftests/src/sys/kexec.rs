@@ -37,7 +37,15 @@ impl<'a> Segment<'a> {
         Self(segment, PhantomData)
     }
 
-    /// The same, with a size of the data that need not be true (the kernel may then read past it,
+    /// `bytes` of data that nobody can read.
+    pub fn unreadable(bytes: u64, at: u64, memory: u64) -> Self {
+        let mut segment = Self::new(&[], at, memory);
+        segment.0.bufsz = bytes;
+        segment.0.buf = std::ptr::null();
+        segment
+    }
+
+    /// The same as [`Self::new`], with a size of the data that need not be true (the kernel may then read past it,
     /// in this process; it reports what it cannot read).
     pub fn claiming(data: &'a [u8], claimed: u64, at: u64, bytes: u64) -> Self {
         let mut segment = Self::new(data, at, bytes);

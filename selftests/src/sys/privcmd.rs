@@ -4,16 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
+use memmap2::MmapOptions;
 
-use super::bindings::xen::privcmd_hypercall;
+use super::bindings::xen::{
+    domid_xen, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, privcmd_hypercall,
+    privcmd_mmapbatch_v2,
+};
 
-/// `_IOC(_IOC_NONE, 'P', number, size)` (`xen/sys/privcmd.h`).
-const fn ioc(number: u64, size: usize) -> u64 {
-    ((size as u64) << 16) | ((b'P' as u64) << 8) | number
-}
-
-const IOCTL_HYPERCALL: u64 = ioc(0, size_of::<privcmd_hypercall>());
+const FRAME_BYTES: usize = 4096;
+const WORD_BYTES: usize = 8;
 
 /// The open device.
 pub struct Privcmd(File);
@@ -48,7 +48,45 @@ impl Privcmd {
     pub unsafe fn call(&self, op: u32, arg: [u64; 5]) -> io::Result<u64> {
         let mut call = privcmd_hypercall { op: op.into(), arg };
         // SAFETY: `call` is the structure that this request takes; the rest is the caller's word.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), IOCTL_HYPERCALL, &raw mut call) };
+        let result =
+            unsafe { libc::ioctl(self.0.as_raw_fd(), ioctl_privcmd_hypercall, &raw mut call) };
         u64::try_from(result).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// The content of frames that are Xen's to show, as words.
+    ///
+    /// # Errors
+    ///
+    /// The frames cannot be mapped.
+    pub fn read_frames(&self, frames: &[u64]) -> Result<Vec<u64>> {
+        let mut options = MmapOptions::new();
+        let options = options.len(frames.len() * FRAME_BYTES);
+        // SAFETY: The device gives a mapping of no content, which the request below fills.
+        let map = unsafe { options.map(&self.0) }.context("mmap of /dev/xen/privcmd")?;
+        let mut errors = vec![0_i32; frames.len()];
+        let mut request = privcmd_mmapbatch_v2 {
+            num: u32::try_from(frames.len())?,
+            dom: domid_xen,
+            addr: map.as_ptr() as u64,
+            arr: frames.as_ptr(),
+            err: errors.as_mut_ptr(),
+        };
+        // SAFETY: The mapping and both arrays have room for `num` frames.
+        let result = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                ioctl_privcmd_mmapbatch_v2,
+                &raw mut request,
+            )
+        };
+        ensure!(
+            result == 0,
+            "mapping frames of Xen: {}",
+            io::Error::last_os_error()
+        );
+        let words = map.chunks_exact(WORD_BYTES);
+        Ok(words
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()))
+            .collect())
     }
 }

@@ -1,0 +1,302 @@
+//! The tests: one row each.
+
+use std::borrow::Cow;
+
+use crate::machine::{Boot, Machine, DOM0};
+
+/// A test.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it shows, as a sentence.
+    pub name: &'static str,
+    /// On what.
+    pub machine: Machine,
+    /// What the first kernel does there, and with what: a scenario of `selftests/`, and words
+    /// `NAME=VALUE` for it.
+    pub scenario: &'static str,
+    /// How it has to end.
+    pub end: End,
+    /// What must be said on the serial port: regular expressions.
+    pub says: &'static [&'static str],
+    /// Lines that are no trouble in this test: regular expressions.
+    pub expects_trouble: &'static [&'static str],
+    /// About how many seconds it takes. The longest start first.
+    pub seconds: u64,
+}
+
+/// How a test ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The first kernel has no complaint.
+    FirstKernel,
+    /// Nor has the next one.
+    NextKernel,
+    /// The hand-over finds what was changed behind its back, says so, and resets the machine.
+    Reset(Target),
+}
+
+/// What is changed behind the hand-over's back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A page of the image.
+    Source,
+    /// The list of what to copy.
+    CopyList,
+    /// A page table.
+    PageTable,
+}
+
+impl Target {
+    /// What the module's log has before its address (a regular expression).
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Source => "first source page",
+            Self::CopyList => r"copy list(?: of \d+ pages?)? at",
+            Self::PageTable => "page tables? at",
+        }
+    }
+
+    /// What the hand-over calls it.
+    pub fn complaint(self) -> &'static str {
+        match self {
+            Self::Source => "the image does not have its SHA-256 digest",
+            Self::CopyList => "the copy list does not have its SHA-256 digest",
+            Self::PageTable => "the page tables do not have their SHA-256 digest",
+        }
+    }
+}
+
+/// A machine without Xen.
+const NATIVE: Machine = Machine {
+    boot: Boot::Native,
+    ..DOM0
+};
+/// A dom0 that has all the memory that Xen can give it.
+const GREEDY: Machine = Machine {
+    boot: dom0("", ""),
+    ..DOM0
+};
+/// A dom0 with memory above 4 GiB.
+const LARGE: Machine = Machine {
+    memory_mib: 6144,
+    boot: dom0("5G,max:5G", ""),
+    ..DOM0
+};
+/// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator.
+const PVH: Machine = Machine {
+    cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
+    boot: dom0("1G,max:1G", "dom0=pvh cpuidle=0"),
+    qemu: Cow::Borrowed(&[
+        Cow::Borrowed("-machine"),
+        Cow::Borrowed("q35"),
+        Cow::Borrowed("-device"),
+        Cow::Borrowed("amd-iommu"),
+    ]),
+    ..DOM0
+};
+
+const fn dom0(dom0_mem: &'static str, options: &'static str) -> Boot {
+    Boot::Dom0 {
+        dom0_mem: Cow::Borrowed(dom0_mem),
+        options: Cow::Borrowed(options),
+    }
+}
+
+/// What every hand-over says that succeeds.
+const HANDED_OVER: &[&str] = &[
+    "rkexec: page tables verified",
+    "rkexec: image verified",
+    "rkexec: entering 0x",
+];
+
+/// A row without content: a dom0 that boots a next kernel.
+const BOOTS: Case = Case {
+    name: "",
+    machine: DOM0,
+    scenario: "boot",
+    end: End::NextKernel,
+    says: HANDED_OVER,
+    expects_trouble: &[],
+    seconds: 60,
+};
+
+/// A row without content: a dom0 whose image is changed before it is started.
+const CAUGHT: Case = Case {
+    scenario: "boot call=file pause=1",
+    says: &["rkexec: resetting the machine"],
+    expects_trouble: &["hand-over failed: .* SHA-256"],
+    seconds: 35,
+    ..BOOTS
+};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    vec![
+        Case {
+            name:
+                "bare metal: the module says that it has no backend yet, and kexec goes on working",
+            machine: NATIVE,
+            scenario: "refuse",
+            says: &["rkexec: not loaded: .*bare metal"],
+            expects_trouble: &["rkexec: not loaded: .*bare metal"],
+            ..BOOTS
+        },
+        Case {
+            name: "bare metal: the tests' own image for kexec_load boots (a test of the tests)",
+            machine: NATIVE,
+            scenario: "boot call=load without=module",
+            says: &[],
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 of type PVH: the module says why it refuses",
+            machine: PVH,
+            scenario: "refuse",
+            end: End::FirstKernel,
+            says: &["rkexec: not loaded: .*PVH"],
+            expects_trouble: &["rkexec: not loaded: .*PVH"],
+            seconds: 45,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_file_load boots a kernel, 40 MB",
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load boots a kernel, 40 MB",
+            scenario: "boot call=load blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_file_load boots a kernel, 40 MB",
+            machine: GREEDY,
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_load boots a kernel, 40 MB",
+            machine: GREEDY,
+            scenario: "boot call=load blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_file_load boots a kernel, 200 MB",
+            scenario: "boot call=file blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_file_load boots a kernel, 200 MB",
+            machine: GREEDY,
+            scenario: "boot call=file blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load to where its own memory is, 200 MB",
+            scenario: "boot call=load dest=dom0 blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load to Xen's free heap",
+            scenario: "boot call=load dest=xen-heap blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load over dom0's own kernel",
+            scenario: "boot call=load dest=dom0-kernel blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load over Xen",
+            scenario: "boot call=load dest=xen blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "6 GiB: kexec_file_load boots a kernel",
+            machine: LARGE,
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "6 GiB: kexec_load above 4 GiB",
+            machine: LARGE,
+            scenario: "boot call=load dest=high blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: loaded, replaced, unloaded, gone with the module, loaded again and booted",
+            scenario: "lifecycle",
+            says: &[
+                "rkexec: not loaded: an image is loaded that this module has not prepared",
+                "rkexec: the loaded image goes with the module",
+                "rkexec: image verified",
+            ],
+            expects_trouble: &["rkexec: not loaded: an image is loaded"],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: bad input is refused, and the image loaded before it boots",
+            scenario: "bad-input",
+            expects_trouble: &["rkexec: image not loaded: "],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed page of the image",
+            end: End::Reset(Target::Source),
+            ..CAUGHT
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed copy list",
+            end: End::Reset(Target::CopyList),
+            ..CAUGHT
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed page table",
+            end: End::Reset(Target::PageTable),
+            ..CAUGHT
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use regex::Regex;
+
+    use super::*;
+
+    #[test]
+    fn every_test_has_a_name_of_its_own_and_patterns_that_work() {
+        let mut names = HashSet::new();
+        for case in all() {
+            assert!(
+                !case.name.is_empty() && names.insert(case.name),
+                "{:?}",
+                case.name
+            );
+            for pattern in case.says.iter().chain(case.expects_trouble) {
+                Regex::new(pattern).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn the_labels_fit_the_modules_log() {
+        let line = "rkexec: hand-over at ma:0x1000, 8 page tables at ma:0x2000, \
+                    copy list of 3 pages at ma:0x3000, first source page ma:0x4000";
+        for (target, address) in [
+            (Target::PageTable, "0x2000"),
+            (Target::CopyList, "0x3000"),
+            (Target::Source, "0x4000"),
+        ] {
+            let pattern = Regex::new(&format!(r"{} ma:(0x[0-9a-f]+)", target.label())).unwrap();
+            assert_eq!(&pattern.captures(line).unwrap()[1], address);
+        }
+    }
+}

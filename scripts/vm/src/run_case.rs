@@ -1,0 +1,226 @@
+//! One test from power-on to its verdict.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{bail, ensure, Context, Result};
+use regex::{Regex, RegexSet};
+
+use crate::assets::Files;
+use crate::cases::{Case, End, Target};
+use crate::gdb::Gdb;
+use crate::qemu::Vm;
+use crate::watch::{is_trouble, Event, Report};
+
+/// How long a machine may take, in multiples of what it usually takes.
+const PATIENCE: u64 = 5;
+/// How long it goes on after trouble, for the rest of what it says.
+const AFTER_TROUBLE: Duration = Duration::from_secs(3);
+
+/// What a test has to say beside its verdict: the measurements of the first kernel.
+pub type Notes = Vec<String>;
+
+/// Runs `case`; the serial log goes to `log`.
+///
+/// # Errors
+///
+/// It failed: why.
+pub fn run(case: &Case, files: &Files, log: &Path, time_factor: u64) -> Result<Notes> {
+    let socket = GdbSocket::new();
+    let mut args = case.machine.qemu_args(files, &words(case, files))?;
+    if matches!(case.end, End::Reset(_)) {
+        args.extend(socket.qemu_args());
+    }
+    let mut vm = Vm::start(&args, log)?;
+    vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
+    let mut course = Course::new(case)?;
+    while let Some(line) = vm.next_line().or_else(|error| course.trouble_or(error))? {
+        if course.take(&line, &mut vm, &socket)? {
+            return course.end();
+        }
+    }
+    course.machine_ended()
+}
+
+/// What the kernel is told of the test.
+fn words(case: &Case, files: &Files) -> String {
+    let mut words = case.scenario.split(' ');
+    let scenario = words.next().unwrap_or_default();
+    let mut text = format!("vmtest.scenario={scenario}");
+    let mut module = files.has_module;
+    for word in words {
+        if word == "without=module" {
+            module = false;
+        } else {
+            text.push_str(&format!(" vmtest.{word}"));
+        }
+    }
+    if module {
+        text.push_str(" vmtest.module=rkexec");
+    }
+    text
+}
+
+/// How far a test has come.
+struct Course<'a> {
+    case: &'a Case,
+    report: Report,
+    expected_trouble: RegexSet,
+    trouble: Option<String>,
+    failed: Vec<String>,
+    missing: Vec<Regex>,
+    target: Option<Regex>,
+    address: Option<u64>,
+    caught: bool,
+    notes: Notes,
+    stage: u32,
+}
+
+impl<'a> Course<'a> {
+    fn new(case: &'a Case) -> Result<Self> {
+        let target = match case.end {
+            End::Reset(target) => Some(Regex::new(&format!(
+                r"{} ma:0x([0-9a-f]+)",
+                target.label()
+            ))?),
+            _ => None,
+        };
+        Ok(Self {
+            case,
+            report: Report::default(),
+            expected_trouble: RegexSet::new(case.expects_trouble)?,
+            trouble: None,
+            failed: Vec::new(),
+            missing: case
+                .says
+                .iter()
+                .map(|it| Regex::new(it))
+                .collect::<Result<_, _>>()?,
+            target,
+            address: None,
+            caught: false,
+            notes: Notes::new(),
+            stage: 0,
+        })
+    }
+
+    /// Takes a line. True when the test has come to its end.
+    fn take(&mut self, line: &str, vm: &mut Vm, socket: &GdbSocket) -> Result<bool> {
+        self.missing.retain(|pattern| !pattern.is_match(line));
+        if let Some(address) = self.target.as_ref().and_then(|it| it.captures(line)) {
+            self.address = Some(u64::from_str_radix(&address[1], 16)?);
+        }
+        if let End::Reset(target) = self.case.end {
+            self.caught |= line.contains(target.complaint());
+        }
+        let expected = self.expected_trouble.is_match(line);
+        if self.trouble.is_none() && is_trouble(line) && !expected {
+            self.trouble = Some(line.to_owned());
+            vm.expire_after(AFTER_TROUBLE);
+        }
+        match self.report.feed(line)? {
+            Some(Event::Begins(stage)) => {
+                ensure!(stage <= 2, "there is no stage {stage}");
+                self.stage = stage;
+            }
+            Some(Event::Test { ok: false, name }) => self.failed.push(name),
+            Some(Event::Note(note)) if self.stage == 1 => self.notes.push(note),
+            Some(Event::Ends(stage, code)) => {
+                ensure!(code == 0, "stage {stage}: {}", self.failed.join("; "));
+                let last = matches!(
+                    (self.case.end, stage),
+                    (End::FirstKernel, 1) | (End::NextKernel, 2)
+                );
+                return Ok(last && self.trouble.is_none());
+            }
+            Some(Event::Waits) => {
+                if let End::Reset(target) = self.case.end {
+                    self.change(target, socket)?;
+                }
+                vm.type_in("go\n")?;
+            }
+            Some(Event::CameBack(error)) => bail!("the next kernel was not entered: {error}"),
+            Some(Event::Enters | Event::Test { .. } | Event::Note(_)) | None => {}
+        }
+        Ok(false)
+    }
+
+    /// Changes memory from outside.
+    fn change(&mut self, target: Target, socket: &GdbSocket) -> Result<()> {
+        let address = self
+            .address
+            .with_context(|| format!("the log has no {}", target.label()))?;
+        let mut gdb = Gdb::connect(&socket.0)?;
+        // Anywhere in the page; in a table or a list the first entry, which is there for sure.
+        let offset = if target == Target::Source {
+            0x123
+        } else {
+            0x12
+        };
+        gdb.flip_bit(address + offset, 5)
+            .with_context(|| format!("changing {target:?}"))?;
+        gdb.detach()?;
+        self.notes
+            .push(format!("changed one bit at {:#x}", address + offset));
+        Ok(())
+    }
+
+    /// The error to report when the machine has run out of time.
+    fn trouble_or(&mut self, error: anyhow::Error) -> Result<Option<String>> {
+        match self.trouble.take() {
+            Some(line) => bail!("it says: {line}"),
+            None => Err(error),
+        }
+    }
+
+    /// The verdict when the machine is gone.
+    fn machine_ended(mut self) -> Result<Notes> {
+        self.trouble_or(anyhow::anyhow!("")).or_else(|error| {
+            if error.to_string().is_empty() {
+                Ok(None)
+            } else {
+                Err(error)
+            }
+        })?;
+        match self.case.end {
+            End::Reset(_) if self.caught => self.end(),
+            End::Reset(_) => bail!("the machine ended, and the hand-over found nothing"),
+            _ => bail!("the machine ended in stage {}", self.stage),
+        }
+    }
+
+    /// The verdict when everything else is well.
+    fn end(self) -> Result<Notes> {
+        let missing: Vec<_> = self.missing.iter().map(Regex::as_str).collect();
+        ensure!(missing.is_empty(), "it never said: {}", missing.join("; "));
+        Ok(self.notes)
+    }
+}
+
+/// Where QEMU's gdb server listens. Not beside the log: such a path must be short.
+struct GdbSocket(PathBuf);
+
+impl GdbSocket {
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(std::env::temp_dir().join(format!("vm-{}-{number}.gdb", std::process::id())))
+    }
+
+    fn qemu_args(&self) -> [String; 4] {
+        let chardev = format!("socket,id=gdb,server=on,wait=off,path={}", self.0.display());
+        [
+            "-chardev".to_owned(),
+            chardev,
+            "-gdb".to_owned(),
+            "chardev:gdb".to_owned(),
+        ]
+    }
+}
+
+impl Drop for GdbSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,194 @@
+//! A run of many tests: at most two machines at a time, the results as TAP.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context, Result};
+use clap::Args;
+use regex::Regex;
+
+use crate::assets::{Assets, Files};
+use crate::cases::{self, Case};
+use crate::console;
+use crate::run_case;
+
+/// Lines of the log that a failed test shows.
+const TAIL: usize = 30;
+
+/// Which tests, and how.
+#[derive(Args)]
+pub struct TestArgs {
+    /// Only the tests whose name matches this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<Regex>,
+    /// List them and stop.
+    #[arg(long)]
+    list: bool,
+    /// Machines at a time.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    jobs: u8,
+    /// Where the serial logs go.
+    #[arg(long, default_value = ".build/vm/test", value_name = "DIR")]
+    output: PathBuf,
+    /// Keep what the machines booted from, too.
+    #[arg(long)]
+    keep: bool,
+    /// Be this much more patient, on a slow machine.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_factor: u64,
+}
+
+/// Runs the tests. True if all of them passed.
+///
+/// # Errors
+///
+/// They cannot be run.
+pub fn run(assets: &Assets, args: &TestArgs) -> Result<bool> {
+    let wanted = |case: &Case| args.filter.as_ref().is_none_or(|it| it.is_match(case.name));
+    let mut cases: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
+    if args.list {
+        for case in &cases {
+            println!("{}", case.name);
+        }
+        return Ok(true);
+    }
+    ensure!(!cases.is_empty(), "no test has such a name");
+    // The longest first, so that no processor has nothing to do at the end.
+    cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
+    let files = assets.prepare(&args.output)?;
+    ensure!(
+        files.has_module,
+        "{} is missing: nothing can be tested",
+        assets.ko().display()
+    );
+
+    let started = Instant::now();
+    println!("TAP version 13\n1..{}", cases.len());
+    let results = Mutex::new(Results::default());
+    let queue = Mutex::new(VecDeque::from(cases));
+    thread::scope(|scope| {
+        for _ in 0..args.jobs {
+            scope.spawn(|| {
+                while let Some(case) = lock(&queue).pop_front() {
+                    one(&case, &files, args, &results);
+                }
+            });
+        }
+    });
+    let Results { passed, failed } = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "# {passed} passed, {failed} failed ({} s)",
+        started.elapsed().as_secs()
+    );
+    println!("# the serial logs are in {}", args.output.display());
+    if !args.keep {
+        files.remove()?;
+    }
+    Ok(failed == 0)
+}
+
+#[derive(Default)]
+struct Results {
+    passed: usize,
+    failed: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
+    let log = args.output.join(format!("{}.log", slug(case.name)));
+    let started = Instant::now();
+    let result = run_case::run(case, files, &log, args.timeout_factor);
+    let text = result_lines(case.name, &result, started.elapsed(), &log);
+
+    let mut results = lock(results);
+    match result {
+        Ok(_) => results.passed += 1,
+        Err(_) => results.failed += 1,
+    }
+    let number = results.passed + results.failed;
+    let mut out = std::io::stdout().lock();
+    // A terminal that is gone is no reason to stop: the exit status still tells.
+    let _ = write!(
+        out,
+        "{}",
+        text.replacen("ok ", &format!("ok {number} - "), 1)
+    );
+    let _ = out.flush();
+}
+
+/// The TAP lines of a result, but for its number.
+fn result_lines(
+    name: &str,
+    result: &Result<run_case::Notes>,
+    took: Duration,
+    log: &Path,
+) -> String {
+    let seconds = took.as_secs();
+    match result {
+        Ok(notes) => {
+            let notes: String = notes.iter().map(|note| format!("#   {note}\n")).collect();
+            format!("ok {name} ({seconds} s)\n{notes}")
+        }
+        Err(error) => {
+            let tail = tail(log).unwrap_or_else(|error| vec![format!("{error:#}")]);
+            let tail: String = tail.iter().map(|line| format!("#   | {line}\n")).collect();
+            let place = log.display();
+            format!("not ok {name} ({seconds} s)\n#   {error:#}\n{tail}#   the log: {place}\n")
+        }
+    }
+}
+
+fn tail(log: &Path) -> Result<Vec<String>> {
+    let bytes = fs::read(log).with_context(|| log.display().to_string())?;
+    let lines: Vec<_> = bytes
+        .split(|byte| *byte == b'\n')
+        .map(console::clean)
+        .collect();
+    Ok(lines[lines.len().saturating_sub(TAIL)..].to_vec())
+}
+
+/// A name as the name of a file.
+fn slug(name: &str) -> String {
+    let words = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_a_line_of_tap_with_remarks() {
+        let log = Path::new("/nowhere/x.log");
+        let good = result_lines(
+            "a: b",
+            &Ok(vec!["5 us".to_owned()]),
+            Duration::from_secs(3),
+            log,
+        );
+        assert_eq!(good, "ok a: b (3 s)\n#   5 us\n");
+        let bad = result_lines("a", &Err(anyhow!("why")), Duration::from_secs(3), log);
+        assert!(
+            bad.starts_with("not ok a (3 s)\n#   why\n#   | /nowhere/x.log"),
+            "{bad}"
+        );
+        assert!(bad.ends_with("#   the log: /nowhere/x.log\n"));
+    }
+
+    #[test]
+    fn a_name_becomes_a_file_name() {
+        assert_eq!(slug("dom0: over Xen, 40 MB"), "dom0-over-xen-40-mb");
+    }
+}

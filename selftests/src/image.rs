@@ -1,0 +1,174 @@
+//! An image for `kexec_load(2)`: kernel, initrd, and one piece to start the kernel with.
+//!
+//! That piece has three pages: `boot_params`, the command line, and a few instructions that set
+//! RSI to the first of them and jump to the kernel. With them the image is complete in itself, and
+//! enters the kernel in the same way whoever starts it.
+
+use std::mem::offset_of;
+
+use anyhow::{ensure, Result};
+
+use crate::bzimage::BzImage;
+use crate::memory::Map;
+use crate::places::Places;
+use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header};
+use crate::sys::kexec::Segment;
+
+const PAGE: usize = 4096;
+/// Lines that fit in `boot_params`.
+const E820_MAX: usize = 128;
+/// What a boot loader calls itself that has no number of its own.
+const LOADER_UNDEFINED: u8 = 0xff;
+
+/// How much memory the parts need, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The kernel.
+    pub kernel: u64,
+    /// What its place has to be a multiple of.
+    pub alignment: u64,
+    /// The initrd.
+    pub initrd: u64,
+    /// What the kernel is started with.
+    pub start: u64,
+}
+
+impl Sizes {
+    /// Those of an image with this kernel and this initrd.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not say how large it is.
+    pub fn of(kernel: BzImage<'_>, initrd: &[u8]) -> Result<Self> {
+        Ok(Self {
+            kernel: kernel.memory()?.next_multiple_of(PAGE as u64),
+            alignment: kernel.alignment()?,
+            initrd: (initrd.len() as u64).next_multiple_of(PAGE as u64),
+            start: 3 * PAGE as u64,
+        })
+    }
+}
+
+/// An image, complete but for the system call.
+pub struct Image<'a> {
+    kernel: BzImage<'a>,
+    initrd: &'a [u8],
+    start: Vec<u8>,
+    places: Places,
+    sizes: Sizes,
+}
+
+impl<'a> Image<'a> {
+    /// Puts it together, for a machine with this memory.
+    ///
+    /// # Errors
+    ///
+    /// The command line or the map is too long.
+    pub fn new(
+        kernel: BzImage<'a>,
+        initrd: &'a [u8],
+        cmdline: &str,
+        machine: &Map,
+        places: Places,
+    ) -> Result<Self> {
+        let sizes = Sizes::of(kernel, initrd)?;
+        ensure!(cmdline.len() < PAGE, "the command line is too long");
+        let mut start = boot_params_page(kernel, initrd.len() as u64, machine, places)?;
+        start.extend_from_slice(cmdline.as_bytes());
+        start.resize(2 * PAGE, 0);
+        start.extend_from_slice(&jump(places.start, kernel.entry(places.kernel)));
+        Ok(Self {
+            kernel,
+            initrd,
+            start,
+            places,
+            sizes,
+        })
+    }
+
+    /// Where to enter it.
+    pub fn entry(&self) -> u64 {
+        self.places.start + 2 * PAGE as u64
+    }
+
+    /// Its segments. The initrd first: its pages are the ones that a loader which allocates as it
+    /// goes would give away again.
+    pub fn segments(&self) -> Vec<Segment<'_>> {
+        vec![
+            Segment::new(self.initrd, self.places.initrd, self.sizes.initrd),
+            Segment::new(self.kernel.payload(), self.places.kernel, self.sizes.kernel),
+            Segment::new(&self.start, self.places.start, self.sizes.start),
+        ]
+    }
+}
+
+fn boot_params_page(
+    kernel: BzImage<'_>,
+    initrd_bytes: u64,
+    machine: &Map,
+    places: Places,
+) -> Result<Vec<u8>> {
+    let mut page = vec![0; PAGE];
+    let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
+    let header = offset_of!(boot_params, hdr);
+    put(header, kernel.header());
+    put(
+        header + offset_of!(setup_header, type_of_loader),
+        &[LOADER_UNDEFINED],
+    );
+    let cmdline = places.start + PAGE as u64;
+    for (low, high, value) in [
+        (
+            offset_of!(setup_header, ramdisk_image),
+            offset_of!(boot_params, ext_ramdisk_image),
+            places.initrd,
+        ),
+        (
+            offset_of!(setup_header, ramdisk_size),
+            offset_of!(boot_params, ext_ramdisk_size),
+            initrd_bytes,
+        ),
+        (
+            offset_of!(setup_header, cmd_line_ptr),
+            offset_of!(boot_params, ext_cmd_line_ptr),
+            cmdline,
+        ),
+    ] {
+        let bytes = value.to_le_bytes();
+        put(header + low, &bytes[..4]);
+        put(high, &bytes[4..]);
+    }
+    let lines = machine.entries();
+    ensure!(
+        lines.len() <= E820_MAX,
+        "{} lines are too many for boot_params",
+        lines.len()
+    );
+    put(offset_of!(boot_params, e820_entries), &[lines.len() as u8]);
+    for (number, line) in lines.iter().enumerate() {
+        let at = offset_of!(boot_params, e820_table) + number * size_of::<boot_e820_entry>();
+        put(
+            at + offset_of!(boot_e820_entry, addr),
+            &line.start.to_le_bytes(),
+        );
+        put(
+            at + offset_of!(boot_e820_entry, size),
+            &(line.end - line.start).to_le_bytes(),
+        );
+        put(
+            at + offset_of!(boot_e820_entry, type_),
+            &line.kind.to_le_bytes(),
+        );
+    }
+    Ok(page)
+}
+
+/// `mov rsi, boot_params; mov rax, entry; jmp rax`.
+fn jump(boot_params: u64, entry: u64) -> Vec<u8> {
+    let mut code = vec![0x48, 0xbe];
+    code.extend_from_slice(&boot_params.to_le_bytes());
+    code.extend_from_slice(&[0x48, 0xb8]);
+    code.extend_from_slice(&entry.to_le_bytes());
+    code.extend_from_slice(&[0xff, 0xe0]);
+    code
+}

@@ -1,0 +1,90 @@
+//! The kernel log, as it goes on.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::{Context, Result};
+
+/// What the kernel has logged since a moment.
+pub struct KernelLog(File);
+
+impl KernelLog {
+    /// From now on.
+    ///
+    /// # Errors
+    ///
+    /// `/dev/kmsg` cannot be read.
+    pub fn from_now_on() -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).custom_flags(libc::O_NONBLOCK);
+        let mut file = options.open("/dev/kmsg").context("/dev/kmsg")?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Self(file))
+    }
+
+    /// What has come since the last time.
+    ///
+    /// # Errors
+    ///
+    /// `/dev/kmsg` cannot be read.
+    pub fn lines(&mut self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        let mut record = [0; 8192];
+        loop {
+            match self.0.read(&mut record) {
+                Ok(got) => {
+                    let text = String::from_utf8_lossy(&record[..got]);
+                    lines.extend(message(&text).map(str::to_owned));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(lines),
+                // Records were overwritten before they were read; the next ones are there.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+                Err(error) => return Err(error).context("/dev/kmsg"),
+            }
+        }
+    }
+}
+
+/// The message in a record: behind the first semicolon, up to the end of that line
+/// (Documentation/ABI/testing/dev-kmsg).
+fn message(record: &str) -> Option<&str> {
+    record
+        .lines()
+        .next()?
+        .split_once(';')
+        .map(|(_, message)| message)
+}
+
+/// The time that the module says its load hypercall has taken, in microseconds.
+pub fn hypercall_time(lines: &[String]) -> Option<u64> {
+    lines.iter().rev().find_map(|line| {
+        let (before, _) = line.split_once("load hypercall ")?.1.split_once(" us")?;
+        before.trim().parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_its_message() {
+        assert_eq!(
+            message("6,339,5140900,-;NET: a; b\n SUBSYSTEM=x\n"),
+            Some("NET: a; b")
+        );
+        assert_eq!(message(""), None);
+    }
+
+    #[test]
+    fn the_last_time_counts() {
+        let line =
+            |time| format!("rkexec: Xen has the hand-over: 12 KiB, load hypercall {time} us");
+        assert_eq!(
+            hypercall_time(&[line(3), line(1500), "else".to_owned()]),
+            Some(1500)
+        );
+        assert_eq!(hypercall_time(&[]), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Which of the machine's pages dom0 has, from Xen's machine-to-physical table.
+
+use anyhow::{Context, Result};
+
+use crate::xen::Xen;
+
+const PAGE: u64 = 4096;
+/// What Xen writes for a page that is no guest's (`INVALID_M2P_ENTRY`, and the pattern that it
+/// fills the table with): the topmost bits of a frame number that is one are clear.
+const NO_GUEST: u64 = 1 << 62;
+
+/// For each machine frame the number that dom0 has for it, if dom0 has it.
+pub struct Ownership(Vec<Option<u64>>);
+
+impl Ownership {
+    /// Asks Xen.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn read(xen: &Xen) -> Result<Self> {
+        Ok(Self::from_table(&xen.machine_to_physical()?))
+    }
+
+    fn from_table(table: &[u64]) -> Self {
+        Self(
+            table
+                .iter()
+                .map(|entry| (*entry < NO_GUEST).then_some(*entry))
+                .collect(),
+        )
+    }
+
+    /// The runs of pages that dom0 has, or the others, as byte addresses: start and end.
+    pub fn runs(&self, owned: bool) -> Vec<(u64, u64)> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for (frame, _) in (0..)
+            .zip(&self.0)
+            .filter(|(_, entry)| entry.is_some() == owned)
+        {
+            match runs.last_mut() {
+                Some((_, end)) if *end == frame * PAGE => *end += PAGE,
+                _ => runs.push((frame * PAGE, (frame + 1) * PAGE)),
+            }
+        }
+        runs
+    }
+
+    /// How many of the pages from `start` on, `bytes` long, dom0 has.
+    pub fn count(&self, start: u64, bytes: u64) -> usize {
+        let frames = (start / PAGE) as usize..(start + bytes).div_ceil(PAGE) as usize;
+        self.0
+            .get(frames)
+            .map_or(0, |entries| entries.iter().flatten().count())
+    }
+
+    /// The machine address of what dom0 calls the physical address `address`.
+    ///
+    /// # Errors
+    ///
+    /// dom0 has no such page.
+    pub fn machine_address(&self, address: u64) -> Result<u64> {
+        let found = self
+            .0
+            .iter()
+            .position(|entry| *entry == Some(address / PAGE));
+        let frame = found.with_context(|| format!("{address:#x} is none of dom0's pages"))?;
+        Ok(frame as u64 * PAGE + address % PAGE)
+    }
+}
+
+/// The machine address at which the code of the running kernel begins.
+///
+/// # Errors
+///
+/// `/proc/iomem` does not say where it is, or it is none of dom0's pages.
+pub fn machine_address_of_kernel_code(ownership: &Ownership) -> Result<u64> {
+    let iomem = std::fs::read_to_string("/proc/iomem").context("/proc/iomem")?;
+    ownership.machine_address(kernel_code(&iomem).context("/proc/iomem has no kernel code")?)
+}
+
+fn kernel_code(iomem: &str) -> Option<u64> {
+    let line = iomem.lines().find(|line| line.ends_with(": Kernel code"))?;
+    u64::from_str_radix(line.trim().split_once('-')?.0, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_addresses_follow_from_the_table() {
+        let none = 0x5555_5555_5555_5555;
+        let owned = Ownership::from_table(&[none, 7, 8, u64::MAX, 9, none]);
+        assert_eq!(owned.runs(true), [(0x1000, 0x3000), (0x4000, 0x5000)]);
+        assert_eq!(
+            owned.runs(false),
+            [(0, 0x1000), (0x3000, 0x4000), (0x5000, 0x6000)]
+        );
+        assert_eq!(owned.count(0x1800, 0x2000), 2);
+        assert_eq!(owned.machine_address(0x9123).unwrap(), 0x4123);
+        assert!(owned.machine_address(0x1000).is_err());
+    }
+
+    #[test]
+    fn the_kernels_code_is_found_in_iomem() {
+        let iomem = "00100000-3fffffff : System RAM\n  01000000-021fffff : Kernel code\n";
+        assert_eq!(kernel_code(iomem), Some(0x100_0000));
+    }
+}

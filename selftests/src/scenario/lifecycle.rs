@@ -1,0 +1,90 @@
+//! Everything that can happen to an image before one is booted: replaced, unloaded by either call,
+//! gone with the module, loaded again.
+
+use anyhow::{ensure, Context, Result};
+
+use super::loader::{expect_errno, Call, Loader};
+use super::{Next, Stage1};
+use crate::module;
+use crate::places::Destination::Lowest;
+use crate::sys::kexec;
+
+/// Runs it.
+pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+    let loader = Loader::new(stage)?;
+    stage
+        .report
+        .test("an image of the kernel's own keeps the module out", |_| {
+            loader.try_load(Call::Load, Lowest)?;
+            ensure!(module::load().is_err(), "modprobe succeeded");
+            kexec::unload().context("unloading")
+        });
+    stage.report.test("modprobe rkexec", |_| module::load());
+    let free = loader.free_pages()?;
+    let nothing = |loader: &Loader| -> Result<()> {
+        loader.expect_loaded(false)?;
+        let now = loader.free_pages()?;
+        ensure!(
+            now == free,
+            "Xen had {free} free pages at the beginning, and now {now}"
+        );
+        expect_errno(Err(kexec::exec()), &[libc::EINVAL])
+    };
+    stage
+        .report
+        .test("no image is loaded, and reboot(2) says so", |_| {
+            nothing(&loader)
+        });
+    load(stage, &loader, Call::File, "kexec_file_load loads one");
+    load(stage, &loader, Call::Load, "kexec_load replaces it");
+    stage.report.test("kexec_load unloads it", |_| {
+        kexec::unload()?;
+        nothing(&loader)
+    });
+    load(stage, &loader, Call::Load, "kexec_load loads one");
+    load(stage, &loader, Call::File, "kexec_file_load replaces it");
+    stage.report.test("kexec_file_load unloads it", |_| {
+        kexec::file_unload()?;
+        nothing(&loader)
+    });
+    stage
+        .report
+        .test("unloading nothing is all right by both calls", |_| {
+            kexec::unload()?;
+            kexec::file_unload()?;
+            nothing(&loader)
+        });
+    load(
+        stage,
+        &loader,
+        Call::File,
+        "kexec_file_load loads another one",
+    );
+    stage
+        .report
+        .test("modprobe -r takes the image away with the module", |_| {
+            module::unload()?;
+            nothing(&loader)
+        });
+    stage.report.test("modprobe once more", |_| module::load());
+    for number in 1..=3 {
+        load(
+            stage,
+            &loader,
+            Call::File,
+            &format!("kexec_file_load, load {number} of 3 in a row"),
+        );
+    }
+    load(
+        stage,
+        &loader,
+        Call::Load,
+        "kexec_load loads the one to boot",
+    );
+    Ok(Next::Exec)
+}
+
+fn load(stage: &mut Stage1<'_>, loader: &Loader, call: Call, name: &str) {
+    let result = loader.load_and_check(stage, call, Lowest);
+    stage.report.result(name, &result);
+}

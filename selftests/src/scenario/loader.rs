@@ -1,0 +1,251 @@
+//! A next kernel at hand, and both ways to load it.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
+
+use anyhow::{bail, ensure, Context, Result};
+use memmap2::Mmap;
+
+use super::Stage1;
+use crate::bzimage::BzImage;
+use crate::expect::Expected;
+use crate::image::{Image, Sizes};
+use crate::initrd;
+use crate::kernel_log::{hypercall_time, KernelLog};
+use crate::memory::Map;
+use crate::ownership::Ownership;
+use crate::places::{self, Destination};
+use crate::sys::{kexec, mapped};
+use crate::xen::{self, Xen};
+
+/// The next kernel.
+pub const KERNEL: &str = "/boot/vmlinuz";
+const BASE: &str = "/boot/next-initrd";
+const INITRD: &str = "/tmp/initrd";
+
+/// Pages that Xen may have for a loaded image: 2 MiB.
+const XEN_PAGES_MAX: u64 = 512;
+/// Microseconds that the load hypercall may take.
+const HYPERCALL_US_MAX: u64 = 10_000;
+/// Megabytes of random bytes in the initrd, if the runner does not say.
+const BLOB_MIB: u64 = 8;
+
+/// A way to load an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `kexec_file_load(2)`.
+    File,
+    /// `kexec_load(2)`.
+    Load,
+}
+
+impl Call {
+    /// The name of the system call.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "kexec_file_load",
+            Self::Load => "kexec_load",
+        }
+    }
+}
+
+impl FromStr for Call {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "file" => Ok(Self::File),
+            "load" => Ok(Self::Load),
+            _ => bail!("there is no call {text:?}"),
+        }
+    }
+}
+
+/// A kernel, its initrd on disk, and the machine that they are for.
+pub struct Loader {
+    /// The machine's memory.
+    pub machine: Map,
+    expected: Expected,
+    kernel: Mmap,
+    initrd: Mmap,
+    xen: Option<Xen>,
+}
+
+impl Loader {
+    /// Builds the initrd that the runner wants (`vmtest.blob=`, in MiB).
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written, or Xen does not tell what is wanted of it.
+    pub fn new(stage: &mut Stage1<'_>) -> Result<Self> {
+        let xen = if xen::is_dom0() {
+            Some(Xen::open()?)
+        } else {
+            None
+        };
+        let machine = match &xen {
+            Some(xen) => xen.machine_map()?,
+            None => Map::of_firmware()?,
+        };
+        let mib = stage.params.get("blob")?.unwrap_or(BLOB_MIB);
+        let (ram, cpus): (String, String) = (stage.params.need("ram")?, stage.params.need("cpus")?);
+        let cmdline = format!(
+            "console=ttyS0,115200 panic=-1 printk.devkmsg=on \
+             vmtest.stage=2 vmtest.ram={ram} vmtest.cpus={cpus}"
+        );
+        let (base, target) = (Path::new(BASE), Path::new(INITRD));
+        let expected = initrd::build(base, target, mib << 20, &cmdline, machine.clone())?;
+        let (kernel, initrd) = (mapped::map(Path::new(KERNEL))?, mapped::map(target)?);
+        Ok(Self {
+            machine,
+            expected,
+            kernel,
+            initrd,
+            xen,
+        })
+    }
+
+    /// The kernel's file.
+    pub fn kernel(&self) -> &[u8] {
+        &self.kernel
+    }
+
+    /// Pages that are free in Xen's heap; 0 on bare metal.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn free_pages(&self) -> Result<u64> {
+        self.xen.as_ref().map_or(Ok(0), Xen::free_pages)
+    }
+
+    /// Loads by `call`, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn try_load(&self, call: Call, destination: Destination) -> Result<()> {
+        match call {
+            Call::File => self.file_load(),
+            Call::Load => self.load(destination),
+        }
+    }
+
+    /// Loads by `call`, and checks what can be seen from here: what the kernel and Xen say, how
+    /// much memory Xen has spent, how long the hypercall has taken.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, or one of the checks.
+    pub fn load_and_check(
+        &self,
+        stage: &mut Stage1<'_>,
+        call: Call,
+        destination: Destination,
+    ) -> Result<()> {
+        let mut log = KernelLog::from_now_on()?;
+        if call == Call::Load {
+            self.tell_destination(stage, destination)?;
+        }
+        let (before, started) = (self.free_pages()?, Instant::now());
+        self.try_load(call, destination)?;
+        let took = started.elapsed();
+        let used = before.saturating_sub(self.free_pages()?);
+        stage
+            .report
+            .note(&format!("{} took {} ms", call.name(), took.as_millis()));
+        self.expect_loaded(true)?;
+        let Some(_) = &self.xen else { return Ok(()) };
+        stage.report.note(&format!("{used} pages of Xen's heap"));
+        ensure!(used <= XEN_PAGES_MAX, "Xen has used {used} pages for it");
+        let time =
+            hypercall_time(&log.lines()?).context("the log does not say how long Xen took")?;
+        stage.report.note(&format!("load hypercall: {time} us"));
+        ensure!(
+            time <= HYPERCALL_US_MAX,
+            "the load hypercall took {time} us"
+        );
+        Ok(())
+    }
+
+    /// Checks that the kernel, and Xen where there is one, say that an image is loaded, or not.
+    ///
+    /// # Errors
+    ///
+    /// One of them says something else.
+    pub fn expect_loaded(&self, loaded: bool) -> Result<()> {
+        let kernel = kexec::loaded()?;
+        ensure!(
+            kernel == loaded,
+            "/sys/kernel/kexec_loaded says {}",
+            u8::from(kernel)
+        );
+        if let Some(xen) = &self.xen {
+            let status = xen.kexec_status()?;
+            ensure!(
+                status == loaded,
+                "Xen's kexec status says {}",
+                u8::from(status)
+            );
+        }
+        Ok(())
+    }
+
+    fn file_load(&self) -> Result<()> {
+        let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
+        let cmdline = CString::new(self.expected.cmdline.as_str())?;
+        kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, 0)
+            .context("kexec_file_load")
+    }
+
+    fn load(&self, destination: Destination) -> Result<()> {
+        let kernel = BzImage::parse(&self.kernel)?;
+        let sizes = Sizes::of(kernel, &self.initrd)?;
+        let places = places::find(destination, &self.machine, sizes)?;
+        let cmdline = &self.expected.cmdline;
+        let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
+        kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
+    }
+
+    fn tell_destination(&self, stage: &mut Stage1<'_>, destination: Destination) -> Result<()> {
+        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd)?;
+        let places = places::find(destination, &self.machine, sizes)?;
+        stage
+            .report
+            .note(&format!("destination {destination}: {places:x?}"));
+        if let Some(xen) = &self.xen {
+            let owned = Ownership::read(xen)?;
+            let ours = owned.count(places.initrd, sizes.initrd);
+            stage.report.note(&format!(
+                "dom0 has {ours} of {} initrd pages",
+                sizes.initrd >> 12
+            ));
+            stage
+                .report
+                .note(&format!("Xen is at {:x?}", xen.own_range()?));
+        }
+        Ok(())
+    }
+}
+
+/// The error number of a system call that must not succeed.
+///
+/// # Errors
+///
+/// It succeeded, or failed with another number.
+pub fn expect_errno(result: io::Result<()>, wanted: &[i32]) -> Result<()> {
+    let Err(error) = result else {
+        bail!("it succeeded")
+    };
+    let number = error.raw_os_error().unwrap_or_default();
+    ensure!(
+        wanted.contains(&number),
+        "{error}, and not one of {wanted:?}"
+    );
+    Ok(())
+}
