@@ -32,6 +32,7 @@ mod layout;
 mod leaves;
 pub mod level;
 mod runs;
+mod sort;
 mod table;
 
 use core::fmt;

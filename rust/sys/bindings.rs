@@ -5,6 +5,9 @@
 pub(crate) mod kernel {
     #![allow(
         clippy::all,
+        clippy::cast_lossless,
+        clippy::ptr_as_ptr,
+        clippy::ref_as_ptr,
         clippy::undocumented_unsafe_blocks,
         dead_code,
         improper_ctypes,
@@ -24,6 +27,9 @@ pub(crate) mod kernel {
 pub(crate) mod xen {
     #![allow(
         clippy::all,
+        clippy::cast_lossless,
+        clippy::ptr_as_ptr,
+        clippy::ref_as_ptr,
         clippy::undocumented_unsafe_blocks,
         dead_code,
         improper_ctypes,

@@ -20,6 +20,7 @@
 
 use super::level::Attr;
 use super::runs::{Mark, Runs};
+use super::sort::sort;
 use super::IdentityError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::range::MaRange;
@@ -140,7 +141,7 @@ impl<'a> Layers<'a> {
     /// What comes out. Takes the time that sorting takes.
     pub fn flatten(self) -> Runs<'a> {
         let marks = self.marks.get_mut(..self.used).unwrap_or_default();
-        marks.sort_unstable();
+        sort(marks);
         let mut out = Changes { marks, used: 0 };
         let mut depths = Depths([0; LAYERS]);
         let mut from = Maddr::ZERO;
