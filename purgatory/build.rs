@@ -2,23 +2,35 @@
 
 fn main() {
     let dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let script = format!("{dir}/src/blob/layout.ld");
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={script}");
-    for arg in [
-        // No start-up code and no library: nothing is on the line that a stray symbol could come from.
-        "-nostartfiles",
-        "-nostdlib",
-        // Position-independent without a loader: a needed relocation is then visible, and refused.
+    let link = |bin: &str, script: &str, more: &[&str]| {
+        println!("cargo::rerun-if-changed={dir}/{script}");
+        // No start-up code and no library: nothing a stray symbol could come from.
+        let common = [
+            "-nostartfiles",
+            "-nostdlib",
+            "-Wl,--gc-sections",
+            "-Wl,--build-id=none",
+        ];
+        // Code and data share pages: both programs run without any protection.
+        let flat = [
+            "-Wl,--no-warn-rwx-segments",
+            &format!("-Wl,-T,{dir}/{script}"),
+        ];
+        for arg in common.iter().chain(&flat).chain(more) {
+            println!("cargo::rustc-link-arg-bin={bin}={arg}");
+        }
+    };
+    // Position-independent without a loader: a needed relocation is then visible, and refused.
+    let relocatable = [
         "-static-pie",
         "-Wl,--no-dynamic-linker",
-        "-Wl,--gc-sections",
-        "-Wl,--build-id=none",
         "-Wl,--orphan-handling=error",
-        // Xen maps all of it readable, writable and executable; the blob sets up no protection.
-        "-Wl,--no-warn-rwx-segments",
-        &format!("-Wl,-T,{script}"),
-    ] {
-        println!("cargo::rustc-link-arg-bin=handover={arg}");
-    }
+    ];
+    link("handover", "src/blob/layout.ld", &relocatable);
+    link(
+        "bench-loader",
+        "bench-loader/layout.ld",
+        &["-static", "-no-pie"],
+    );
 }

@@ -1,0 +1,183 @@
+# From multiboot's 32-bit entry to Rust, from there into the hand-over as Xen enters it, and from the
+# hand-over into the checks. In Intel syntax.
+
+    .section .multiboot, "a"
+    .balign 4
+header:
+    .long   0x1badb002                      # magic
+    .long   0x00010003                      # modules on pages, memory sizes, addresses below
+    .long   -(0x1badb002 + 0x00010003)      # checksum
+    .long   header                          # header_addr
+    .long   bench_start                     # load_addr
+    .long   bench_load_end                  # load_end_addr
+    .long   bench_end                       # bss_end_addr
+    .long   boot                            # entry_addr
+
+    .section .text.boot, "ax"
+    .globl  boot
+    .code32
+boot:
+    mov     esp, offset bench_stack_top     # multiboot gives no stack
+    mov     edi, ebx                        # first argument of main: multiboot's information
+    mov     ecx, 512                        # entries of the page directory
+1:  lea     eax, [ecx - 1]                  # the number of this one
+    shl     eax, 21                         # ... times 2 MiB
+    or      eax, 0x83                       # present, writable, large
+    mov     [boot_directory + ecx*8 - 8], eax # the lower half; the upper is 0
+    loop    1b                              # all 512: the first GiB
+    mov     eax, offset boot_directory      # the one directory
+    or      eax, 3                          # present, writable
+    mov     [boot_pointers], eax            # into the table above
+    mov     eax, offset boot_pointers       # that one
+    or      eax, 3                          # present, writable
+    mov     [boot_root], eax                # into the root
+    mov     eax, offset boot_root           # the root
+    mov     cr3, eax                        # loaded, not used yet
+    mov     eax, 0x620                      # PAE, OSFXSR, OSXMMEXCPT
+    mov     cr4, eax                        # set
+    mov     ecx, 0xc0000080                 # EFER
+    rdmsr                                   # as it is
+    or      eax, 0x900                      # LME, and NXE as under Xen
+    wrmsr                                   # long mode as soon as paging is on
+    mov     eax, 0x80000033                 # PG NE ET MP PE, as under Xen
+    mov     cr0, eax                        # long mode, 32-bit code segment
+    lgdt    [boot_gdtr]                     # a table with a 64-bit one
+    mov     eax, 0xe008                     # far return: Xen's code selector
+    push    eax                             # ... as 32 bits
+    mov     eax, offset boot64              # ... and where
+    push    eax                             # ... as 32 bits
+    retf                                    # 64-bit from here
+    .code64
+boot64:
+    xor     eax, eax                        # Xen has null data segments
+    mov     ds, eax
+    mov     es, eax
+    mov     ss, eax
+    mov     fs, eax
+    mov     gs, eax
+    mov     edi, edi                        # the argument: the upper half was undefined
+    call    {main}                          # does not return; the call aligns the stack
+
+# Enters the hand-over. In: RDI = CR3, RSI = entry, RDX = an address to watch.
+    .globl  bench_enter
+bench_enter:
+    mov     cr3, rdi                        # little is mapped from here on, and no 0-1 MiB
+    mov     dr0, rdx                        # a watchpoint that someone left behind
+    mov     eax, 0x000d0401                 # enabled: writes to one to eight bytes
+    mov     dr7, rax                        # armed
+    mov     ecx, 0xc0000101                 # GS base
+    mov     eax, 0x12345678                 # a kernel's pointer
+    mov     edx, 0xffff8880                 # ... upper half
+    wrmsr                                   # as Xen leaves dom0's
+    mov     eax, 0x20                       # PAE only: no SSE
+    mov     cr4, rax                        # as Xen does
+    mov     rax, cr0                        # worse than Xen:
+    or      rax, 0xc                        # EM and TS set
+    and     rax, -3                         # MP clear
+    mov     cr0, rax                        # no SSE here, either
+    mov     eax, 1                          # some priority
+    mov     cr8, rax                        # as Xen leaves it
+    lgdt    [rip + xen_table]               # a table that is not mapped
+    lidt    [rip + xen_table]               # likewise
+    mov     rax, 0x5a5a5a5a5a5a5a5a         # registers that mean nothing
+    mov     rbx, rax
+    mov     rcx, rax
+    mov     rdx, rax
+    mov     rdi, rax
+    mov     rbp, rsi                        # ... but the one that Xen jumps with
+    mov     rsi, rax
+    mov     rsp, rax                        # not canonical: unusable
+    mov     r8, rax
+    mov     r9, rax
+    mov     r10, rax
+    mov     r11, rax
+    mov     r12, rax
+    mov     r13, rax
+    mov     r14, rax
+    mov     r15, rax
+    std                                     # worse than Xen: DF set
+    jmp     rbp                             # the hand-over
+
+# What the hand-over enters, by way of a page of the image: writes down what it finds.
+    .globl  bench_next_kernel
+bench_next_kernel:
+    mov     [rip + {state}], rax            # general registers in the order of State
+    mov     [rip + {state} + 8], rbx
+    mov     [rip + {state} + 16], rcx
+    mov     [rip + {state} + 24], rdx
+    mov     [rip + {state} + 32], rdi
+    mov     [rip + {state} + 40], rbp
+    mov     [rip + {state} + 48], r8
+    mov     [rip + {state} + 56], r9
+    mov     [rip + {state} + 64], r10
+    mov     [rip + {state} + 72], r11
+    mov     [rip + {state} + 80], r12
+    mov     [rip + {state} + 88], r13
+    mov     [rip + {state} + 96], r14
+    mov     [rip + {state} + 104], r15
+    mov     [rip + {state} + 112], rsi      # rsi
+    mov     [rip + {state} + 120], rsp      # rsp
+    mov     rax, [rsp]                      # what is on the stack
+    mov     [rip + {state} + 128], rax      # top
+    pushfq                                  # the stack must stand that
+    pop     rax                             # RFLAGS
+    mov     [rip + {state} + 136], rax      # rflags
+    mov     rax, cr0
+    mov     [rip + {state} + 144], rax      # cr0
+    mov     rax, cr3
+    mov     [rip + {state} + 152], rax      # cr3
+    mov     rax, cr4
+    mov     [rip + {state} + 160], rax      # cr4
+    mov     rax, cr8
+    mov     [rip + {state} + 168], rax      # cr8
+    mov     rax, dr7
+    mov     [rip + {state} + 176], rax      # dr7
+    xor     eax, eax                        # selectors are 16 bits
+    mov     ax, cs
+    mov     [rip + {state} + 184], rax      # selectors: CS
+    mov     ax, ds
+    mov     [rip + {state} + 192], rax      # DS
+    mov     ax, es
+    mov     [rip + {state} + 200], rax      # ES
+    mov     ax, ss
+    mov     [rip + {state} + 208], rax      # SS
+    mov     ax, fs
+    mov     [rip + {state} + 216], rax      # FS
+    mov     ax, gs
+    mov     [rip + {state} + 224], rax      # GS
+    sldt    ax
+    mov     [rip + {state} + 232], rax      # LDT
+    mov     ecx, 0xc0000101                 # GS base
+    rdmsr                                   # in two halves
+    shl     rdx, 32                         # the upper one
+    or      rax, rdx                        # both
+    mov     [rip + {state} + 240], rax      # gs_base
+    sgdt    [rip + {state} + 248]           # gdtr: 10 bytes of 16
+    sidt    [rip + {state} + 264]           # idtr: likewise
+    mov     eax, 0x620                      # now what Rust needs: PAE, OSFXSR, OSXMMEXCPT
+    mov     cr4, rax                        # on
+    lea     rsp, [rip + bench_stack_top]    # our own stack again
+    call    {check}                         # does not return; the call aligns the stack
+
+    .section .data.boot, "aw"
+boot_gdtr:                                  # operand of lgdt
+    .word   0xe00f                          # limit: up to Xen's code selector
+    .long   boot_gdt                        # base
+xen_table:                                  # operand of lgdt and lidt
+    .word   0xefff                          # limit
+    .quad   0xffff82d000000000              # base: Xen's half of the address space
+    .balign 8
+boot_gdt:                                   # Xen's selectors are high ones
+    .fill   0xe008 / 8, 8, 0                # null, and nothing up to:
+    .quad   0x00af9b000000ffff              # 0xe008: code, 64-bit, flat
+
+    .section .bss.boot, "aw", @nobits
+    .balign 4096
+boot_root:
+    .skip   4096                            # page-map level 4
+boot_pointers:
+    .skip   4096                            # page-directory pointers
+boot_directory:
+    .skip   4096                            # page directory
+    .skip   65536                           # stack
+bench_stack_top:
