@@ -1,0 +1,42 @@
+//! What there is to show, whatever the format.
+
+use anyhow::{anyhow, Result};
+use rkexec_pure::pure::identity::{
+    leaf_runs, table_count, BuildError, Layout, LeafRun, Mark, Sources,
+};
+use rkexec_pure::pure::memmap::MapEntry;
+
+/// The identity map of one machine.
+pub struct Report {
+    /// The shape of the tables.
+    pub layout: Layout,
+    /// The pages, from the lowest address up.
+    pub leaf_runs: Vec<LeafRun>,
+    /// How many pages the tables take.
+    pub nr_tables: usize,
+}
+
+impl Report {
+    /// Works out the map.
+    ///
+    /// # Errors
+    ///
+    /// There is memory that so few levels cannot reach.
+    pub fn new(entries: &[MapEntry], layout: Layout) -> Result<Self> {
+        let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
+        let mut sources = Sources::new(&mut scratch)?;
+        for &entry in entries {
+            sources.add_entry(entry)?;
+        }
+        let runs = sources.runs();
+        let nr_tables = table_count(runs, layout).map_err(|error| match error {
+            BuildError::BeyondLevels { .. } => anyhow!("{error}; --la57 builds five"),
+            _ => error.into(),
+        })?;
+        Ok(Self {
+            layout,
+            leaf_runs: leaf_runs(runs, layout).collect(),
+            nr_tables,
+        })
+    }
+}
