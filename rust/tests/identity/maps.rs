@@ -76,10 +76,9 @@ pub fn grown_to_64_tib(map: &[MapEntry]) -> Vec<MapEntry> {
     const FIRST_HALF: u64 = 4 << 30;
     const SECOND_HALF: u64 = 0x40_8000_0000;
     const GROWTH: u64 = ((64 << 40) - (512 << 30)) / 2;
-    let moved = |addr: u64| match addr {
-        0..=FIRST_HALF => addr,
-        ..=SECOND_HALF => addr + GROWTH,
-        _ => addr + 2 * GROWTH,
+    let moved = |addr: u64| {
+        let halves = [FIRST_HALF, SECOND_HALF].iter();
+        addr + GROWTH * halves.filter(|&&half| half < addr).count() as u64
     };
     map.iter()
         .map(|e| entry(moved(e.start), moved(e.start + e.len_bytes), e.kind_raw))

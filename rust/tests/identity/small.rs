@@ -38,17 +38,12 @@ fn expected<const PAGES: usize>(pieces: &[Piece]) -> [Option<Attr>; PAGES] {
             of_layer.any(|piece| piece.0 <= half && half < piece.1)
         };
         let halves = [2 * page, 2 * page + 1];
-        if halves.iter().any(|&half| covered(Layer::Uncached, half)) {
-            Some(Attr::Uncached)
-        } else if halves.iter().any(|&half| covered(Layer::WriteBack, half)) {
-            Some(Attr::WriteBack)
-        } else if halves
-            .iter()
-            .all(|&half| covered(Layer::Ram, half) && !covered(Layer::Hole, half))
-        {
-            Some(Attr::WriteBack)
-        } else {
-            None
+        let is_ram = |half| covered(Layer::Ram, half) && !covered(Layer::Hole, half);
+        let any = |layer| halves.iter().any(|&half| covered(layer, half));
+        match (any(Layer::Uncached), any(Layer::WriteBack)) {
+            (true, _) => Some(Attr::Uncached),
+            (false, true) => Some(Attr::WriteBack),
+            (false, false) => halves.into_iter().all(is_ram).then_some(Attr::WriteBack),
         }
     })
 }
