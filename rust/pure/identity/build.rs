@@ -5,7 +5,8 @@
 //! into its parent. The same few lines do it for every level; what differs, the type says.
 
 use core::fmt;
-use core::iter::Enumerate;
+use core::iter::Zip;
+use core::ops;
 use core::slice::IterMut;
 
 use super::count::table_count;
@@ -96,7 +97,7 @@ where
     let mut builder = Builder {
         next: leaves.next(),
         leaves,
-        unused: tables.iter_mut().enumerate(),
+        unused: (0..need).zip(tables),
         frame_of,
     };
     match layout.levels {
@@ -111,8 +112,8 @@ struct Builder<'t, 'r, F> {
     next: Option<LeafRun>,
     /// Those after them.
     leaves: LeafRuns<'r>,
-    /// The tables that are left, with their indices.
-    unused: Enumerate<IterMut<'t, Table>>,
+    /// The tables that are left, with their indices. (An `Enumerate` could overflow.)
+    unused: Zip<ops::Range<usize>, IterMut<'t, Table>>,
     frame_of: F,
 }
 

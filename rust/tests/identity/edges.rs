@@ -95,6 +95,17 @@ fn nothing_below_2_mib_is_in_a_large_page() {
     }
 }
 
+#[test]
+fn nor_is_a_device_below_2_mib() {
+    // The legacy range does not cut it in two.
+    for end in [MIB2, 2 * MIB2, GIB1, 2 * GIB1] {
+        rules::check(&Input {
+            uncached: vec![(0, end)],
+            ..Input::default()
+        });
+    }
+}
+
 fn line(run: LeafRun) -> String {
     let (start, end) = (run.range.start().raw(), run.range.end().raw());
     format!("{start:x}-{end:x} {} {}", run.size, run.attr)
