@@ -1,0 +1,109 @@
+# rkexec. `make help` says what there is.
+#
+# Nearly everything runs inside the build root (.build/root, see scripts/buildroot), through
+# scripts/in-root. What has dependencies of its own to track (cargo, Kbuild) is asked every time and
+# answers quickly when nothing changed.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+in-root := scripts/in-root
+step := scripts/step
+# The kernel that the root has: known once there is a root.
+kernel = $(shell cat .build/root/etc/rkexec-kernel)
+headers = /usr/src/linux-headers-$(kernel)
+bin := .build/bin
+target := x86_64-unknown-linux-gnu
+
+.PHONY: all root metadata tools guest handover module assets
+all: module tools guest assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
+
+root: ## the build root
+	@scripts/buildroot
+
+metadata: root ## the kernel's Rust metadata, beside its headers in the root
+	@$(in-root) --root scripts/rust-metadata --check || \
+		$(step) metadata "rebuilding the kernel's Rust metadata" \
+			$(in-root) --root scripts/rust-metadata
+
+# The programs that run inside the test machines are static: there is no library there.
+tools: root
+	@$(step) tools "building the tools" \
+		$(in-root) cargo build --locked -p identity-map -p klp-relocs -p vm
+	@mkdir -p .build && ln -sfn target/debug .build/bin
+
+guest: root
+	@$(step) guest "building the programs of the test machines" \
+		$(in-root) cargo build --locked -p rkexec-selftests --release --target $(target) \
+			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
+
+handover: root
+	@$(step) handover "building the hand-over" \
+		$(in-root) scripts/handover-blob .build/handover
+
+# Kbuild's modpost only warns of symbols that nobody exports; klp-relocs then decides about each.
+module: metadata handover tools
+	@$(step) module "building the module for $(kernel)" \
+		$(in-root) make -C /lib/modules/$(kernel)/build M=/rkexec MO=/rkexec/.build/module \
+			KBUILD_MODPOST_WARN=1
+	@$(step) livepatch "making it a livepatch" \
+		$(in-root) $(bin)/klp-relocs --symvers $(headers)/Module.symvers \
+			--allow rust/klp.allow .build/module/rkexec.ko .build/rkexec.ko
+
+# What the test machines are made of, where scripts/vm looks for it.
+assets := .build/vm/assets
+assets: root
+	@mkdir -p $(assets)
+	@ln -sfn /boot/xen-4.20-amd64.gz $(assets)/xen.gz
+	@ln -sfn /opt/xen-utils $(assets)/xen-utils
+	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
+	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
+	@ln -sfn /rkexec/.build/rkexec.ko $(assets)/rkexec.ko
+	@ln -sfn /rkexec/scripts/modprobe.conf $(assets)/rkexec.conf
+	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
+
+.PHONY: run test map bench
+run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
+	@$(in-root) $(bin)/vm run
+
+# What does not build makes tests fail, and others still pass.
+test: root ## all tests; the last line is their count
+	@$(MAKE) --keep-going all || true
+	@$(in-root) scripts/check
+
+# Standard input serves for all files, also those outside of what the root can see.
+map: root ## the identity map of a machine: make map E820=FILE [MAPFLAGS="--no-1g --la57 ..."]
+	@test -n "$(E820)" || { echo "usage: make map E820=FILE (- is standard input)" >&2; exit 2; }
+	@$(step) tools "building the tools" $(in-root) cargo build --locked -p identity-map
+	@ln -sfn target/debug .build/bin
+ifeq ($(E820),-)
+	@$(in-root) $(bin)/identity-map $(MAPFLAGS) -
+else
+	@$(in-root) $(bin)/identity-map $(MAPFLAGS) - <"$(E820)"
+endif
+
+bench: root ## benchmarks: the identity map, the hand-over's SHA-256
+	@$(in-root) cargo bench --locked --workspace
+
+.PHONY: install clean distclean help
+# Without anything to build: the machine may be another one than the one that built.
+install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
+	install -D -m 644 .build/rkexec.ko "$(DESTDIR)/lib/modules/$(kernel)/updates/rkexec.ko"
+	install -D -m 644 scripts/modprobe.conf "$(DESTDIR)/etc/modprobe.d/rkexec.conf"
+	depmod -b "$(DESTDIR)/" $(kernel)
+
+clean: ## removes what was built, but for the root and the crates that cargo has fetched
+	rm -rf .build/bin .build/handover .build/log .build/module .build/rkexec.ko .build/target .build/vm
+
+distclean: ## removes everything that was made
+	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build
+	rm -rf --one-file-system .build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+	@echo "Knobs: V=1 shows all output; MIRROR=URL is the Debian mirror; make -j1 does one at a time."
