@@ -1,8 +1,12 @@
 //! How the freestanding programs of this package are linked. The library needs nothing of this.
 
+use rkexec_pure::abi::handover::MAX_SIZE;
+
 fn main() {
     let dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     println!("cargo::rerun-if-changed=build.rs");
+    // The benchmark asks for it, to say what it measured.
+    println!("cargo::rustc-check-cfg=cfg(sha2_256_backend, values(\"soft\"))");
     let link = |bin: &str, script: &str, more: &[&str]| {
         println!("cargo::rerun-if-changed={dir}/{script}");
         // No start-up code and no library: nothing a stray symbol could come from.
@@ -26,6 +30,7 @@ fn main() {
         "-static-pie",
         "-Wl,--no-dynamic-linker",
         "-Wl,--orphan-handling=error",
+        &format!("-Wl,--defsym=HANDOVER_MAX_SIZE={MAX_SIZE}"),
     ];
     link("handover", "src/blob/layout.ld", &relocatable);
     link(

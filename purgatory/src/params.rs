@@ -74,8 +74,8 @@ fn read(params: &Params) -> Option<Checked> {
     let first = Mfn::new(Maddr::new(params.tables)?)?;
     let tables = MaRange::from_len(first.start(), params.nr_tables.checked_mul(PAGE_SIZE)?)?;
     let root = Mfn::new(Maddr::new(params.cr3)?)?;
-    // The digest of the tables covers the root only if it is one of them.
-    if !tables.contains(root.start()) {
+    // The digest of the tables covers the root only if it is one of them. Page 0 is never a table.
+    if !tables.contains(root.start()) || params.tables == 0 {
         return None;
     }
     Some(Checked {

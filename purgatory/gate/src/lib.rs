@@ -59,7 +59,7 @@ fn collect(file: &[u8], wrong: &mut Vec<String>) -> object::Result<Blob> {
     let flat = lay_out(file, &sections, wrong)?;
     relocations(&sections, wrong);
     let symbols = Symbols::read(file, &sections, wrong)?;
-    header(&flat, elf.e_entry(endian), wrong);
+    header(&flat, elf.e_entry(endian), &symbols, wrong);
 
     let stack = symbols.end.saturating_sub(symbols.stack);
     if symbols.end != flat.len() as u64 || symbols.stack_top != symbols.end {
@@ -123,11 +123,14 @@ fn relocations(sections: &SectionTable<'_, Elf>, wrong: &mut Vec<String>) {
     }
 }
 
-/// The symbols that the linker script defines.
+/// The symbols that matter here; 0 for one that there is not.
+#[derive(Default)]
 struct Symbols {
     stack: u64,
     stack_top: u64,
     end: u64,
+    params: u64,
+    epitaph: u64,
 }
 
 impl Symbols {
@@ -141,11 +144,7 @@ impl Symbols {
         if table.is_empty() {
             wrong.push("it has no symbol table to check".into());
         }
-        let mut symbols = Self {
-            stack: 0,
-            stack_top: 0,
-            end: 0,
-        };
+        let mut symbols = Self::default();
         // The first symbol of every table is the null symbol.
         for symbol in table.iter().skip(1) {
             let name = String::from_utf8_lossy(table.symbol_name(endian, symbol)?);
@@ -158,6 +157,8 @@ impl Symbols {
             match &*name {
                 "handover_stack" => symbols.stack = symbol.st_value(endian),
                 "handover_stack_top" => symbols.stack_top = symbol.st_value(endian),
+                "handover_params" => symbols.params = symbol.st_value(endian),
+                "handover_epitaph" => symbols.epitaph = symbol.st_value(endian),
                 "handover_end" => symbols.end = symbol.st_value(endian),
                 _ => {}
             }
@@ -167,7 +168,7 @@ impl Symbols {
 }
 
 /// What the module will rely on, field by field.
-fn header(flat: &[u8], entry: u64, wrong: &mut Vec<String>) {
+fn header(flat: &[u8], entry: u64, symbols: &Symbols, wrong: &mut Vec<String>) {
     let Some(header) = read_header(flat) else {
         wrong.push("it has no room for a header".into());
         return;
@@ -196,23 +197,30 @@ fn header(flat: &[u8], entry: u64, wrong: &mut Vec<String>) {
         ),
     );
     let first = size_of::<Header>() as u32;
-    for (what, offset, len) in [
-        ("parameters", header.params_offset, size_of::<Params>()),
-        ("epitaph", header.epitaph_offset, size_of::<Epitaph>()),
+    for (what, offset, len, symbol) in [
+        (
+            "parameters",
+            header.params_offset,
+            size_of::<Params>(),
+            symbols.params,
+        ),
+        (
+            "epitaph",
+            header.epitaph_offset,
+            size_of::<Epitaph>(),
+            symbols.epitaph,
+        ),
     ] {
         let bytes = flat.get(offset as usize..).and_then(|rest| rest.get(..len));
         check(
-            offset >= first && offset % 8 == 0 && bytes.is_some_and(|b| b.iter().all(|&x| x == 0)),
-            format!("{what} at {offset:#x}: not {len} aligned zero bytes of the file"),
+            u64::from(offset) == symbol && offset % 8 == 0,
+            format!("{what} at {offset:#x}, the program's are at {symbol:#x}"),
+        );
+        check(
+            offset >= first && bytes.is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0)),
+            format!("{what} at {offset:#x}: not {len} zero bytes of the file"),
         );
     }
-    let apart = header.params_offset.abs_diff(header.epitaph_offset) as usize;
-    let lower = if header.params_offset < header.epitaph_offset {
-        size_of::<Params>()
-    } else {
-        size_of::<Epitaph>()
-    };
-    check(apart >= lower, "parameters and epitaph overlap".into());
 }
 
 fn read_header(flat: &[u8]) -> Option<Header> {

@@ -15,6 +15,8 @@ impl Serial {
     const LINE_STATUS: u16 = 5;
     /// In it: the transmitter takes another byte.
     const READY: u8 = 1 << 5;
+    /// In it: everything is sent.
+    const EMPTY: u8 = 1 << 6;
     /// In it, if there is no such port: the bus floats.
     const ABSENT: u8 = 0xff;
     /// How often to look before giving up: a read takes about a microsecond, a byte at 1200 baud
@@ -31,21 +33,32 @@ impl Serial {
             self.send(b'\r');
         }
         self.send(byte);
+        if byte == b'\n' {
+            // What comes next may be a reset, or a kernel that sets the port up anew.
+            self.wait_for(Self::EMPTY);
+        }
     }
 
     fn send(&mut self, byte: u8) {
-        let Some(port) = self.port else { return };
+        if let Some(port) = self.wait_for(Self::READY) {
+            cpu::outb(port, byte);
+        }
+    }
+
+    /// Waits for a bit of the line status. Returns the port, or forgets it if that never comes.
+    fn wait_for(&mut self, bit: u8) -> Option<u16> {
+        let port = self.port?;
         for _ in 0..Self::PATIENCE {
             let status = cpu::inb(port.wrapping_add(Self::LINE_STATUS));
             if status == Self::ABSENT {
                 break;
             }
-            if status & Self::READY != 0 {
-                cpu::outb(port, byte);
-                return;
+            if status & bit != 0 {
+                return Some(port);
             }
         }
         self.port = None;
+        None
     }
 }
 

@@ -21,6 +21,8 @@ handover_header:                            # Header of rust/abi/handover.rs
 handover_entry:
     cli                                     # a caller that left interrupts on has no handlers here
     cld                                     # the ABI of Rust code wants DF clear
+    xor     eax, eax                        # 0
+    mov     dr7, rax                        # no breakpoint that dom0 left may fire from here on
     lea     rsp, [rip + handover_stack_top] # the caller's stack is not ours to use
     lea     rax, [rip + gdt]                # where the table is, now that we know where we are
     mov     [rip + gdtr + 2], rax           # complete the operand of lgdt
@@ -37,7 +39,6 @@ handover_entry:
     mov     gs, eax                         # likewise
     xor     eax, eax                        # 0
     lldt    ax                              # no local table
-    mov     dr7, rax                        # no breakpoint of dom0's may fire in the copy
     mov     rax, cr0                        # CR0:
     and     rax, ~0xc                       # clear EM and TS, or SSE raises an exception
     or      rax, 2                          # set MP, as SSE wants it

@@ -7,7 +7,8 @@ use rkexec_pure::abi::handover::{Epitaph, Header, Params, PARAMS_DIGESTED};
 use rkexec_pure::pure::addr::Maddr;
 use rkexec_pure::pure::range::MaRange;
 
-/// Memory that something outside of this program writes or reads.
+/// Memory that something outside of this program writes or reads. It has an address and nothing
+/// else: were it read as a static, the compiler could see that nobody here ever writes to it.
 #[repr(transparent)]
 pub struct Shared<T>(UnsafeCell<MaybeUninit<T>>);
 
@@ -18,18 +19,15 @@ impl<T> Shared<T> {
     const fn new() -> Self {
         Self(UnsafeCell::new(MaybeUninit::zeroed()))
     }
-
-    /// Its address.
-    pub const fn get(&self) -> *mut T {
-        self.0.get().cast()
-    }
 }
 
 /// Filled in by the module before it loads the hand-over.
+#[export_name = "handover_params"]
 #[link_section = ".head.params"]
 pub static PARAMS: Shared<Params> = Shared::new();
 
 /// Filled in by [`crate::stop`].
+#[export_name = "handover_epitaph"]
 #[link_section = ".head.epitaph"]
 pub static EPITAPH: Shared<Epitaph> = Shared::new();
 
@@ -58,16 +56,25 @@ pub fn header() -> &'static Header {
     unsafe { &*(base() as *const Header) }
 }
 
+fn params_address() -> u64 {
+    address_of!("handover_params")
+}
+
 /// The parameters, as they are in memory.
 pub fn params() -> &'static Params {
     // SAFETY: All bit patterns are valid, and nobody writes to them while the hand-over runs.
-    unsafe { &*PARAMS.get() }
+    unsafe { &*(params_address() as *const Params) }
 }
 
 /// The bytes of the parameters that their digest covers.
 pub fn digested_params() -> &'static [u8; PARAMS_DIGESTED] {
     // SAFETY: As in `params`; the type has no padding, and is at least as long.
-    unsafe { &*PARAMS.get().cast() }
+    unsafe { &*(&raw const *params()).cast() }
+}
+
+/// Where the epitaph goes.
+pub fn epitaph() -> *mut Epitaph {
+    address_of!("handover_epitaph") as *mut Epitaph
 }
 
 /// The machine address of the first byte of the blob.
@@ -82,7 +89,7 @@ pub fn stubs() -> u64 {
 
 /// Where the parameters are, in bytes from the first byte of the blob.
 pub fn params_offset() -> u64 {
-    (PARAMS.get().addr() as u64).wrapping_sub(base())
+    params_address().wrapping_sub(base())
 }
 
 /// The blob: from its first byte to the end of its stack.

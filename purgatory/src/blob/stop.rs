@@ -75,5 +75,5 @@ fn write_epitaph(fault: &Fault) {
         epitaph.cr2 = exception.cr2;
     }
     // SAFETY: Ours alone. Volatile, for its reader is no part of this program.
-    unsafe { layout::EPITAPH.get().write_volatile(epitaph) };
+    unsafe { layout::epitaph().write_volatile(epitaph) };
 }

@@ -61,12 +61,16 @@ fn every_field_of_the_header_is_checked() {
         (16, &[0x18, 0x01], "header: entry at 0x118"),
         (20, &[0x24], "header: parameters at 0x24"),
         (20, &[0x18], "header: parameters at 0x18"),
-        (20, &[0x28], "header: parameters and epitaph overlap"),
+        (
+            20,
+            &[0x28],
+            "header: parameters at 0x28, the program's are at 0x20",
+        ),
         (20, &[0xff, 0xff], "header: parameters at 0xffff"),
         (24, &[0xe4], "header: epitaph at 0xe4"),
         (28, &[1], "header: padding 0x1"),
         // The parameters must be empty until the module fills them in.
-        (40, &[1], "header: parameters at 0x20"),
+        (40, &[1], "header: parameters at 0x20: not 192 zero bytes"),
     ] {
         let said = patched(offset, bytes);
         assert!(

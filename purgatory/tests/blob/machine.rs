@@ -168,6 +168,22 @@ fn an_exception_is_reported_before_and_after_cr3_is_loaded() {
     fails("source-unmapped", "max", TABLES_VERIFIED, why);
 }
 
+#[test]
+#[ignore = "needs QEMU"]
+fn every_kind_of_machine_is_reset_in_one_way_or_another() {
+    // Of the three ways q35 has all, isapc no port 0xcf9, and microvm nothing but the processor.
+    for kind in ["q35", "isapc", "microvm"] {
+        let mut machine = Machine::start("image", "max", kind);
+        assert_eq!(machine.wait(), RESET, "{kind}");
+        assert!(
+            machine
+                .serial()
+                .ends_with("rkexec: resetting the machine\n"),
+            "{kind}"
+        );
+    }
+}
+
 /// The numbers in the monitor's answer to `xp`.
 fn words(machine: &mut Machine, count: usize, format: &str, at: u64) -> Vec<u64> {
     let answer = machine.monitor(&format!("xp /{count}{format} {at:#x}"));

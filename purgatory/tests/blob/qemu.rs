@@ -28,7 +28,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts the scenario on a processor of the model `cpu`, in a machine of the type `machine`.
+    /// Starts the scenario on a processor of the model `cpu`, in a machine of the type `machine`;
+    /// only a `pc` has a screen.
     pub fn start(scenario: &str, cpu: &str, machine: &str) -> Self {
         let turn = ONE_AT_A_TIME
             .lock()
@@ -36,6 +37,11 @@ impl Machine {
         let artifacts = artifacts::get();
         let serial = artifacts::directory("serial").join(format!("{scenario}-{machine}-{cpu}.log"));
         let _ = fs::remove_file(&serial);
+        let screen: &[_] = if machine == "pc" {
+            &["-vga", "std"]
+        } else {
+            &[]
+        };
         let mut child = Command::new("qemu-system-x86_64")
             .args([
                 "-accel",
@@ -48,15 +54,8 @@ impl Machine {
                 "64M",
                 "-no-reboot",
             ])
-            .args([
-                "-nodefaults",
-                "-display",
-                "none",
-                "-vga",
-                "std",
-                "-qmp",
-                "stdio",
-            ])
+            .args(["-nodefaults", "-display", "none", "-qmp", "stdio"])
+            .args(screen)
             .args(["-device", "isa-debug-exit,iobase=0xf4", "-append", scenario])
             .arg("-kernel")
             .arg(&artifacts.loader)

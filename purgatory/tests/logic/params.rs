@@ -84,6 +84,7 @@ fn values_that_make_no_sense_are_refused() {
     malformed(|params| params.flags = 2);
     malformed(|params| params.tables += 8);
     malformed(|params| params.tables = 1 << 52);
+    malformed(|params| (params.tables, params.nr_tables) = (0, 1 << 40));
     malformed(|params| params.nr_tables = 0);
     malformed(|params| params.nr_tables = u64::MAX);
     malformed(|params| params.nr_tables = 1 << 52);
