@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::Map;
 
+/// The directory of the two.
+pub const DIR: &str = "/handed";
 /// Where stage 2 finds it, and where the initrd's archive has it.
 pub const PATH: &str = "/handed/expected.json";
 /// Where stage 2 finds the random bytes.

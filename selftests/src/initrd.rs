@@ -16,7 +16,86 @@ use crate::memory::Map;
 const REGULAR: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
 
-/// Writes `base` and behind it an archive of `blob_bytes` random bytes and of what to expect.
+/// An initrd under construction: a base archive, and one behind it.
+pub struct Initrd {
+    out: BufWriter<File>,
+    inode: u32,
+}
+
+impl Initrd {
+    /// Begins a copy of `base`, to be at `target`.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or written.
+    pub fn upon(base: &Path, target: &Path) -> Result<Self> {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(target)?);
+        let mut base = File::open(base).with_context(|| base.display().to_string())?;
+        let copied = std::io::copy(&mut base, &mut out)?;
+        // The kernel looks for an archive behind another one only where a multiple of 4 begins.
+        out.write_all(&[0; 3][..(copied.wrapping_neg() % 4) as usize])?;
+        Ok(Self { out, inode: 1 })
+    }
+
+    fn entry(&mut self, path: &str, mode: u32) -> newc::Builder {
+        self.inode += 1;
+        newc::Builder::new(path.trim_start_matches('/'))
+            .mode(mode)
+            .ino(self.inode)
+    }
+
+    /// Adds a directory.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn dir(&mut self, path: &str) -> Result<()> {
+        self.entry(path, DIRECTORY)
+            .write(&mut self.out, 0)
+            .finish()?;
+        Ok(())
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn file(&mut self, path: &str, data: &[u8]) -> Result<()> {
+        let entry = self.entry(path, REGULAR);
+        let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
+        file.write_all(data)?;
+        file.finish()?;
+        Ok(())
+    }
+
+    /// Adds a file of random bytes, and gives their SHA-256.
+    fn random_file(&mut self, path: &str, bytes: u64) -> Result<[u8; 32]> {
+        let size = u32::try_from(bytes).context("a file in a newc archive is below 4 GiB")?;
+        let entry = self.entry(path, REGULAR);
+        let mut file = entry.write(&mut self.out, size);
+        let digest = write_random(&mut file, bytes)?;
+        file.finish()?;
+        Ok(digest)
+    }
+
+    /// Completes it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        newc::trailer(&mut self.out)?;
+        // A length that is no multiple of the page size, so that the last page is a partial one.
+        if self.out.stream_position()? % 4096 == 0 {
+            self.out.write_all(&[0; 4])?;
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Builds the initrd for the next kernel at `target`: `base`, `blob_bytes` random bytes, and what
+/// to expect.
 ///
 /// # Errors
 ///
@@ -28,42 +107,17 @@ pub fn build(
     cmdline: &str,
     memory: Map,
 ) -> Result<Expected> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(target)?);
-    let mut base = File::open(base).with_context(|| base.display().to_string())?;
-    let copied = std::io::copy(&mut base, &mut out)?;
-    // The kernel looks for an archive behind another one only where a multiple of 4 begins.
-    out.write_all(&[0; 3][..(copied.wrapping_neg() % 4) as usize])?;
-
-    let dir = newc::Builder::new("handed").mode(DIRECTORY).ino(1);
-    dir.write(&mut out, 0).finish()?;
-    let blob_size = u32::try_from(blob_bytes).context("a file in a newc archive is below 4 GiB")?;
-    let blob = newc::Builder::new(name_of(expect::BLOB_PATH))
-        .mode(REGULAR)
-        .ino(2);
-    let mut blob = blob.write(&mut out, blob_size);
-    let digest = write_random(&mut blob, blob_bytes)?;
-    blob.finish()?;
-
+    let mut initrd = Initrd::upon(base, target)?;
+    initrd.dir(expect::DIR)?;
+    let digest = initrd.random_file(expect::BLOB_PATH, blob_bytes)?;
     let expected = Expected {
         cmdline: cmdline.to_owned(),
         memory,
         blob_sha256: hex::encode(digest),
         blob_bytes,
     };
-    let text = serde_json::to_vec(&expected)?;
-    let file = newc::Builder::new(name_of(expect::PATH))
-        .mode(REGULAR)
-        .ino(3);
-    let mut file = file.write(&mut out, u32::try_from(text.len())?);
-    file.write_all(&text)?;
-    file.finish()?;
-    newc::trailer(&mut out)?;
-    // A length that is no multiple of the page size, so that there is a partial page at the end.
-    let length = out.stream_position()?;
-    if length % 4096 == 0 {
-        out.write_all(&[0; 4])?;
-    }
-    out.flush()?;
+    initrd.file(expect::PATH, &serde_json::to_vec(&expected)?)?;
+    initrd.finish()?;
     Ok(expected)
 }
 
@@ -85,10 +139,6 @@ pub fn digest_of(path: &Path) -> Result<(String, u64)> {
         hash.update(&chunk[..got]);
         bytes += got as u64;
     }
-}
-
-fn name_of(path: &str) -> &str {
-    path.trim_start_matches('/')
 }
 
 /// Bytes that differ in every page and in every run, so that a page in the wrong place, a zeroed

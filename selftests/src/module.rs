@@ -1,9 +1,11 @@
 //! The module: loading it and getting rid of it, as an administrator does.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
+use nix::kmod::{finit_module, ModuleInitFlags};
 
 /// Its name.
 pub const NAME: &str = "rkexec";
@@ -27,6 +29,16 @@ pub fn modprobe(arguments: &[&str]) -> Result<()> {
         said.trim()
     );
     Ok(())
+}
+
+/// Loads the file at `path` without modprobe.
+///
+/// # Errors
+///
+/// It cannot be opened, or the kernel's.
+pub fn insert(path: &str) -> Result<()> {
+    let file = File::open(path).with_context(|| path.to_owned())?;
+    finit_module(file, c"", ModuleInitFlags::empty()).context("finit_module")
 }
 
 /// Whether it is loaded.

@@ -90,7 +90,8 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
             let own = xen.own_range()?;
             free.keep_runs(&Ownership::read(&xen)?.runs(false));
             free.remove(own.start, own.start + own.bytes);
-            free.prefer_largest();
+            // The end of memory is where Xen takes the pages from that it needs for an image.
+            free.0.reverse();
         }
         Destination::Dom0 => {
             free.keep_runs(&Ownership::read(&Xen::open()?)?.runs(true));

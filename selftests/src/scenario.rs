@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod boot;
+mod guest;
 mod lifecycle;
 mod loader;
 mod refuse;
+
+pub use guest::relay;
 
 use anyhow::{bail, Result};
 
@@ -20,6 +23,8 @@ pub enum Next {
     PowerOff,
     /// Enter the loaded kernel.
     Exec,
+    /// Let the guest go that the scenario has made, and tell what it says.
+    Guest,
 }
 
 /// What a scenario works with.
@@ -42,6 +47,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "boot" => boot::run(stage),
         "lifecycle" => lifecycle::run(stage),
         "bad-input" => bad_input::run(stage),
+        "guest" => guest::run(stage),
         "refuse" => refuse::run(stage),
         other => bail!("there is no scenario {other:?}"),
     }

@@ -39,6 +39,10 @@ pub struct Assets {
     /// The directory with the programs of `selftests/` [default: ASSETS/guest].
     #[arg(long, value_name = "DIR", global = true)]
     guest: Option<PathBuf>,
+    /// Xen's own tools, for the test in a guest: the directory with `usr/` in it, as unpacked from
+    /// the package xen-utils-4.20; that test is skipped without them [default: ASSETS/xen-utils].
+    #[arg(long, value_name = "DIR", global = true)]
+    xen_utils: Option<PathBuf>,
 }
 
 impl Assets {
@@ -76,6 +80,11 @@ impl Assets {
         self.place(self.guest.as_ref(), "guest").join(name)
     }
 
+    /// Xen's own tools. They may be missing, then a test is skipped.
+    pub fn xen_utils(&self) -> PathBuf {
+        self.place(self.xen_utils.as_ref(), "xen-utils")
+    }
+
     /// Makes what QEMU is given, in `dir`.
     ///
     /// # Errors
@@ -88,6 +97,7 @@ impl Assets {
             vmlinuz: self.vmlinuz(),
             initramfs: dir.join("initramfs"),
             has_module: self.ko().exists(),
+            has_tools: self.xen_utils().exists(),
         };
         unpack(&self.xen(), &files.xen)?;
         initramfs::build(self, &files.initramfs)?;
@@ -105,6 +115,8 @@ pub struct Files {
     pub initramfs: PathBuf,
     /// Whether rkexec is in it.
     pub has_module: bool,
+    /// Whether Xen's own tools are in it.
+    pub has_tools: bool,
 }
 
 impl Files {

@@ -20,6 +20,8 @@ pub struct Case {
     pub says: &'static [&'static str],
     /// Lines that are no trouble in this test: regular expressions.
     pub expects_trouble: &'static [&'static str],
+    /// Whether Xen's own tools are needed for it.
+    pub tools: bool,
     /// About how many seconds it takes. The longest start first.
     pub seconds: u64,
 }
@@ -117,6 +119,7 @@ const BOOTS: Case = Case {
     end: End::NextKernel,
     says: HANDED_OVER,
     expects_trouble: &[],
+    tools: false,
     seconds: 60,
 };
 
@@ -128,6 +131,15 @@ const CAUGHT: Case = Case {
     seconds: 35,
     ..BOOTS
 };
+
+/// The one that `vm run` tells of.
+pub fn story() -> Case {
+    Case {
+        name: "the story",
+        scenario: "boot call=file blob=38",
+        ..BOOTS
+    }
+}
 
 /// All of them.
 pub fn all() -> Vec<Case> {
@@ -156,6 +168,14 @@ pub fn all() -> Vec<Case> {
             says: &["rkexec: not loaded: .*PVH"],
             expects_trouble: &["rkexec: not loaded: .*PVH"],
             seconds: 45,
+            ..BOOTS
+        },
+        Case {
+            name: "PV guest: the module says why it refuses",
+            scenario: "guest",
+            says: &["rkexec: not loaded: .*PV guest"],
+            expects_trouble: &["rkexec: not loaded: .*PV guest"],
+            tools: true,
             ..BOOTS
         },
         Case {

@@ -55,7 +55,7 @@ impl<S: Read + Write> Gdb<S> {
     ///
     /// There is no memory at that address, or it does not keep the change.
     pub fn flip_bit(&mut self, address: u64, bit: u8) -> Result<()> {
-        let changed = self.read_byte(address)? ^ 1 << bit;
+        let changed = self.read_byte(address)? ^ (1 << bit);
         let answer = self.ask(&format!("M{address:x},1:{changed:02x}"))?;
         ensure!(answer == "OK", "writing to {address:#x}: {answer:?}");
         ensure!(

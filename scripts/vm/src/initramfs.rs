@@ -22,12 +22,21 @@ const SYMLINK: u32 = 0o120_777;
 const CONSOLE: u32 = 0o020_600;
 
 /// The kernel's modules that a dom0 needs for its tests.
-const MODULES: [&str; 3] = ["xen-privcmd", "xenfs", "xen-evtchn"];
+const MODULES: [&str; 5] = [
+    "xen-privcmd",
+    "xenfs",
+    "xen-evtchn",
+    "xen-gntdev",
+    "xen-gntalloc",
+];
 /// The names under which busybox is wanted: what a modprobe configuration may call.
 const BUSYBOX: [&str; 10] = [
     "sh", "cat", "echo", "sleep", "ls", "grep", "seq", "test", "true", "dmesg",
 ];
 const KMOD: [&str; 6] = ["modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"];
+
+/// Xen's tools that make a guest.
+const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"];
 
 /// Builds it.
 ///
@@ -54,6 +63,9 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
             &read(&assets.modprobe_conf())?,
         );
     }
+    if assets.xen_utils().exists() {
+        xen_tools(assets, &mut root)?;
+    }
     let out = File::create(target).with_context(|| target.display().to_string())?;
     // Not compressed: QEMU loads it in no time, and the emulated processor has nothing to unpack.
     root.write(BufWriter::with_capacity(1 << 20, out))
@@ -61,6 +73,24 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
 
 fn optional(_missing: anyhow::Error) -> Result<()> {
     Ok(())
+}
+
+/// What glibc opens by itself when a thread is cancelled, which xl does.
+const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
+
+/// Xen's tools, in the directory that the package has for its version.
+fn xen_tools(assets: &Assets, root: &mut Tree) -> Result<()> {
+    let lib = assets.xen_utils().join("usr/lib");
+    for version in fs::read_dir(&lib).with_context(|| lib.display().to_string())? {
+        let dir = version?.path().join("bin");
+        if dir.join("xl").exists() {
+            for name in XEN_TOOLS {
+                root.program(&dir.join(name), &format!("/usr/lib/xen/bin/{name}"))?;
+            }
+            return root.program(Path::new(LIBGCC), LIBGCC);
+        }
+    }
+    bail!("no xl in {}/*/bin", lib.display())
 }
 
 /// What the next kernel's initrd begins with, gzipped as usual.

@@ -2,6 +2,7 @@
 //!
 //! - `vm initramfs` builds what a test machine boots from ([`initramfs`]);
 //! - `vm boot` boots one machine and shows its serial console;
+//! - `vm run` tells the story of one boot ([`narrate`]);
 //! - `vm test` runs the tests ([`cases`], [`test_run`]);
 //!
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
@@ -12,6 +13,7 @@ mod console;
 mod gdb;
 mod initramfs;
 mod machine;
+mod narrate;
 mod qemu;
 mod run_case;
 mod test_run;
@@ -26,6 +28,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
 use crate::machine::{Boot, Machine, DOM0};
+use crate::narrate::RunArgs;
 use crate::qemu::Vm;
 use crate::test_run::TestArgs;
 
@@ -48,6 +51,8 @@ enum Command {
     },
     /// Boot one machine, show its serial console, and end with it.
     Boot(BootArgs),
+    /// Show the whole thing working, and tell what happens.
+    Run(RunArgs),
     /// Run the tests; the results are TAP, the exit status 0 if all passed.
     Test(TestArgs),
 }
@@ -101,10 +106,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Boot(args) => boot(&cli.assets, &args),
-        Command::Test(args) => Ok(match test_run::run(&cli.assets, &args)? {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        }),
+        Command::Run(args) => Ok(exit_code(narrate::run(&cli.assets, &args)?)),
+        Command::Test(args) => Ok(exit_code(test_run::run(&cli.assets, &args)?)),
+    }
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -20,12 +20,29 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(3);
 /// What a test has to say beside its verdict: the measurements of the first kernel.
 pub type Notes = Vec<String>;
 
-/// Runs `case`; the serial log goes to `log`.
+/// Somebody who listens in.
+pub trait Observer {
+    /// A line has come, with this meaning in the guest's report.
+    fn line(&mut self, line: &str, event: Option<&Event>);
+}
+
+/// Nobody.
+impl Observer for () {
+    fn line(&mut self, _line: &str, _event: Option<&Event>) {}
+}
+
+/// Runs `case`; the serial log goes to `log`, and each line to `observer`.
 ///
 /// # Errors
 ///
 /// It failed: why.
-pub fn run(case: &Case, files: &Files, log: &Path, time_factor: u64) -> Result<Notes> {
+pub fn run(
+    case: &Case,
+    files: &Files,
+    log: &Path,
+    time_factor: u64,
+    observer: &mut dyn Observer,
+) -> Result<Notes> {
     let socket = GdbSocket::new();
     let mut args = case.machine.qemu_args(files, &words(case, files))?;
     if matches!(case.end, End::Reset(_)) {
@@ -35,7 +52,9 @@ pub fn run(case: &Case, files: &Files, log: &Path, time_factor: u64) -> Result<N
     vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
     let mut course = Course::new(case)?;
     while let Some(line) = vm.next_line().or_else(|error| course.trouble_or(error))? {
-        if course.take(&line, &mut vm, &socket)? {
+        let event = course.report.feed(&line)?;
+        observer.line(&line, event.as_ref());
+        if course.take(&line, event, &mut vm, &socket)? {
             return course.end();
         }
     }
@@ -68,6 +87,7 @@ struct Course<'a> {
     expected_trouble: RegexSet,
     trouble: Option<String>,
     failed: Vec<String>,
+    just_failed: bool,
     missing: Vec<Regex>,
     target: Option<Regex>,
     address: Option<u64>,
@@ -91,6 +111,7 @@ impl<'a> Course<'a> {
             expected_trouble: RegexSet::new(case.expects_trouble)?,
             trouble: None,
             failed: Vec::new(),
+            just_failed: false,
             missing: case
                 .says
                 .iter()
@@ -104,8 +125,14 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Takes a line. True when the test has come to its end.
-    fn take(&mut self, line: &str, vm: &mut Vm, socket: &GdbSocket) -> Result<bool> {
+    /// Takes a line and its meaning. True when the test has come to its end.
+    fn take(
+        &mut self,
+        line: &str,
+        event: Option<Event>,
+        vm: &mut Vm,
+        socket: &GdbSocket,
+    ) -> Result<bool> {
         self.missing.retain(|pattern| !pattern.is_match(line));
         if let Some(address) = self.target.as_ref().and_then(|it| it.captures(line)) {
             self.address = Some(u64::from_str_radix(&address[1], 16)?);
@@ -118,15 +145,28 @@ impl<'a> Course<'a> {
             self.trouble = Some(line.to_owned());
             vm.expire_after(AFTER_TROUBLE);
         }
-        match self.report.feed(line)? {
+        let failure = matches!(event, Some(Event::Test { ok: false, .. }));
+        match event {
             Some(Event::Begins(stage)) => {
                 ensure!(stage <= 2, "there is no stage {stage}");
                 self.stage = stage;
             }
-            Some(Event::Test { ok: false, name }) => self.failed.push(name),
-            Some(Event::Note(note)) if self.stage == 1 => self.notes.push(note),
+            Some(Event::Test { ok: false, name }) => {
+                self.failed.push(format!("stage {}: {name}", self.stage));
+            }
+            Some(Event::Note(note)) => {
+                // The first remark behind a failure is its reason.
+                if let Some(failed) = self.failed.last_mut().filter(|_| self.just_failed) {
+                    failed.push_str(&format!(" ({note})"));
+                }
+                if self.stage == 1 {
+                    self.notes.push(note);
+                }
+            }
             Some(Event::Ends(stage, code)) => {
-                ensure!(code == 0, "stage {stage}: {}", self.failed.join("; "));
+                if code != 0 && self.failed.is_empty() {
+                    self.failed.push(format!("stage {stage}: exit code {code}"));
+                }
                 let last = matches!(
                     (self.case.end, stage),
                     (End::FirstKernel, 1) | (End::NextKernel, 2)
@@ -140,8 +180,9 @@ impl<'a> Course<'a> {
                 vm.type_in("go\n")?;
             }
             Some(Event::CameBack(error)) => bail!("the next kernel was not entered: {error}"),
-            Some(Event::Enters | Event::Test { .. } | Event::Note(_)) | None => {}
+            Some(Event::Enters | Event::Test { .. }) | None => {}
         }
+        self.just_failed = failure;
         Ok(false)
     }
 
@@ -175,13 +216,10 @@ impl<'a> Course<'a> {
 
     /// The verdict when the machine is gone.
     fn machine_ended(mut self) -> Result<Notes> {
-        self.trouble_or(anyhow::anyhow!("")).or_else(|error| {
-            if error.to_string().is_empty() {
-                Ok(None)
-            } else {
-                Err(error)
-            }
-        })?;
+        if let Some(line) = self.trouble.take() {
+            bail!("it says: {line}");
+        }
+        self.all_passed()?;
         match self.case.end {
             End::Reset(_) if self.caught => self.end(),
             End::Reset(_) => bail!("the machine ended, and the hand-over found nothing"),
@@ -189,8 +227,14 @@ impl<'a> Course<'a> {
         }
     }
 
+    fn all_passed(&self) -> Result<()> {
+        ensure!(self.failed.is_empty(), "{}", self.failed.join("; "));
+        Ok(())
+    }
+
     /// The verdict when everything else is well.
     fn end(self) -> Result<Notes> {
+        self.all_passed()?;
         let missing: Vec<_> = self.missing.iter().map(Regex::as_str).collect();
         ensure!(missing.is_empty(), "it never said: {}", missing.join("; "));
         Ok(self.notes)

@@ -80,9 +80,13 @@ pub fn run(assets: &Assets, args: &TestArgs) -> Result<bool> {
             });
         }
     });
-    let Results { passed, failed } = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Results {
+        passed,
+        failed,
+        skipped,
+    } = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "# {passed} passed, {failed} failed ({} s)",
+        "# {passed} passed, {failed} failed, {skipped} skipped ({} s)",
         started.elapsed().as_secs()
     );
     println!("# the serial logs are in {}", args.output.display());
@@ -96,6 +100,7 @@ pub fn run(assets: &Assets, args: &TestArgs) -> Result<bool> {
 struct Results {
     passed: usize,
     failed: usize,
+    skipped: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -103,25 +108,40 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
+    if case.tools && !files.has_tools {
+        let text = format!(
+            "ok {} # SKIP without Xen's own tools (xen-utils)\n",
+            case.name
+        );
+        let mut results = lock(results);
+        results.skipped += 1;
+        return results.print(&text);
+    }
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
-    let result = run_case::run(case, files, &log, args.timeout_factor);
+    let result = run_case::run(case, files, &log, args.timeout_factor, &mut ());
     let text = result_lines(case.name, &result, started.elapsed(), &log);
-
     let mut results = lock(results);
     match result {
         Ok(_) => results.passed += 1,
         Err(_) => results.failed += 1,
     }
-    let number = results.passed + results.failed;
-    let mut out = std::io::stdout().lock();
-    // A terminal that is gone is no reason to stop: the exit status still tells.
-    let _ = write!(
-        out,
-        "{}",
-        text.replacen("ok ", &format!("ok {number} - "), 1)
-    );
-    let _ = out.flush();
+    results.print(&text);
+}
+
+impl Results {
+    /// Prints the lines of the latest result, with its number.
+    fn print(&self, text: &str) {
+        let number = self.passed + self.failed + self.skipped;
+        let mut out = std::io::stdout().lock();
+        // A terminal that is gone is no reason to stop: the exit status still tells.
+        let _ = write!(
+            out,
+            "{}",
+            text.replacen("ok ", &format!("ok {number} - "), 1)
+        );
+        let _ = out.flush();
+    }
 }
 
 /// The TAP lines of a result, but for its number.
@@ -134,14 +154,19 @@ fn result_lines(
     let seconds = took.as_secs();
     match result {
         Ok(notes) => {
-            let notes: String = notes.iter().map(|note| format!("#   {note}\n")).collect();
-            format!("ok {name} ({seconds} s)\n{notes}")
+            let mut text = format!("ok {name} ({seconds} s)\n");
+            for note in notes {
+                text.push_str(&format!("#   {note}\n"));
+            }
+            text
         }
         Err(error) => {
-            let tail = tail(log).unwrap_or_else(|error| vec![format!("{error:#}")]);
-            let tail: String = tail.iter().map(|line| format!("#   | {line}\n")).collect();
-            let place = log.display();
-            format!("not ok {name} ({seconds} s)\n#   {error:#}\n{tail}#   the log: {place}\n")
+            let mut text = format!("not ok {name} ({seconds} s)\n#   {error:#}\n");
+            for line in tail(log).unwrap_or_else(|error| vec![format!("{error:#}")]) {
+                text.push_str(&format!("#   | {line}\n"));
+            }
+            text.push_str(&format!("#   the log: {}\n", log.display()));
+            text
         }
     }
 }

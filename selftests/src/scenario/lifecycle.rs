@@ -81,6 +81,11 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         Call::Load,
         "kexec_load loads the one to boot",
     );
+    stage
+        .report
+        .test("Xen's kexec status was right all the time", |_| {
+            loader.xen_told_the_truth()
+        });
     Ok(Next::Exec)
 }
 

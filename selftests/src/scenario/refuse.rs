@@ -1,4 +1,6 @@
 //! A machine on which the module must refuse to load, and change nothing.
+//!
+//! `vmtest.file=` the module's file, where there is no modprobe.
 
 use anyhow::{ensure, Result};
 
@@ -10,31 +12,24 @@ use crate::{module, xen};
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage
-        .report
-        .test("modprobe rkexec fails, and the log says why", |report| {
-            let mut log = KernelLog::from_now_on()?;
-            let result = module::load();
-            ensure!(result.is_err(), "modprobe succeeded");
-            ensure!(
-                !module::is_loaded(),
-                "modprobe failed, and the module is there"
-            );
-            let lines = log.lines()?;
-            let mine: Vec<_> = lines
-                .iter()
-                .filter(|line| line.contains("rkexec: not loaded"))
-                .collect();
-            for line in &mine {
-                report.note(line);
-            }
-            ensure!(
-                mine.len() == 1,
-                "{} lines of the log say that it is not loaded",
-                mine.len()
-            );
-            Ok(())
-        });
+    let file: Option<String> = stage.params.get("file")?;
+    let name = "the module refuses to load, and the log says why";
+    stage.report.test(name, |report| {
+        let mut log = KernelLog::from_now_on()?;
+        let result = file.map_or_else(module::load, |path| module::insert(&path));
+        ensure!(result.is_err(), "loading it succeeded");
+        ensure!(!module::is_loaded(), "loading it failed, and it is there");
+        let lines = log.lines()?;
+        let mine = lines
+            .iter()
+            .filter(|line| line.contains("rkexec: not loaded"));
+        let count = mine.inspect(|line| report.note(line)).count();
+        ensure!(
+            count == 1,
+            "{count} lines of the log say that it is not loaded"
+        );
+        Ok(())
+    });
     if xen::present() {
         return Ok(Next::PowerOff);
     }

@@ -1,0 +1,140 @@
+//! A PV guest (domU), made with Xen's own tools. Its init is the one of all test machines; what it
+//! reports goes through its console to dom0, and from there on as if it were the next kernel.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{bail, ensure, Context, Result};
+
+use nix::mount::{mount, MsFlags};
+
+use super::{Next, Stage1};
+use crate::initrd::Initrd;
+use crate::module::modprobe;
+use crate::report::{Report, MARK};
+
+const NAME: &str = "guest";
+const CONFIG: &str = "/tmp/guest.cfg";
+const INITRD: &str = "/tmp/guest-initrd";
+const CONSOLES: &str = "/var/log/xen/console";
+/// Where the module is in the guest.
+const MODULE: &str = "/rkexec.ko";
+
+/// Makes the guest, and leaves it paused.
+pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+    let made = stage.report.test("Xen's tools make a PV guest", |_| {
+        start_tools()?;
+        let mut initrd = Initrd::upon(Path::new("/boot/next-initrd"), Path::new(INITRD))?;
+        initrd.file(MODULE, &fs::read(module_file()?)?)?;
+        initrd.finish()?;
+        fs::write(CONFIG, config())?;
+        tool("xl", &["create", "-p", CONFIG])
+    });
+    Ok(if made { Next::Guest } else { Next::PowerOff })
+}
+
+/// Lets it go, and passes on what it reports, and what the module says there.
+///
+/// # Errors
+///
+/// The guest is not there, or says nothing.
+pub fn relay(report: &mut Report) -> Result<()> {
+    tool("xl", &["unpause", NAME])?;
+    let path = format!("{CONSOLES}/guest-{NAME}.log");
+    let mut lines = BufReader::new(File::open(&path).context(path)?);
+    let mut line = String::new();
+    loop {
+        // Without the end of a line there is more to come.
+        if lines.read_line(&mut line)? == 0 || !line.ends_with('\n') {
+            sleep(Duration::from_millis(100));
+            continue;
+        }
+        if let Some((_, text)) = line.trim_end().split_once(MARK) {
+            report.line(text);
+            if text.contains(" ends with ") {
+                return Ok(());
+            }
+        }
+        line.clear();
+    }
+}
+
+fn config() -> String {
+    let words = "console=hvc0 printk.devkmsg=on vmtest.stage=2 vmtest.scenario=refuse";
+    format!(
+        "name = '{NAME}'\ntype = 'pv'\nkernel = '/boot/vmlinuz'\nramdisk = '{INITRD}'\n\
+         memory = 256\nvcpus = 1\ncmdline = '{words} vmtest.file={MODULE}'\n"
+    )
+}
+
+fn start_tools() -> Result<()> {
+    modprobe(&["-a", "xen-evtchn", "xen-gntdev", "xen-gntalloc"])?;
+    for dir in [
+        "/run/xen",
+        "/run/xenstored",
+        "/run/lock",
+        "/var/lib/xen",
+        "/var/lib/xenstored",
+        CONSOLES,
+    ] {
+        fs::create_dir_all(dir).with_context(|| dir.to_owned())?;
+    }
+    std::os::unix::fs::symlink("/run", "/var/run").context("/var/run")?;
+    std::os::unix::fs::symlink("/run/lock", "/var/lock").context("/var/lock")?;
+    // The daemon for the consoles gives each guest a terminal.
+    fs::create_dir_all("/dev/pts").context("/dev/pts")?;
+    mount(
+        Some("devpts"),
+        "/dev/pts",
+        Some("devpts"),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .context("mounting /dev/pts")?;
+    tool("xenstored", &[])?;
+    for _ in 0..100 {
+        if Path::new("/run/xenstored/socket").exists() {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    tool("xen-init-dom0", &[])?;
+    tool(
+        "xenconsoled",
+        &["--log=guest", &format!("--log-dir={CONSOLES}")],
+    )
+}
+
+/// Runs one of Xen's tools, wherever this version has them.
+fn tool(name: &str, arguments: &[&str]) -> Result<()> {
+    let dir = fs::read_dir("/usr/lib")?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("bin"))
+        .find(|dir| dir.join("xl").exists())
+        .context("Xen's tools are not here")?;
+    let output = Command::new(dir.join(name)).args(arguments).output();
+    let output = output.with_context(|| name.to_owned())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{name}: {}: {}",
+        output.status,
+        said.trim()
+    );
+    Ok(())
+}
+
+/// The module's file, which depmod's list names.
+fn module_file() -> Result<String> {
+    for version in fs::read_dir("/lib/modules")? {
+        let file = version?.path().join("updates/rkexec.ko");
+        if file.exists() {
+            return Ok(file.display().to_string());
+        }
+    }
+    bail!("there is no rkexec.ko")
+}
