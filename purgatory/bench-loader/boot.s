@@ -77,8 +77,13 @@ bench_enter:
     mov     cr0, rax                        # no SSE here, either
     mov     eax, 1                          # some priority
     mov     cr8, rax                        # as Xen leaves it
+    mov     eax, 0xe010                     # a local descriptor table
+    lldt    ax                              # ... that someone left behind
     lgdt    [rip + xen_table]               # a table that is not mapped
     lidt    [rip + xen_table]               # likewise
+    mov     al, 0xff                        # all interrupts of the PIC
+    out     0x21, al                        # masked
+    out     0xa1, al                        # likewise the second one
     mov     rax, 0x5a5a5a5a5a5a5a5a         # registers that mean nothing
     mov     rbx, rax
     mov     rcx, rax
@@ -96,6 +101,7 @@ bench_enter:
     mov     r14, rax
     mov     r15, rax
     std                                     # worse than Xen: DF set
+    sti                                     # ... and IF, though nothing will come
     jmp     rbp                             # the hand-over
 
 # What the hand-over enters, by way of a page of the image: writes down what it finds.
@@ -161,7 +167,7 @@ bench_next_kernel:
 
     .section .data.boot, "aw"
 boot_gdtr:                                  # operand of lgdt
-    .word   0xe00f                          # limit: up to Xen's code selector
+    .word   0xe01f                          # limit: up to the last descriptor
     .long   boot_gdt                        # base
 xen_table:                                  # operand of lgdt and lidt
     .word   0xefff                          # limit
@@ -170,6 +176,8 @@ xen_table:                                  # operand of lgdt and lidt
 boot_gdt:                                   # Xen's selectors are high ones
     .fill   0xe008 / 8, 8, 0                # null, and nothing up to:
     .quad   0x00af9b000000ffff              # 0xe008: code, 64-bit, flat
+    .quad   0x0000820000000017              # 0xe010: a local table of three descriptors
+    .quad   0                               # ... upper half of its base
 
     .section .bss.boot, "aw", @nobits
     .balign 4096
