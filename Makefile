@@ -34,8 +34,8 @@ metadata: root ## the kernel's Rust metadata, beside its headers in the root
 # The programs that run inside the test machines are static: there is no library there.
 tools: root
 	@$(step) tools "building the tools" \
-		$(in-root) cargo build --locked -p identity-map -p klp-relocs -p vm
-	@mkdir -p .build && ln -sfn target/debug .build/bin
+		$(in-root) cargo build --locked --release -p identity-map -p klp-relocs -p vm
+	@mkdir -p .build && ln -sfn target/release .build/bin
 
 guest: root
 	@$(step) guest "building the programs of the test machines" \
@@ -79,8 +79,8 @@ test: root ## all tests; the last line is their count
 # Standard input serves for all files, also those outside of what the root can see.
 map: root ## the identity map of a machine: make map E820=FILE [MAPFLAGS="--no-1g --la57 ..."]
 	@test -n "$(E820)" || { echo "usage: make map E820=FILE (- is standard input)" >&2; exit 2; }
-	@$(step) tools "building the tools" $(in-root) cargo build --locked -p identity-map
-	@ln -sfn target/debug .build/bin
+	@$(step) tools "building the tools" $(in-root) cargo build --locked --release -p identity-map
+	@ln -sfn target/release .build/bin
 ifeq ($(E820),-)
 	@$(in-root) $(bin)/identity-map $(MAPFLAGS) -
 else

@@ -1,0 +1,47 @@
+"""Tests of scripts/check: what is counted, and that nothing passes by accident."""
+
+import importlib.machinery
+import importlib.util
+import unittest
+from pathlib import Path
+
+LOADER = importlib.machinery.SourceFileLoader("suite", str(Path(__file__).with_name("check")))
+suite = importlib.util.module_from_spec(importlib.util.spec_from_loader("suite", LOADER))
+LOADER.exec_module(suite)
+
+RUST = """
+test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
+"""
+TAP = """TAP version 13
+1..4
+ok 1 - boots (20 s)
+not ok 2 - boots twice
+# ok 5 - a comment
+ok 3 - no such device # SKIP
+ok 4 - ends
+"""
+
+
+class Counting(unittest.TestCase):
+    """Reading results."""
+
+    def test_rust_results_add_up(self):
+        self.assertEqual(suite.libtest(RUST), suite.Count(15, 2))
+
+    def test_tap_results_add_up_without_comments_and_skips(self):
+        self.assertEqual(suite.tap(TAP), suite.Count(2, 1))
+
+    def test_a_check_counts_as_one(self):
+        self.assertEqual(suite.count(suite.nothing, "", 0), suite.Count(1, 0))
+        self.assertEqual(suite.count(suite.nothing, "", 2), suite.Count(0, 1))
+
+    def test_a_program_that_dies_has_failed_whatever_it_said(self):
+        self.assertEqual(suite.count(suite.tap, "ok 1 - x\n", 1), suite.Count(1, 1))
+
+    def test_no_test_at_all_is_a_failure(self):
+        self.assertEqual(suite.count(suite.libtest, "", 0), suite.Count(0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
