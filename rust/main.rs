@@ -46,8 +46,18 @@ module! {
 
 struct Rkexec;
 
+/// A 16550 has eight ports, and ports have 16 bits.
+const LAST_SERIAL_PORT: u32 = 0xfff8;
+
 impl kernel::Module for Rkexec {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        if serial_port() > LAST_SERIAL_PORT {
+            pr_err!(
+                "not loaded: serial={:#x} is not an I/O port (0 to {LAST_SERIAL_PORT:#x})\n",
+                serial_port()
+            );
+            return Err(EINVAL);
+        }
         backend::start(module)?;
         Ok(Self)
     }
