@@ -3,11 +3,13 @@
 
 mod bad_input;
 mod boot;
+mod clients;
 mod guest;
 mod lifecycle;
 mod loader;
 mod refuse;
 
+pub use clients::exec as exec_by_kexec_tools;
 pub use guest::relay;
 
 use anyhow::{bail, Result};
@@ -23,6 +25,8 @@ pub enum Next {
     PowerOff,
     /// Enter the loaded kernel.
     Exec,
+    /// The same, by kexec-tools.
+    KexecTools,
     /// Let the guest go that the scenario has made, and tell what it says.
     Guest,
 }
@@ -47,6 +51,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "boot" => boot::run(stage),
         "lifecycle" => lifecycle::run(stage),
         "bad-input" => bad_input::run(stage),
+        "clients" => clients::run(stage),
         "guest" => guest::run(stage),
         "refuse" => refuse::run(stage),
         other => bail!("there is no scenario {other:?}"),

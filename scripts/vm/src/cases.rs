@@ -261,7 +261,20 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0: bad input is refused, and the image loaded before it boots",
             scenario: "bad-input",
+            says: &[
+                "rkexec: image not loaded: .* is not in the machine's RAM: there is none at 0xa0000",
+                "rkexec: image not loaded: the data of segment 1 cannot be read",
+                "rkexec: image not loaded: not enough memory",
+                "rkexec: image verified",
+            ],
             expects_trouble: &["rkexec: image not loaded: "],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec-client and kexec-tools load, unload and boot",
+            scenario: "clients",
+            expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
             seconds: 80,
             ..BOOTS
         },

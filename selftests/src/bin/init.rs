@@ -57,6 +57,10 @@ fn live() -> Result<()> {
     if next == Next::Guest {
         return scenario::relay(&mut report);
     }
+    if next == Next::KexecTools {
+        report.line("entering the next kernel");
+        return scenario::exec_by_kexec_tools();
+    }
     // Even if a test has failed: what the next kernel says may tell why.
     if next == Next::Exec && kexec::loaded()? {
         report.line("entering the next kernel");

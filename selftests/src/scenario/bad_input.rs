@@ -4,12 +4,12 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
 use anyhow::{ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOEXEC, ENOMEM, EOPNOTSUPP};
 use memmap2::MmapMut;
+use nix::fcntl::posix_fallocate;
 use nix::sys::memfd::{memfd_create, MFdFlags};
 
 use super::loader::{expect_errno, Call, Loader};
@@ -196,11 +196,10 @@ fn load_without_memory(report: &mut crate::report::Report) -> Result<io::Result<
     let available = available.and_then(|text| text.trim().strip_suffix(" kB"));
     let available = available.context("MemAvailable")?.trim().parse::<u64>()? << 10;
     report.note(&format!("{} MiB are available", available >> 20));
-    let taken = usize::try_from(available.saturating_sub(LEFT))?;
-    let mut hog = MmapMut::map_anon(NonZeroUsize::new(taken).context("too little memory")?.get())?;
-    for page in hog.chunks_mut(PAGE as usize) {
-        page[0] = 1;
-    }
+    // A file in memory: unlike pages of a process, it takes no page table to fill.
+    let hog = memfd_create(c"hog", MFdFlags::empty()).context("memfd_create")?;
+    let taken = i64::try_from(available.saturating_sub(LEFT))?;
+    posix_fallocate(&hog, 0, taken).context("taking memory")?;
     // Reading it gives zeros out of one page, so this takes no memory by itself.
     let data = MmapMut::map_anon(usize::try_from(WANTED)?)?;
     let result = kexec::load(RAM, &[Segment::new(&data, RAM, WANTED)], ARCH_X86_64);

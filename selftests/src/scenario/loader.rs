@@ -27,7 +27,8 @@ use crate::xen::{self, Xen};
 /// The next kernel.
 pub const KERNEL: &str = "/boot/vmlinuz";
 const BASE: &str = "/boot/next-initrd";
-const INITRD: &str = "/tmp/initrd";
+/// Its initrd.
+pub const INITRD: &str = "/tmp/initrd";
 
 /// Pages that Xen may have for a loaded image: 2 MiB.
 const XEN_PAGES_MAX: u64 = 512;
@@ -114,6 +115,11 @@ impl Loader {
             xen,
             status: Cell::default(),
         })
+    }
+
+    /// Its command line.
+    pub fn cmdline(&self) -> &str {
+        &self.expected.cmdline
     }
 
     /// The kernel's file.
