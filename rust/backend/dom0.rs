@@ -6,6 +6,7 @@
 
 mod handover;
 mod image;
+mod layout;
 mod memory;
 mod slot;
 

@@ -11,7 +11,7 @@
 //! Nothing here allocates: the caller brings the memory to sort in and the tables. Nothing
 //! panics, whatever the ranges are. All addresses are machine addresses, in bytes.
 //!
-//! The map is to hold (DESIGN section 3)
+//! The map is to hold
 //!
 //! - every whole page of RAM, write-back: what the memory map calls usable, neighbours merged,
 //!   minus whatever else it says about the same bytes;

@@ -150,11 +150,11 @@ impl Block {
 
     /// Asks Xen for machine memory in one piece behind the pages.
     fn exchange(&mut self, pfn: Pfn, p2m: &impl P2m) -> Option<Mfn> {
+        let (start, order) = (pfn.start().raw(), self.order);
         let mut dma = 0;
         // SAFETY: The pages are ours, in the direct map and `1 << order` of them; nobody holds a
         // machine address of theirs. `order` is in range, and 64 address bits mean any memory.
-        let err =
-            unsafe { c::xen_create_contiguous_region(pfn.start().raw(), self.order, 64, &mut dma) };
+        let err = unsafe { c::xen_create_contiguous_region(start, order, 64, &mut dma) };
         if err != 0 {
             return None;
         }

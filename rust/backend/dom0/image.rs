@@ -13,45 +13,26 @@ use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
 use super::handover::{safe_block, Handover};
-use super::memory::Machine;
-use crate::abi::handover::{ListPage, Params};
+use super::layout::{Layout, PAGES_AT_ONCE};
+use super::memory::{self, Machine};
+use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use crate::pure::boot_params;
 use crate::pure::claim::{self, SegmentClaim};
-use crate::pure::copylist::{list_pages_bound, CopyList, Written};
 use crate::pure::identity::{self, Table};
-use crate::pure::placement::{Offer, Placement, Source};
 use crate::pure::segment::{Segments, MAX_SEGMENTS};
 use crate::sys::hypercall::{self, Segment};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::p2m::{P2m, XenPv};
-use crate::sys::pages::{resched, Block, Page, RawPage};
+use crate::sys::pages::{resched, Block, Page};
 use crate::sys::sha256::Sha256;
-
-/// Between two looks at whether somebody else should run, so many pages are copied.
-const PAGES_AT_ONCE: usize = 256;
-
-/// The pages of an image's data, owned.
-struct Sources(KVVec<Option<Source<RawPage>>>);
-
-impl Drop for Sources {
-    fn drop(&mut self) {
-        for source in self.0.iter().flatten() {
-            // SAFETY: The pages were allocated for the slots, and are in one of them each.
-            unsafe { source.page.free() };
-        }
-    }
-}
 
 /// An image, from its layout on.
 pub(super) struct Image {
     segments: Segments,
-    sources: Sources,
-    /// Pages that lie in a destination's tail, kept so that nothing else uses them.
-    _parked: KVec<Page>,
-    list: KVec<Page>,
+    layout: Layout,
     tables: Block,
     handover: Handover,
     params: Params,
@@ -77,19 +58,11 @@ impl Image {
         let handover = Handover::new(&segments, &p2m)?;
         let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &p2m)?;
 
-        let mut layout = Layout::new(&segments)?;
-        layout.reserve_list(&segments, &p2m)?;
-        layout.fill_slots(&segments, &p2m)?;
-        layout.write_list(&segments)?;
-        let Layout {
-            sources,
-            parked,
-            list,
-        } = layout;
+        let layout = Layout::new(&segments, &p2m)?;
 
         let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
         let mut list_digest = Sha256::new();
-        for page in &list {
+        for page in &layout.list {
             list_digest.update(page.bytes());
         }
         let params = Params {
@@ -97,11 +70,12 @@ impl Image {
             tables: tables.range().start().raw(),
             nr_tables: nr_tables as u64,
             tables_digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
-            list: list
+            list: layout
+                .list
                 .first()
                 .and_then(Page::mfn)
                 .map_or(0, |mfn| mfn.start().raw()),
-            nr_list_pages: list.len() as u64,
+            nr_list_pages: layout.list.len() as u64,
             list_digest: list_digest.finish(),
             image_digest: Default::default(),
             entry: segments.entry().raw(),
@@ -112,9 +86,7 @@ impl Image {
         };
         Ok(Self {
             segments,
-            sources,
-            _parked: parked,
-            list,
+            layout,
             tables,
             handover,
             params,
@@ -132,7 +104,7 @@ impl Image {
     ) -> Result<(), LoadError> {
         let slots = (self.segments.slots_of(index))
             .filter(|_| index == self.next)
-            .and_then(|slots| self.sources.0.get(slots))
+            .and_then(|slots| self.layout.sources.0.get(slots))
             .ok_or(LoadError::Kernel("the order of the segments", EINVAL))?;
         for (nr, source) in slots.iter().flatten().enumerate() {
             // SAFETY: The page is in a slot of ours, and nobody else writes to it.
@@ -171,7 +143,7 @@ impl Image {
             entry,
             &[
                 Segment {
-                    dest: super::memory::FIRST_MIB,
+                    dest: memory::FIRST_MIB,
                     data: None,
                 },
                 Segment {
@@ -202,13 +174,13 @@ impl Image {
             bytes >> 20,
             Shown(self.segments.entry())
         );
-        let first_source = self.sources.0.iter().flatten().next();
+        let first_source = self.layout.sources.0.iter().flatten().next();
         pr_info!(
             "hand-over at {}, {} page tables at {}, copy list of {} pages at ma:{:#x}, first source page {}\n",
-            Shown(self.handover.range().unwrap_or(super::memory::FIRST_MIB).start()),
+            Shown(self.handover.range().unwrap_or(memory::FIRST_MIB).start()),
             self.params.nr_tables,
             Shown(self.tables.range().start()),
-            self.list.len(),
+            self.layout.list.len(),
             self.params.list,
             Shown(first_source.map_or(Maddr::ZERO, |source| source.frame.start())),
         );
@@ -225,92 +197,6 @@ impl Image {
             self.handover.bytes().len() >> 10,
             took.as_micros_ceil()
         );
-        Ok(())
-    }
-}
-
-/// The pages of an image while they are being found.
-struct Layout {
-    sources: Sources,
-    parked: KVec<Page>,
-    list: KVec<Page>,
-}
-
-impl Layout {
-    fn new(segments: &Segments) -> Result<Self, LoadError> {
-        let slots = KVVec::from_elem(None, segments.slots(), GFP_KERNEL)
-            .map_err(|_| LoadError::NoMemory("the list of the image's pages"))?;
-        Ok(Self {
-            sources: Sources(slots),
-            parked: KVec::new(),
-            list: KVec::new(),
-        })
-    }
-
-    /// Finds as many pages for the copy list as it can need at most.
-    fn reserve_list(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
-        let wanted = list_pages_bound(segments);
-        self.list
-            .reserve(wanted, GFP_KERNEL)
-            .map_err(|_| LoadError::NoMemory("the copy list"))?;
-        let mut placement = placement(segments, &mut self.sources)?;
-        while self.list.len() < wanted {
-            let (page, frame) = alloc(p2m, &mut self.parked)?;
-            match placement.offer_spare(page, frame) {
-                Offer::Placed => {}
-                Offer::Park(source) => park(&mut self.parked, source.page)?,
-                Offer::Spare(source) => {
-                    // SAFETY: The placement has handed the page back, so it is ours alone.
-                    let page = unsafe { Page::from_raw(source.page, Some(source.frame)) };
-                    self.list
-                        .push(page, GFP_KERNEL)
-                        .map_err(|_| LoadError::NoMemory("the copy list"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds a page for each page of the data.
-    fn fill_slots(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
-        let mut placement = placement(segments, &mut self.sources)?;
-        let mut nr: usize = 0;
-        while !placement.is_full() {
-            let (page, frame) = alloc(p2m, &mut self.parked)?;
-            match placement.offer(page, frame) {
-                Offer::Placed => {}
-                Offer::Park(source) => park(&mut self.parked, source.page)?,
-                // SAFETY: The placement has handed the page back, and nobody needs it.
-                Offer::Spare(source) => unsafe { source.page.free() },
-            }
-            nr = nr.wrapping_add(1);
-            if nr % PAGES_AT_ONCE == 0 {
-                resched();
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the copy list and frees what it did not need of its pages.
-    fn write_list(&mut self, segments: &Segments) -> Result<(), LoadError> {
-        let copies = CopyList::new(segments, &self.sources.0)?;
-        let mut writer = copies.writer();
-        let mut used: usize = 0;
-        loop {
-            let next = self.list.get(used.saturating_add(1)).and_then(Page::mfn);
-            let page = self
-                .list
-                .get_mut(used)
-                .ok_or(crate::pure::copylist::ListError::NoPage)?;
-            used = used.saturating_add(1);
-            // SAFETY: A list page is integers, and as large as a page.
-            let page = unsafe { page.as_mut::<ListPage>() };
-            match writer.write(page, next)? {
-                Written::More => {}
-                Written::Last => break,
-            }
-        }
-        self.list.truncate(used);
         Ok(())
     }
 }
@@ -336,35 +222,6 @@ fn build_tables(
     let tables = unsafe { block.as_pages_mut::<Table>() };
     let root = identity::build(runs, layout, tables, frame)?;
     Ok((block, root, nr))
-}
-
-fn placement<'a>(
-    segments: &'a Segments,
-    sources: &'a mut Sources,
-) -> Result<Placement<'a, RawPage>, LoadError> {
-    // It refuses only a wrong number of slots, and `Layout::new` made the right one.
-    Placement::new(segments, &mut sources.0)
-        .ok_or(LoadError::Kernel("laying out the image", EINVAL))
-}
-
-/// A page and the machine frame behind it. Pages with none of their own are put aside.
-fn alloc(p2m: &impl P2m, parked: &mut KVec<Page>) -> Result<(RawPage, Mfn), LoadError> {
-    loop {
-        let page = RawPage::alloc().ok_or(LoadError::NoMemory("the image"))?;
-        match page.pfn().and_then(|pfn| p2m.to_machine(pfn)) {
-            Some(frame) => return Ok((page, frame)),
-            None => park(parked, page)?,
-        }
-    }
-}
-
-/// Keeps a page that cannot be used until the image goes.
-fn park(parked: &mut KVec<Page>, page: RawPage) -> Result<(), LoadError> {
-    // SAFETY: The page was allocated by `alloc` and is in no slot.
-    let page = unsafe { Page::from_raw(page, None) };
-    parked
-        .push(page, GFP_KERNEL)
-        .map_err(|_| LoadError::NoMemory("the image"))
 }
 
 /// Makes the boot parameters of a file image true of the machine. Returns the entry point of the

@@ -5,7 +5,7 @@
 //! level can, of just that level's size; or it points to a table, which only a [`Branch`] level
 //! can, of just the level below. Anything else does not compile.
 //!
-//! A leaf says what DESIGN section 3 wants and nothing more: present, writable, executable, and
+//! A leaf says what the map needs and nothing more: present, writable, executable, and
 //! one of two memory types. The PAT bit cannot be set: it is bit 7 in a 4 KiB leaf and bit 12 in
 //! a large one, and what it selects is up to whoever programmed the PAT last. Accessed and dirty
 //! are set from the start, so that the processor never writes to a table: not to one that has

@@ -1,4 +1,4 @@
-//! The identity map against DESIGN section 3, rule by rule.
+//! The identity map against the seven rules that it has to keep, one by one.
 //!
 //! `rules` says what each rule means for tables that have been built; `random` applies all of them
 //! to generated maps, `real` to those of real machines, `hostile` to nonsense, `edges` and `small`

@@ -1,0 +1,155 @@
+//! Finding pages for an image: for its data and for the list of what goes where.
+//!
+//! The list comes first. A page that turns up in a destination becomes the source of what belongs
+//! there, also when it was meant for the list; afterwards the list can no longer grow, for its own
+//! pages could change what is to be listed.
+
+use kernel::prelude::*;
+
+use crate::abi::handover::ListPage;
+use crate::backend::error::LoadError;
+use crate::pure::addr::Mfn;
+use crate::pure::copylist::{list_pages_bound, CopyList, ListError, Written};
+use crate::pure::placement::{Offer, Placement, Source};
+use crate::pure::segment::Segments;
+use crate::sys::p2m::P2m;
+use crate::sys::pages::{resched, Page, RawPage};
+
+/// Between two looks at whether somebody else should run, so many pages are found or copied.
+pub(super) const PAGES_AT_ONCE: usize = 256;
+
+/// The pages of an image's data, owned.
+pub(super) struct Sources(pub(super) KVVec<Option<Source<RawPage>>>);
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        for source in self.0.iter().flatten() {
+            // SAFETY: The pages were allocated for the slots, and are in one of them each.
+            unsafe { source.page.free() };
+        }
+    }
+}
+
+/// The pages of an image while they are being found.
+pub(super) struct Layout {
+    /// For each page of data, the page that keeps it.
+    pub(super) sources: Sources,
+    /// Pages that lie in a destination's tail, kept so that nothing else uses them.
+    pub(super) parked: KVec<Page>,
+    /// The copy list.
+    pub(super) list: KVec<Page>,
+}
+
+impl Layout {
+    /// Finds all pages, and writes the list.
+    pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
+        let mut layout = Self::empty(segments)?;
+        layout.reserve_list(segments, p2m)?;
+        layout.fill_slots(segments, p2m)?;
+        layout.write_list(segments)?;
+        Ok(layout)
+    }
+
+    fn empty(segments: &Segments) -> Result<Self, LoadError> {
+        let slots = KVVec::from_elem(None, segments.slots(), GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory("the list of the image's pages"))?;
+        Ok(Self {
+            sources: Sources(slots),
+            parked: KVec::new(),
+            list: KVec::new(),
+        })
+    }
+
+    /// Finds as many pages for the copy list as it can need at most.
+    fn reserve_list(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
+        let wanted = list_pages_bound(segments);
+        self.list
+            .reserve(wanted, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory("the copy list"))?;
+        let mut placement = placement(segments, &mut self.sources)?;
+        while self.list.len() < wanted {
+            let (page, frame) = alloc(p2m, &mut self.parked)?;
+            match placement.offer_spare(page, frame) {
+                Offer::Placed => {}
+                Offer::Park(source) => park(&mut self.parked, source.page)?,
+                Offer::Spare(source) => {
+                    // SAFETY: The placement has handed the page back, so it is ours alone.
+                    let page = unsafe { Page::from_raw(source.page, Some(source.frame)) };
+                    self.list
+                        .push(page, GFP_KERNEL)
+                        .map_err(|_| LoadError::NoMemory("the copy list"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a page for each page of the data.
+    fn fill_slots(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
+        let mut placement = placement(segments, &mut self.sources)?;
+        let mut nr: usize = 0;
+        while !placement.is_full() {
+            let (page, frame) = alloc(p2m, &mut self.parked)?;
+            match placement.offer(page, frame) {
+                Offer::Placed => {}
+                Offer::Park(source) => park(&mut self.parked, source.page)?,
+                // SAFETY: The placement has handed the page back, and nobody needs it.
+                Offer::Spare(source) => unsafe { source.page.free() },
+            }
+            nr = nr.wrapping_add(1);
+            if nr % PAGES_AT_ONCE == 0 {
+                resched();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the copy list and frees what it did not need of its pages.
+    fn write_list(&mut self, segments: &Segments) -> Result<(), LoadError> {
+        let copies = CopyList::new(segments, &self.sources.0)?;
+        let mut writer = copies.writer();
+        let mut used: usize = 0;
+        loop {
+            let next = self.list.get(used.saturating_add(1)).and_then(Page::mfn);
+            let page = self.list.get_mut(used).ok_or(ListError::NoPage)?;
+            used = used.saturating_add(1);
+            // SAFETY: A list page is integers, and as large as a page.
+            let page = unsafe { page.as_mut::<ListPage>() };
+            match writer.write(page, next)? {
+                Written::More => {}
+                Written::Last => break,
+            }
+        }
+        self.list.truncate(used);
+        Ok(())
+    }
+}
+
+fn placement<'a>(
+    segments: &'a Segments,
+    sources: &'a mut Sources,
+) -> Result<Placement<'a, RawPage>, LoadError> {
+    // It refuses only a wrong number of slots, and `Layout::new` made the right one.
+    Placement::new(segments, &mut sources.0)
+        .ok_or(LoadError::Kernel("laying out the image", EINVAL))
+}
+
+/// A page and the machine frame behind it. Pages with none of their own are put aside.
+fn alloc(p2m: &impl P2m, parked: &mut KVec<Page>) -> Result<(RawPage, Mfn), LoadError> {
+    loop {
+        let page = RawPage::alloc().ok_or(LoadError::NoMemory("the image"))?;
+        match page.pfn().and_then(|pfn| p2m.to_machine(pfn)) {
+            Some(frame) => return Ok((page, frame)),
+            None => park(parked, page)?,
+        }
+    }
+}
+
+/// Keeps a page that cannot be used until the image goes.
+fn park(parked: &mut KVec<Page>, page: RawPage) -> Result<(), LoadError> {
+    // SAFETY: The page was allocated by `alloc` and is in no slot.
+    let page = unsafe { Page::from_raw(page, None) };
+    parked
+        .push(page, GFP_KERNEL)
+        .map_err(|_| LoadError::NoMemory("the image"))
+}
