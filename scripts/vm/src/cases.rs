@@ -84,6 +84,11 @@ const LARGE: Machine = Machine {
     boot: dom0("5G,max:5G", ""),
     ..DOM0
 };
+/// A dom0 on a processor of 2008.
+const OLD: Machine = Machine {
+    cpu: Cow::Borrowed("Nehalem"),
+    ..DOM0
+};
 /// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator.
 const PVH: Machine = Machine {
     cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
@@ -232,6 +237,18 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0: kexec_load over Xen",
             scenario: "boot call=load dest=xen blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: an image in pages without neighbours, with a copy list of many pages",
+            scenario: "boot call=file scatter=200 blob=38",
+            says: &[r"copy list of \d\d+ pages", "rkexec: image verified", "rkexec: entering 0x"],
+            ..BOOTS
+        },
+        Case {
+            name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
+            machine: OLD,
+            scenario: "boot call=file blob=38",
             ..BOOTS
         },
         Case {

@@ -51,6 +51,7 @@ pub struct Vm {
     lines: Receiver<String>,
     started: Instant,
     deadline: Option<Instant>,
+    silence: Option<Duration>,
 }
 
 impl Vm {
@@ -105,12 +106,18 @@ impl Vm {
             lines,
             started: Instant::now(),
             deadline: None,
+            silence: None,
         })
     }
 
     /// From now on the machine has this long.
     pub fn expire_after(&mut self, time: Duration) {
         self.deadline = Some(Instant::now() + time);
+    }
+
+    /// From now on it may never say nothing for this long.
+    pub fn expire_after_silence(&mut self, time: Duration) {
+        self.silence = Some(time);
     }
 
     /// How long it has been running.
@@ -124,15 +131,19 @@ impl Vm {
     ///
     /// Its time is over.
     pub fn next_line(&mut self) -> Result<Option<String>> {
-        let wait = match self.deadline {
+        let left = match self.deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             None => Duration::MAX,
         };
-        match self.lines.recv_timeout(wait) {
+        let silence = self.silence.unwrap_or(Duration::MAX);
+        match self.lines.recv_timeout(left.min(silence)) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) if silence < left => {
+                bail!("it has said nothing for {} s", silence.as_secs())
+            }
             Err(RecvTimeoutError::Timeout) => {
-                bail!("timed out after {} s", self.age().as_secs())
+                bail!("it has not ended after {} s", self.age().as_secs())
             }
         }
     }

@@ -14,6 +14,8 @@ use crate::watch::{is_trouble, Event, Report};
 
 /// How long a machine may take, in multiples of what it usually takes.
 const PATIENCE: u64 = 5;
+/// For how long it may say nothing, in seconds: the longest load takes a third of that.
+const SILENCE: u64 = 120;
 /// How long it goes on after trouble, for the rest of what it says.
 const AFTER_TROUBLE: Duration = Duration::from_secs(3);
 
@@ -50,6 +52,7 @@ pub fn run(
     }
     let mut vm = Vm::start(&args, log)?;
     vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
+    vm.expire_after_silence(Duration::from_secs(SILENCE * time_factor));
     let mut course = Course::new(case)?;
     while let Some(line) = vm.next_line().or_else(|error| course.trouble_or(error))? {
         let event = course.report.feed(&line)?;

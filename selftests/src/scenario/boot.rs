@@ -1,12 +1,16 @@
 //! One load, and off into the next kernel.
 //!
 //! `vmtest.call=` file or load, `vmtest.dest=` a [`Destination`], `vmtest.blob=` MiB,
-//! `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
+//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
 //! somebody outside can change memory.
 
 use std::io::BufRead;
 
+use std::os::fd::OwnedFd;
+
 use anyhow::{ensure, Context, Result};
+use nix::fcntl::{fcntl, FcntlArg};
+use nix::unistd::{pipe, write};
 
 use super::loader::{Call, Loader};
 use super::{Next, Stage1};
@@ -21,12 +25,40 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     let call: Call = stage.params.get("call")?.unwrap_or(Call::File);
     let destination = stage.params.get("dest")?.unwrap_or(Destination::Lowest);
     let loader = Loader::new(stage)?;
+    let scatter: Option<i32> = stage.params.get("scatter")?;
+    let _scattered = scatter.map(scatter_free_memory).transpose()?;
     let loaded = loader.load_and_check(stage, call, destination);
     stage.report.result(call.name(), &loaded);
     if stage.params.get("pause")? == Some(1) {
         pause(stage)?;
     }
     Ok(Next::Exec)
+}
+
+/// Leaves so many MiB of free memory in pages without a free neighbour, as long as the result
+/// lives. The kernel hands out such pages first.
+///
+/// Pipes, because their pages are of the kind that the kernel cannot move, as those of an image
+/// are; it keeps the two kinds apart. Two of them are filled by turns, and one is closed again.
+fn scatter_free_memory(mib: i32) -> Result<Vec<(OwnedFd, OwnedFd)>> {
+    const PIPE: i32 = 1 << 20;
+    let page = [1; 4096];
+    let (mut kept, mut freed) = (Vec::new(), Vec::new());
+    for _ in 0..mib {
+        let pair = [pipe().context("a pipe")?, pipe().context("a pipe")?];
+        for (_, end) in &pair {
+            fcntl(end, FcntlArg::F_SETPIPE_SZ(PIPE)).context("the size of a pipe")?;
+        }
+        for _ in 0..PIPE as usize / page.len() {
+            for (_, end) in &pair {
+                write(end, &page).context("filling a pipe")?;
+            }
+        }
+        let [keep, free] = pair;
+        kept.push(keep);
+        freed.push(free);
+    }
+    Ok(kept)
 }
 
 fn pause(stage: &mut Stage1<'_>) -> Result<()> {
