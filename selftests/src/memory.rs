@@ -73,13 +73,6 @@ impl Map {
         self.0.iter().map(|entry| entry.end - entry.start).sum()
     }
 
-    /// Whether the bytes from `start` up to `end` are all in lines of one map of usable memory.
-    pub fn has_ram(&self, start: u64, end: u64) -> bool {
-        self.0
-            .iter()
-            .any(|it| it.kind == RAM && it.start <= start && end <= it.end)
-    }
-
     /// What the running kernel was handed (`/sys/firmware/memmap`).
     ///
     /// # Errors
@@ -182,7 +175,6 @@ mod tests {
             entry(5, 6, 2),
         ]);
         assert_eq!(map.entries(), [entry(0, 5, 1), entry(5, 6, 2)]);
-        assert!(map.has_ram(1, 5) && !map.has_ram(1, 6));
         assert_eq!(map.ram().bytes(), 5);
     }
 

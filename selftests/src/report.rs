@@ -112,11 +112,6 @@ impl Report {
         }
     }
 
-    /// Whether every test so far has passed.
-    pub fn all_passed(&self) -> bool {
-        self.failed == 0
-    }
-
     /// Writes the plan and the totals.
     pub fn end(&mut self, title: &str) -> Verdict {
         let Self {

@@ -15,8 +15,6 @@ pub const ARCH_X86_64: u64 = linux::KEXEC_ARCH_X86_64 as u64;
 pub const ARCH_AARCH64: u64 = linux::KEXEC_ARCH_AARCH64 as u64;
 /// `flags` of [`load`]: come back from the next kernel.
 pub const PRESERVE_CONTEXT: u64 = linux::KEXEC_PRESERVE_CONTEXT as u64;
-/// `flags` of [`load`] and of [`file_load`]: an image for a crash (the same bit, twice).
-pub const ON_CRASH: u64 = linux::KEXEC_ON_CRASH as u64;
 
 /// `LINUX_REBOOT_CMD_KEXEC` (`linux/reboot.h`).
 const REBOOT_KEXEC: libc::c_int = 0x4558_4543;
@@ -128,7 +126,8 @@ pub fn file_load(
 pub fn file_unload() -> io::Result<()> {
     let flags = u64::from(linux::KEXEC_FILE_UNLOAD);
     // SAFETY: With this flag the kernel looks at nothing else.
-    let result = unsafe { libc::syscall(libc::SYS_kexec_file_load, -1, -1, 0, 0, flags) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_kexec_file_load, -1, -1, 0_usize, 0_usize, flags) };
     checked(result)
 }
 

@@ -6,16 +6,43 @@ use std::ptr::NonNull;
 use anyhow::{Context, Result};
 use nix::sys::mman::{mmap_anonymous, munmap, MapFlags, ProtFlags};
 
-/// Values of a plain C type in pages of their own that are mapped, zeroed and locked.
-pub struct Locked<T: Copy> {
+use super::bindings::{linux, xen};
+
+/// Types that any bytes are a value of, so that Xen may write what it likes.
+///
+/// # Safety
+///
+/// It must be so: integers, and C structures of nothing but integers and raw pointers.
+pub unsafe trait Plain: Copy {}
+
+/// Declares types to be [`Plain`].
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {
+        $(
+            // SAFETY: An integer, or a structure (a union, in one) of integers and raw pointers.
+            unsafe impl Plain for $type {}
+        )*
+    };
+}
+
+plain!(
+    u64,
+    linux::boot_e820_entry,
+    xen::xen_kexec_range,
+    xen::xen_kexec_status,
+    xen::xen_machphys_mfn_list,
+    xen::xen_memory_map,
+    xen::xen_sysctl,
+);
+
+/// Values of a plain type in pages of their own that are mapped, zeroed and locked.
+pub struct Locked<T: Plain> {
     first: NonNull<T>,
     count: usize,
 }
 
-impl<T: Copy> Locked<T> {
+impl<T: Plain> Locked<T> {
     /// `count` values, all bytes zero.
-    ///
-    /// `T` has to be a type for which that is a value: an integer or a structure from C.
     ///
     /// # Errors
     ///
@@ -54,7 +81,7 @@ impl<T: Copy> Locked<T> {
     }
 }
 
-impl<T: Copy> AsRef<[T]> for Locked<T> {
+impl<T: Plain> AsRef<[T]> for Locked<T> {
     fn as_ref(&self) -> &[T] {
         // SAFETY: The mapping holds `count` values (`zeroed`), lives as long as `self`, and Xen
         // writes to it only during a hypercall, which this thread waits for.
@@ -62,14 +89,14 @@ impl<T: Copy> AsRef<[T]> for Locked<T> {
     }
 }
 
-impl<T: Copy> AsMut<[T]> for Locked<T> {
+impl<T: Plain> AsMut<[T]> for Locked<T> {
     fn as_mut(&mut self) -> &mut [T] {
         // SAFETY: As in `as_ref`, and `self` is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
     }
 }
 
-impl<T: Copy> Drop for Locked<T> {
+impl<T: Plain> Drop for Locked<T> {
     fn drop(&mut self) {
         // SAFETY: The mapping is this value's own (`zeroed`), and nobody can borrow it any more.
         let _ = unsafe { munmap(self.first.cast(), size_of::<T>() * self.count) };
