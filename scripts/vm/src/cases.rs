@@ -40,6 +40,8 @@ pub enum End {
 /// What is changed behind the hand-over's back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
+    /// The hand-over's parameters.
+    Params,
     /// A page of the image.
     Source,
     /// The list of what to copy.
@@ -52,6 +54,7 @@ impl Target {
     /// What the module's log has before its address (a regular expression).
     pub fn label(self) -> &'static str {
         match self {
+            Self::Params => "hand-over at",
             Self::Source => "first source page",
             Self::CopyList => r"copy list(?: of \d+ pages?)? at",
             Self::PageTable => "page tables? at",
@@ -61,6 +64,7 @@ impl Target {
     /// What the hand-over calls it.
     pub fn complaint(self) -> &'static str {
         match self {
+            Self::Params => "its parameters do not have their SHA-256 digest",
             Self::Source => "the image does not have its SHA-256 digest",
             Self::CopyList => "the copy list does not have its SHA-256 digest",
             Self::PageTable => "the page tables do not have their SHA-256 digest",
@@ -301,6 +305,11 @@ pub fn all() -> Vec<Case> {
             ..CAUGHT
         },
         Case {
+            name: "dom0: the hand-over finds a changed parameter",
+            end: End::Reset(Target::Params),
+            ..CAUGHT
+        },
+        Case {
             name: "dom0: the hand-over finds a changed copy list",
             end: End::Reset(Target::CopyList),
             ..CAUGHT
@@ -341,6 +350,7 @@ mod tests {
         let line = "rkexec: hand-over at ma:0x1000, 8 page tables at ma:0x2000, \
                     copy list of 3 pages at ma:0x3000, first source page ma:0x4000";
         for (target, address) in [
+            (Target::Params, "0x1000"),
             (Target::PageTable, "0x2000"),
             (Target::CopyList, "0x3000"),
             (Target::Source, "0x4000"),

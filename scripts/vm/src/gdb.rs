@@ -55,11 +55,12 @@ impl<S: Read + Write> Gdb<S> {
     ///
     /// There is no memory at that address, or it does not keep the change.
     pub fn flip_bit(&mut self, address: u64, bit: u8) -> Result<()> {
-        let changed = self.read_byte(address)? ^ (1 << bit);
+        let [byte] = self.read(address)?;
+        let changed = byte ^ (1 << bit);
         let answer = self.ask(&format!("M{address:x},1:{changed:02x}"))?;
         ensure!(answer == "OK", "writing to {address:#x}: {answer:?}");
         ensure!(
-            self.read_byte(address)? == changed,
+            self.read(address)? == [changed],
             "{address:#x} does not keep what is written"
         );
         Ok(())
@@ -76,10 +77,24 @@ impl<S: Read + Write> Gdb<S> {
         Ok(())
     }
 
-    fn read_byte(&mut self, address: u64) -> Result<u8> {
-        let answer = self.ask(&format!("m{address:x},1"))?;
-        ensure!(answer.len() == 2, "reading {address:#x}: {answer:?}");
-        u8::from_str_radix(&answer, 16).with_context(|| format!("reading {address:#x}"))
+    /// The bytes at the machine address `address`.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn read<const BYTES: usize>(&mut self, address: u64) -> Result<[u8; BYTES]> {
+        let answer = self.ask(&format!("m{address:x},{BYTES:x}"))?;
+        ensure!(
+            answer.len() == 2 * BYTES,
+            "reading {address:#x}: {answer:?}"
+        );
+        let mut bytes = [0; BYTES];
+        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+            let digits = answer.get(at..at + 2).unwrap_or_default();
+            *byte = u8::from_str_radix(digits, 16)
+                .with_context(|| format!("reading {address:#x}: {answer:?}"))?;
+        }
+        Ok(bytes)
     }
 
     /// Sends a command and gives the answer.

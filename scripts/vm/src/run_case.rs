@@ -1,10 +1,12 @@
 //! One test from power-on to its verdict.
 
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use regex::{Regex, RegexSet};
+use rkexec_pure::abi::handover::Header;
 
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
@@ -195,17 +197,22 @@ impl<'a> Course<'a> {
             .address
             .with_context(|| format!("the log has no {}", target.label()))?;
         let mut gdb = Gdb::connect(&socket.0)?;
-        // Anywhere in the page; in a table or a list the first entry, which is there for sure.
-        let offset = if target == Target::Source {
-            0x123
-        } else {
-            0x12
-        };
-        gdb.flip_bit(address + offset, 5)
+        let address = address
+            + match target {
+                // Anywhere in the page.
+                Target::Source => 0x123,
+                // In the first entry, which is there for sure.
+                Target::CopyList | Target::PageTable => 0x12,
+                // In the first parameter, wherever the hand-over has them.
+                Target::Params => {
+                    let at = address + offset_of!(Header, params_offset) as u64;
+                    u64::from(u32::from_le_bytes(gdb.read(at)?)) + 2
+                }
+            };
+        gdb.flip_bit(address, 5)
             .with_context(|| format!("changing {target:?}"))?;
         gdb.detach()?;
-        self.notes
-            .push(format!("changed one bit at {:#x}", address + offset));
+        self.notes.push(format!("changed one bit at {address:#x}"));
         Ok(())
     }
 

@@ -171,13 +171,21 @@ fn result_lines(
     }
 }
 
+/// The lines of a log that a failure shows.
 fn tail(log: &Path) -> Result<Vec<String>> {
     let bytes = fs::read(log).with_context(|| log.display().to_string())?;
-    let lines: Vec<_> = bytes
-        .split(|byte| *byte == b'\n')
-        .map(console::clean)
-        .collect();
-    Ok(lines[lines.len().saturating_sub(TAIL)..].to_vec())
+    let lines = bytes.split(|byte| *byte == b'\n').map(console::clean);
+    Ok(excerpt(lines.filter(|line| !line.is_empty()).collect()))
+}
+
+/// The last lines up to the first test of the guest that failed, or up to the end.
+fn excerpt(lines: Vec<String>) -> Vec<String> {
+    // The reason is on the line behind it.
+    let failed = lines
+        .iter()
+        .position(|line| line.contains("vmtest: not ok"));
+    let end = failed.map_or(lines.len(), |at| (at + 2).min(lines.len()));
+    lines[end.saturating_sub(TAIL)..end].to_vec()
 }
 
 /// A name as the name of a file.
@@ -210,6 +218,16 @@ mod tests {
             "{bad}"
         );
         assert!(bad.ends_with("#   the log: /nowhere/x.log\n"));
+    }
+
+    #[test]
+    fn a_failure_shows_what_came_before_it() {
+        let lines = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let log = lines(&["a", "x vmtest: not ok 1 - y", "x vmtest: # why", "b"]);
+        assert_eq!(excerpt(log.clone()), log[..3]);
+        assert_eq!(excerpt(lines(&["a", "b"])), ["a", "b"]);
+        let long: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+        assert_eq!(excerpt(long.clone()), long[100 - TAIL..]);
     }
 
     #[test]
