@@ -34,8 +34,8 @@ metadata: root ## the kernel's Rust metadata, beside its headers in the root
 # The programs that run inside the test machines are static: there is no library there.
 tools: root
 	@$(step) tools "building the tools" \
-		$(in-root) cargo build --locked --release -p identity-map -p klp-relocs -p vm
-	@mkdir -p .build && ln -sfn target/release .build/bin
+		$(in-root) cargo build --locked -p identity-map -p klp-relocs -p vm
+	@mkdir -p .build && ln -sfn target/debug .build/bin
 
 guest: root
 	@$(step) guest "building the programs of the test machines" \
@@ -47,7 +47,9 @@ handover: root
 		$(in-root) scripts/handover-blob .build/handover
 
 # Kbuild's modpost only warns of symbols that nobody exports; klp-relocs then decides about each.
+# An old module must not pass for the new one.
 module: metadata handover tools
+	@rm -f .build/rkexec.ko
 	@$(step) module "building the module for $(kernel)" \
 		$(in-root) make -C /lib/modules/$(kernel)/build M=/rkexec MO=/rkexec/.build/module \
 			KBUILD_MODPOST_WARN=1
@@ -73,14 +75,14 @@ run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tel
 
 # What does not build makes tests fail, and others still pass.
 test: root ## all tests; the last line is their count
-	@$(MAKE) --keep-going all || true
-	@$(in-root) scripts/check
+	@status=0; $(MAKE) --keep-going all || status=$$?; \
+		$(in-root) scripts/check --build-status $$status
 
 # Standard input serves for all files, also those outside of what the root can see.
 map: root ## the identity map of a machine: make map E820=FILE [MAPFLAGS="--no-1g --la57 ..."]
 	@test -n "$(E820)" || { echo "usage: make map E820=FILE (- is standard input)" >&2; exit 2; }
-	@$(step) tools "building the tools" $(in-root) cargo build --locked --release -p identity-map
-	@ln -sfn target/release .build/bin
+	@$(step) tools "building the tools" $(in-root) cargo build --locked -p identity-map
+	@ln -sfn target/debug .build/bin
 ifeq ($(E820),-)
 	@$(in-root) $(bin)/identity-map $(MAPFLAGS) -
 else
@@ -98,7 +100,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bin .build/handover .build/log .build/module .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bin .build/clippy .build/handover .build/log .build/module .build/rkexec.ko .build/target .build/vm
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -32,6 +32,15 @@ class Counting(unittest.TestCase):
     def test_tap_results_add_up_without_comments_and_skips(self):
         self.assertEqual(suite.tap(TAP), suite.Count(2, 1))
 
+    def test_planned_tests_that_are_missing_have_failed(self):
+        self.assertEqual(suite.tap("1..4\nok 1\nok 2\n"), suite.Count(2, 2))
+        self.assertEqual(suite.tap("ok 1\n"), suite.Count(1, 1))
+
+    def test_python_results_count_one_by_one(self):
+        self.assertEqual(suite.unittest("Ran 5 tests in 0.1s\n\nOK\n"), suite.Count(5, 0))
+        output = "Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=1)\n"
+        self.assertEqual(suite.unittest(output), suite.Count(3, 2))
+
     def test_a_check_counts_as_one(self):
         self.assertEqual(suite.count(suite.nothing, "", 0), suite.Count(1, 0))
         self.assertEqual(suite.count(suite.nothing, "", 2), suite.Count(0, 1))
