@@ -1,7 +1,6 @@
 //! Xen's kexec hypercall, second version (`xen/include/public/kexec.h`, Xen 4.4 and later).
 //!
-//! Return values are Linux error numbers. The status that Xen offers (`KEXEC_CMD_kexec_status`) is
-//! not used: it is a bit that toggles on every load and unload, whatever comes of them.
+//! Return values are Linux error numbers.
 
 use core::ptr::from_mut;
 
@@ -10,6 +9,7 @@ use kernel::prelude::*;
 
 use super::bindings::kernel as c;
 use super::bindings::xen;
+use super::machine::xen_version;
 use crate::pure::addr::Maddr;
 use crate::pure::range::MaRange;
 
@@ -30,11 +30,31 @@ pub(crate) struct Segment<'a> {
     pub(crate) data: Option<&'a [u8]>,
 }
 
-fn kexec_op<T>(cmd: u32, arg: &mut T) -> Result {
+fn kexec_op<T>(cmd: u32, arg: &mut T) -> c_int {
     // SAFETY: The callers below pair each command with its structure, as Xen's header does, and
     // what a structure points to is borrowed for as long.
     let ret = unsafe { c::rkexec_kexec_op(cmd, from_mut(arg).cast()) };
-    to_result(c_int::try_from(ret).unwrap_or(-(kernel::bindings::EINVAL as c_int)))
+    c_int::try_from(ret).unwrap_or(-(kernel::bindings::EINVAL as c_int))
+}
+
+/// The first Xen that has `KEXEC_CMD_kexec_status`, and the first that bears to be told twice to
+/// unload.
+const STATUS_SINCE: (u32, u32) = (4, 9);
+
+/// Calls `change`, a load or an unload, and sees to it that Xen's status is `loaded` afterwards.
+///
+/// Xen answers other programs, which ask it whether an image is loaded, with a bit that toggles on
+/// every load and on every unload. The same call once more sets it right; it changes nothing else.
+fn with_true_status(loaded: bool, mut change: impl FnMut() -> Result) -> Result {
+    change()?;
+    let mut arg = xen::xen_kexec_status_t { type_: DEFAULT };
+    if xen_version() >= STATUS_SINCE
+        && kexec_op(xen::KEXEC_CMD_kexec_status, &mut arg) != c_int::from(loaded)
+    {
+        // If it fails, Xen has done what it was told to all the same.
+        let _ = change();
+    }
+    Ok(())
 }
 
 /// Whether Xen has this interface, found out without changing anything: it refuses to unload an
@@ -52,7 +72,7 @@ pub(crate) enum Offer {
 /// Asks Xen what it has.
 pub(crate) fn probe() -> Offer {
     let mut arg = xen::xen_kexec_unload_t { type_: 0x77 };
-    match kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg) {
+    match to_result(kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg)) {
         Err(e) if e == EINVAL => Offer::V2,
         Err(e) if e == ENOSYS => Offer::Nothing,
         other => Offer::Other(other),
@@ -84,13 +104,17 @@ pub(crate) fn load(entry: Maddr, segments: &[Segment<'_>]) -> Result {
         ..Default::default()
     };
     arg.segments.h.p = rows.as_mut_ptr();
-    kexec_op(xen::KEXEC_CMD_kexec_load, &mut arg)
+    with_true_status(true, || {
+        to_result(kexec_op(xen::KEXEC_CMD_kexec_load, &mut arg))
+    })
 }
 
 /// Makes Xen drop the image that it has.
 pub(crate) fn unload() -> Result {
     let mut arg = xen::xen_kexec_unload_t { type_: DEFAULT };
-    kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg)
+    with_true_status(false, || {
+        to_result(kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg))
+    })
 }
 
 /// Starts the image that Xen has. Returns only if that is not possible, with the reason.
@@ -98,7 +122,7 @@ pub(crate) fn exec() -> Error {
     let mut arg = xen::xen_kexec_exec_t {
         type_: c_int::from(DEFAULT),
     };
-    match kexec_op(xen::KEXEC_CMD_kexec, &mut arg) {
+    match to_result(kexec_op(xen::KEXEC_CMD_kexec, &mut arg)) {
         Err(e) => e,
         // It cannot be: Xen says yes by not coming back.
         Ok(()) => EIO,

@@ -2,7 +2,7 @@
 //!
 //! Xen has room for one default image. The kernel loads a new image before it frees the old one,
 //! and frees images that never got as far as Xen: so whoever frees an image must know whether it
-//! is the one that Xen has. Xen itself cannot say.
+//! is the one that Xen has. Xen itself cannot say which one it has.
 
 use kernel::prelude::*;
 use kernel::sync::global_lock;
