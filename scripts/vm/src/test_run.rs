@@ -70,16 +70,7 @@ pub fn run(assets: &Assets, args: &TestArgs) -> Result<bool> {
     let started = Instant::now();
     println!("TAP version 13\n1..{}", cases.len());
     let results = Mutex::new(Results::default());
-    let queue = Mutex::new(VecDeque::from(cases));
-    thread::scope(|scope| {
-        for _ in 0..args.jobs {
-            scope.spawn(|| {
-                while let Some(case) = lock(&queue).pop_front() {
-                    one(&case, &files, args, &results);
-                }
-            });
-        }
-    });
+    for_each(cases, args.jobs, |case| one(&case, &files, args, &results));
     let Results {
         passed,
         failed,
@@ -94,6 +85,21 @@ pub fn run(assets: &Assets, args: &TestArgs) -> Result<bool> {
         files.remove()?;
     }
     Ok(failed == 0)
+}
+
+/// Does `work` with each of the items, in order, `jobs` of them at a time.
+fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
+    let queue = Mutex::new(VecDeque::from(items));
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| loop {
+                // The queue is free again before the work begins.
+                let next = lock(&queue).pop_front();
+                let Some(item) = next else { break };
+                work(item);
+            });
+        }
+    });
 }
 
 #[derive(Default)]
@@ -198,6 +204,8 @@ fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
     use anyhow::anyhow;
 
     use super::*;
@@ -218,6 +226,19 @@ mod tests {
             "{bad}"
         );
         assert!(bad.ends_with("#   the log: /nowhere/x.log\n"));
+    }
+
+    #[test]
+    fn as_many_run_at_a_time_as_were_asked_for() {
+        for jobs in [1, 2] {
+            let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            for_each(vec![(); 6], jobs, |()| {
+                most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                thread::sleep(Duration::from_millis(50));
+                running.fetch_sub(1, SeqCst);
+            });
+            assert_eq!(most.into_inner(), usize::from(jobs));
+        }
     }
 
     #[test]
