@@ -185,6 +185,7 @@ pub fn all() -> Vec<Case> {
             says: &["rkexec: not loaded: .*PV guest"],
             expects_trouble: &["rkexec: not loaded: .*PV guest"],
             tools: true,
+            seconds: 80,
             ..BOOTS
         },
         Case {
@@ -253,6 +254,7 @@ pub fn all() -> Vec<Case> {
             name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
             machine: OLD,
             scenario: "boot call=file blob=38",
+            seconds: 90,
             ..BOOTS
         },
         Case {
