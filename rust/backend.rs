@@ -2,6 +2,7 @@
 
 mod dom0;
 mod error;
+mod native;
 mod switch;
 
 use kernel::prelude::*;
@@ -13,7 +14,7 @@ use crate::sys::machine::Host;
 pub(crate) fn start(module: &'static ThisModule) -> Result {
     let why = match Host::detect() {
         Host::XenPvDom0 => return dom0::start(module),
-        Host::Native => "this is not a Xen dom0, and the backend for bare metal is not there yet",
+        Host::Native => return native::start(module),
         Host::XenPvhDom0 => {
             "this dom0 is of type PVH, and Xen offers kexec to a PV dom0 only (Xen option dom0=pv)"
         }

@@ -3,12 +3,15 @@
  * What only C headers can give: inline functions, macros and module info. Nothing here decides
  * anything. The Rust side of each function is in rust/sys/.
  */
+#include <linux/efi.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 
 #include <asm/cpuid/api.h>
+#include <asm/setup.h>
+#include <asm/special_insns.h>
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
 #include <xen/interface/version.h>
@@ -94,4 +97,29 @@ void rkexec_cond_resched(void)
 bool rkexec_cpuid_gib_pages(void)
 {
 	return native_cpuid_edx(0x80000001) & BIT(26);
+}
+
+bool rkexec_five_levels(void)
+{
+	return native_read_cr4() & X86_CR4_LA57;
+}
+
+void *rkexec_ram_address(u64 pfn)
+{
+	return page_is_ram(pfn) ? __va(PFN_PHYS(pfn)) : NULL;
+}
+
+bool rkexec_efi_boot(void)
+{
+	return efi_enabled(EFI_BOOT);
+}
+
+bool rkexec_efi_64bit(void)
+{
+	return efi_enabled(EFI_64BIT);
+}
+
+u64 rkexec_efi_system_table(void)
+{
+	return boot_params.efi_info.efi_systab | (u64)boot_params.efi_info.efi_systab_hi << 32;
 }

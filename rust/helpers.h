@@ -25,5 +25,11 @@ u64 rkexec_page_to_pfn(const struct page *page);
 
 void rkexec_cond_resched(void);
 bool rkexec_cpuid_gib_pages(void);
+bool rkexec_five_levels(void);
+
+void *rkexec_ram_address(u64 pfn);
+bool rkexec_efi_boot(void);
+bool rkexec_efi_64bit(void);
+u64 rkexec_efi_system_table(void);
 
 #endif

@@ -2,7 +2,11 @@
 //! file for each C thing. What comes out of it is typed: machine addresses, owned pages, digests.
 
 pub(crate) mod bindings;
+pub(crate) mod cpu;
+pub(crate) mod efi;
+pub(crate) mod firmware_map;
 pub(crate) mod hypercall;
+pub(crate) mod iomem;
 pub(crate) mod kexec_lock;
 pub(crate) mod kimage;
 pub(crate) mod livepatch;
@@ -10,4 +14,5 @@ pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod p2m;
 pub(crate) mod pages;
+pub(crate) mod relocate;
 pub(crate) mod sha256;

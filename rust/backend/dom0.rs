@@ -18,7 +18,6 @@ use crate::sys::bindings::kernel as c;
 use crate::sys::hypercall::{self, Offer};
 use crate::sys::kimage::{self, shadow, ImageId, Kimage};
 use crate::sys::livepatch::Replacement;
-use crate::sys::log::Shown;
 use crate::sys::machine;
 use image::Image;
 
@@ -70,7 +69,7 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     slot::init();
     // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
     // and are called where those are.
-    unsafe { switch::start(module, &REPLACEMENTS) }?;
+    unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Bound) }?;
     pr_info!(
         "kexec is forwarded to Xen {major}.{minor} (kexec interface V2, hand-over of {} KiB)\n",
         header.size >> 10
@@ -78,18 +77,12 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     Ok(())
 }
 
-/// Says on the log why an image is refused, and what the system call is to return.
-fn refuse(error: &LoadError) -> c_int {
-    pr_err!("image not loaded: {}\n", Shown(error));
-    error.errno().to_errno()
-}
-
 unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
     // SAFETY: The kernel passes the image that it is loading, under the kexec lock.
     let mut kimage = unsafe { Kimage::from_raw(image) };
     match prepare(&mut kimage) {
         Ok(()) => 0,
-        Err(e) => refuse(&e),
+        Err(e) => e.refuse(),
     }
 }
 
@@ -114,7 +107,7 @@ unsafe extern "C" fn kimage_load_segment(image: *mut c::kimage, idx: c_int) -> c
     let (kimage, ours) = unsafe { (Kimage::from_raw(image), shadow::get(image)) };
     match load_segment(&kimage, ours, idx) {
         Ok(()) => 0,
-        Err(e) => refuse(&e),
+        Err(e) => e.refuse(),
     }
 }
 

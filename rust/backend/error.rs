@@ -9,6 +9,7 @@ use crate::pure::claim::ClaimError;
 use crate::pure::copylist::ListError;
 use crate::pure::errno::Errno;
 use crate::pure::identity::{BuildError, IdentityError};
+use crate::sys::log::Shown;
 
 /// Why an image is not loaded.
 pub(crate) enum LoadError {
@@ -58,6 +59,12 @@ impl fmt::Display for LoadError {
 }
 
 impl LoadError {
+    /// Says on the log why an image is refused, and returns what the system call is to return.
+    pub(crate) fn refuse(&self) -> c_int {
+        pr_err!("image not loaded: {}\n", Shown(self));
+        self.errno().to_errno()
+    }
+
     /// The error of the system call.
     pub(crate) fn errno(&self) -> Error {
         match self {

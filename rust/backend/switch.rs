@@ -1,8 +1,9 @@
 //! Switching over to the replacements, and back.
 //!
-//! While some tasks use the old functions and others the new ones, nobody may load, unload or start
-//! an image: stock code must not see one that was prepared here, nor the other way round. The
-//! kexec lock is held for that time, so the system calls say "busy".
+//! Where images are [bound](Images::Bound) to the functions that have loaded them, nobody may load,
+//! unload or start one while some tasks use the old functions and others the new ones: stock code
+//! must not see an image that was prepared here, nor the other way round. The kexec lock is held for
+//! that time, so the system calls say "busy".
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,17 +22,37 @@ const PATIENCE_MS: u32 = 60_000;
 /// How often it looks, in ms.
 const INTERVAL_MS: u32 = 5;
 
+/// What becomes of images that are loaded when the functions change.
+pub(super) enum Images {
+    /// Only the functions that have loaded an image can start it or unload it.
+    Bound,
+    /// An image is good with either set of functions.
+    Free,
+}
+
 /// Replaces the functions and waits until every task uses the replacements.
 ///
 /// # Safety
 ///
 /// As for [`livepatch::enable`].
-pub(super) unsafe fn start(module: &'static ThisModule, replacements: &[Replacement]) -> Result {
-    let callbacks = Callbacks {
-        begin_patch,
-        end_patch: end,
-        begin_unpatch,
-        end_unpatch: end,
+pub(super) unsafe fn start(
+    module: &'static ThisModule,
+    replacements: &[Replacement],
+    images: Images,
+) -> Result {
+    let callbacks = match images {
+        Images::Bound => Callbacks {
+            begin_patch: lock_and_refuse_images,
+            end_patch: unlock,
+            begin_unpatch: lock_and_unload_images,
+            end_unpatch: unlock,
+        },
+        Images::Free => Callbacks {
+            begin_patch: begin,
+            end_patch: end,
+            begin_unpatch: end,
+            end_unpatch: end,
+        },
     };
     // SAFETY: By contract.
     unsafe { livepatch::enable(module, replacements, &callbacks) }?;
@@ -39,7 +60,7 @@ pub(super) unsafe fn start(module: &'static ThisModule, replacements: &[Replacem
     let mut waited = 0;
     while !COMPLETE.load(Ordering::Acquire) {
         if waited >= PATIENCE_MS {
-            pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, the system calls say EBUSY\n");
+            pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
             break;
         }
         // SAFETY: The module's init may sleep.
@@ -49,7 +70,7 @@ pub(super) unsafe fn start(module: &'static ThisModule, replacements: &[Replacem
     Ok(())
 }
 
-unsafe extern "C" fn begin_patch(_object: *mut c::klp_object) -> c_int {
+unsafe extern "C" fn lock_and_refuse_images(_object: *mut c::klp_object) -> c_int {
     kexec_lock::lock();
     if kimage::default_image_is_loaded() {
         kexec_lock::unlock();
@@ -59,7 +80,7 @@ unsafe extern "C" fn begin_patch(_object: *mut c::klp_object) -> c_int {
     0
 }
 
-unsafe extern "C" fn begin_unpatch(_object: *mut c::klp_object) {
+unsafe extern "C" fn lock_and_unload_images(_object: *mut c::klp_object) {
     kexec_lock::lock();
     COMPLETE.store(false, Ordering::Release);
     if kimage::unload_default_image() {
@@ -67,8 +88,17 @@ unsafe extern "C" fn begin_unpatch(_object: *mut c::klp_object) {
     }
 }
 
-unsafe extern "C" fn end(object: *mut c::klp_object) {
+unsafe extern "C" fn unlock(object: *mut c::klp_object) {
     kexec_lock::unlock();
+    // SAFETY: As below.
+    unsafe { end(object) };
+}
+
+unsafe extern "C" fn begin(_object: *mut c::klp_object) -> c_int {
+    0
+}
+
+unsafe extern "C" fn end(object: *mut c::klp_object) {
     // SAFETY: The livepatch core passes its own object.
     let patched = unsafe { (*object).patched };
     COMPLETE.store(patched, Ordering::Release);

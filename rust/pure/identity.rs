@@ -6,6 +6,8 @@
 //!     -> the largest pages that fit       LeafRun (leaves.rs)
 //!     -> how many tables                  table_count (count.rs)
 //!     -> tables                           build (build.rs; level.rs, table.rs)
+//!     -> one page at another address too  link_alias (alias.rs)
+//!     -> and back, to see what is mapped  walk (walk.rs)
 //! ```
 //!
 //! Nothing here allocates: the caller brings the memory to sort in and the tables. Nothing
@@ -25,6 +27,7 @@
 //! map has that is not RAM; ACPI and what the caller names; devices. So nothing maps a device
 //! cached, and a segment is mapped wherever the caller puts it, unless that is a device.
 
+mod alias;
 mod build;
 mod count;
 mod layers;
@@ -34,9 +37,11 @@ pub mod level;
 mod runs;
 mod sort;
 mod table;
+mod walk;
 
 use core::fmt;
 
+pub use alias::{alias_table_count, link_alias, Alias, Vaddr};
 pub use build::{build, BuildError};
 pub use count::table_count;
 pub use layers::{Layer, Layers};
@@ -45,6 +50,7 @@ pub use leaves::{leaf_runs, LeafRun, LeafRuns, LeafSize};
 pub use level::Attr;
 pub use runs::{Mark, Run, Runs};
 pub use table::Table;
+pub use walk::{walk, Mapping, Walked};
 
 use super::addr::{Addr, Maddr};
 use super::memmap::{Kind, MapEntry};
@@ -61,6 +67,16 @@ pub const LEGACY: MaRange = match (Addr::new(0xA_0000), Addr::new(0x10_0000)) {
 };
 
 const _: () = assert!(LEGACY.len_bytes() == 0x6_0000);
+
+/// The memory below [`LEGACY`]: the interrupt vectors of real mode, the BIOS data areas, and what
+/// else the firmware keeps there. Memory maps call pieces of it reserved, such as page 0 on many
+/// UEFI machines; but a kernel that starts reads the BIOS data area for a place to put its
+/// trampoline, before it can handle a page fault (`arch/x86/boot/compressed/pgtable_64.c`). So it
+/// is a range to ask for in a map that enters a kernel.
+pub const LOW_MEMORY: MaRange = match Range::new(Maddr::ZERO, LEGACY.start()) {
+    Some(range) => range,
+    None => Range::empty_at(Maddr::ZERO),
+};
 
 /// Why there is nothing to build a map from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

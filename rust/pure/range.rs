@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::addr::{Addr, Machine, Space};
+use super::addr::{Addr, Machine, Pseudo, Space};
 
 /// The bytes from `start` up to, not including, `end`. Never reversed; may be empty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,8 @@ pub struct Range<S: Space> {
 
 /// A range of machine addresses.
 pub type MaRange = Range<Machine>;
+/// A range of what the running kernel calls physical addresses.
+pub type PaRange = Range<Pseudo>;
 
 impl<S: Space> Range<S> {
     /// The range between two addresses, or `None` if they are reversed.

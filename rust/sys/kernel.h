@@ -3,12 +3,19 @@
  * What rkexec needs of the kernel's headers and the `kernel` crate does not cover. bindgen turns it
  * into .build/bindings/kernel.rs; which items are taken stands in kernel.bindgen.
  */
+#include <linux/cc_platform.h>
+#include <linux/efi.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/kexec.h>
 #include <linux/livepatch.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
-#include <asm/e820/types.h>
+#include <asm/e820/api.h>
+#include <asm/pgtable.h>
 #include <asm/reboot.h>
+#include <asm/sections.h>
+#include <asm/segment.h>
 /* Not self-contained, so not in the order of the alphabet. */
 #include <xen/interface/xen.h>
 #include <xen/interface/memory.h>
@@ -20,6 +27,9 @@
  */
 extern atomic_t __kexec_lock;
 void kimage_free(struct kimage *image);
+/* arch/x86/include/asm/efi.h and set_memory.h cannot be included from a module. */
+extern unsigned long efi_config_table;
+int set_memory_rox(unsigned long addr, int numpages);
 int kimage_load_segment(struct kimage *image, int idx);
 
 #include "../helpers.h"

@@ -3,14 +3,17 @@
 //! The addresses in it are bare numbers whose meaning depends on who wrote them. It is decided
 //! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
 
-use core::ptr::{addr_of_mut, null_mut};
+use core::ptr::{addr_of_mut, from_mut, null_mut};
 
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
+use super::pages::RawPage;
+use crate::pure::addr::Pfn;
 use crate::pure::claim::SegmentClaim;
+use crate::pure::identity::{Table, Vaddr};
 
 /// An image that the kernel is working on, exclusively ours for the duration of a callback.
 pub(crate) struct Kimage<'a>(&'a mut c::kimage);
@@ -55,9 +58,59 @@ impl<'a> Kimage<'a> {
         self.0.file_mode() != 0
     }
 
+    /// The name of the system call that it comes from.
+    pub(crate) fn call(&self) -> &'static str {
+        if self.is_file() {
+            "kexec_file_load"
+        } else {
+            "kexec_load"
+        }
+    }
+
     /// The entry point, as the caller gave it: a machine address like those of the segments.
     pub(crate) fn entry(&self) -> u64 {
         self.0.start as u64
+    }
+
+    /// The page that the kernel's last code will run in.
+    pub(super) fn control_code_page(&self) -> Option<RawPage> {
+        // SAFETY: The kernel allocates the page before anybody sees the image.
+        unsafe { RawPage::borrowed(self.0.control_code_page) }
+    }
+
+    /// The page that helps to exchange two others; crash images have none.
+    pub(super) fn swap_page(&self) -> Option<RawPage> {
+        // SAFETY: Null, or a page of the image's.
+        unsafe { RawPage::borrowed(self.0.swap_page) }
+    }
+
+    /// Where the control page is: in this kernel's address space, and in its memory.
+    pub(crate) fn control_page(&self) -> Option<(Vaddr, Pfn)> {
+        let page = self.control_code_page()?;
+        Some((Vaddr::new(page.address() as u64)?, page.pfn()?))
+    }
+
+    /// One more page that goes with the image: in none of its destinations, and for a crash image
+    /// in the crash area. Nobody frees it but the kernel, with the image.
+    ///
+    /// Returns the page's contents, which are whatever was there, and its frame; `None` if there
+    /// is no such page.
+    pub(crate) fn alloc_table(&mut self) -> Option<(&'a mut Table, Pfn)> {
+        // SAFETY: The image is live and the caller may sleep.
+        let page = unsafe {
+            let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), 0);
+            RawPage::borrowed(page)
+        }?;
+        let pfn = page.pfn()?;
+        // SAFETY: The page has just been allocated, and lives at least as long as this view of the
+        // image; a table is as large as a page, and any integers will do for it.
+        Some((unsafe { &mut *page.as_ptr().cast::<Table>() }, pfn))
+    }
+
+    /// Makes `root` the page table that the kernel leaves to the image. It must be one that
+    /// [`Kimage::alloc_table`] has returned.
+    pub(crate) fn set_page_table(&mut self, root: &mut Table) {
+        self.0.arch.pgd = from_mut(root).cast();
     }
 
     fn segments(&self) -> &[c::kexec_segment] {

@@ -1,7 +1,8 @@
 //! The one way from pseudo-physical frames to machine frames.
 
 use super::bindings::kernel as c;
-use crate::pure::addr::{Mfn, Pfn};
+use crate::pure::addr::{Addr, Mfn, Pfn};
+use crate::pure::range::{MaRange, PaRange, Range};
 
 /// A mapping from what the running kernel calls physical to what the machine has.
 pub(crate) trait P2m {
@@ -32,5 +33,24 @@ impl P2m for XenPv {
             return None;
         }
         Mfn::from_number(entry)
+    }
+}
+
+/// Bare metal: what the kernel calls physical is what the machine has.
+pub(crate) struct Native;
+
+impl P2m for Native {
+    fn to_machine(&self, pfn: Pfn) -> Option<Mfn> {
+        Mfn::from_number(pfn.number())
+    }
+}
+
+impl Native {
+    /// The same bytes, as a range of machine memory.
+    pub(crate) fn range(&self, range: PaRange) -> Option<MaRange> {
+        Range::new(
+            Addr::new(range.start().raw())?,
+            Addr::new(range.end().raw())?,
+        )
     }
 }

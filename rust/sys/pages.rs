@@ -27,6 +27,15 @@ impl RawPage {
         NonNull::new(unsafe { c::rkexec_alloc_pages(0) }).map(Self)
     }
 
+    /// A page that belongs to somebody else.
+    ///
+    /// # Safety
+    ///
+    /// The pointer is null, which gives `None`, or that of a page.
+    pub(super) unsafe fn borrowed(page: *mut bindings::page) -> Option<Self> {
+        NonNull::new(page).map(Self)
+    }
+
     /// Frees the page.
     ///
     /// # Safety
@@ -54,8 +63,13 @@ impl RawPage {
         unsafe { core::slice::from_raw_parts_mut(self.as_ptr(), PAGE_BYTES) }
     }
 
+    /// The virtual address of the page in this kernel.
+    pub(crate) fn address(self) -> usize {
+        self.as_ptr().addr()
+    }
+
     /// Where the kernel can reach the page's [`PAGE_SIZE`] bytes.
-    fn as_ptr(self) -> *mut u8 {
+    pub(super) fn as_ptr(self) -> *mut u8 {
         // SAFETY: The handle is that of a page, and on x86-64 every page has an address.
         unsafe { c::rkexec_page_address(self.0.as_ptr()) }.cast()
     }

@@ -123,7 +123,7 @@ impl Image {
             self.handover
                 .set_params(&self.params)
                 .ok_or(LoadError::Kernel("writing the hand-over's parameters", EIO))?;
-            self.announce(kimage.is_file());
+            self.announce(kimage);
         }
         Ok(())
     }
@@ -159,18 +159,14 @@ impl Image {
     }
 
     /// Tells the log where things are.
-    fn announce(&self, file: bool) {
-        let call = if file {
-            "kexec_file_load"
-        } else {
-            "kexec_load"
-        };
+    fn announce(&self, kimage: &Kimage<'_>) {
         let bytes = self.segments.iter().fold(0u64, |sum, segment| {
             sum.saturating_add(segment.dst().len_bytes())
         });
         let nr = self.segments.count();
         pr_info!(
-            "{call}: {nr} segments, {} MiB, to be entered at {}\n",
+            "{}: {nr} segments, {} MiB, to be entered at {}\n",
+            kimage.call(),
             bytes >> 20,
             Shown(self.segments.entry())
         );

@@ -4,7 +4,7 @@ use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
 use crate::pure::addr::Addr;
-use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources};
+use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources, LOW_MEMORY};
 use crate::pure::memmap::{Kind, MapEntry};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::machine;
@@ -40,7 +40,7 @@ impl Machine {
                 ..*entry
             },
         });
-        for run in runs(entries, &mut marks)? {
+        for run in runs(entries, &[], &mut marks)? {
             if run.attr == Attr::WriteBack {
                 ram.push(run.range, GFP_KERNEL)
                     .map_err(|_| LoadError::NoMemory(WHAT))?;
@@ -66,7 +66,7 @@ impl Machine {
 
     /// What the hand-over's page table is to map.
     pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
-        runs(self.map.iter().copied(), scratch)
+        runs(self.map.iter().copied(), &[LOW_MEMORY], scratch)
     }
 
     /// The shape of that table. Xen itself runs on four levels, and the hand-over is entered so.
@@ -82,17 +82,22 @@ impl Machine {
 const WHAT: &str = "the machine's memory map";
 
 fn marks(entries: usize) -> Result<KVVec<Mark>, LoadError> {
-    KVVec::from_elem(Mark::default(), Sources::marks_needed(entries), GFP_KERNEL)
+    let ranges = entries.saturating_add(1); // `LOW_MEMORY`
+    KVVec::from_elem(Mark::default(), Sources::marks_needed(ranges), GFP_KERNEL)
         .map_err(|_| LoadError::NoMemory(WHAT))
 }
 
-fn runs(
+fn runs<'a>(
     entries: impl Iterator<Item = MapEntry>,
-    scratch: &mut [Mark],
-) -> Result<Runs<'_>, LoadError> {
+    asked_for: &[MaRange],
+    scratch: &'a mut [Mark],
+) -> Result<Runs<'a>, LoadError> {
     let mut sources = Sources::new(scratch)?;
     for entry in entries {
         sources.add_entry(entry)?;
+    }
+    for &range in asked_for {
+        sources.add_write_back(range)?;
     }
     Ok(sources.runs())
 }

@@ -4,6 +4,7 @@
 //! A table is taken when the first leaf below it turns up, written in full, and only then linked
 //! into its parent. The same few lines do it for every level; what differs, the type says.
 
+use core::borrow::BorrowMut;
 use core::fmt;
 use core::iter::Zip;
 use core::ops;
@@ -40,6 +41,11 @@ pub enum BuildError {
         /// The table's index.
         table: usize,
     },
+    /// Another address for a page is in use already.
+    AliasTaken {
+        /// The virtual address.
+        at: u64,
+    },
     /// Counting and writing disagree: a mistake in this code, whatever the input.
     Inconsistent {
         /// The memory about which they do.
@@ -59,6 +65,7 @@ impl fmt::Display for BuildError {
                 write!(f, "the identity map takes {need} page tables, not {have}")
             }
             Self::NoFrame { table } => write!(f, "no machine frame for page table {table}"),
+            Self::AliasTaken { at } => write!(f, "something is mapped at {at:#x} already (a bug)"),
             Self::Inconsistent { at } => write!(f, "page tables went wrong at {at} (a bug)"),
         }
     }
@@ -73,19 +80,21 @@ impl core::error::Error for BuildError {}
 /// each, whatever they held before; the others are left alone. `frame_of` tells for the index of
 /// a table the machine frame that it *will* lie in when the processor walks it. It is asked once
 /// for each table, in ascending order, the root first. Where the tables may lie (never in a
-/// destination, for a crash image in the crash area) is for it to see to.
+/// destination, for a crash image in the crash area) is for it to see to. `tables` is a slice of
+/// tables where they follow one another, or of references to them where they do not.
 ///
 /// # Errors
 ///
 /// [`BuildError::BeyondLevels`] and [`BuildError::TooFewTables`] before anything is written;
 /// [`BuildError::NoFrame`] if `frame_of` has none.
-pub fn build<F>(
+pub fn build<T, F>(
     runs: Runs<'_>,
     layout: Layout,
-    tables: &mut [Table],
+    tables: &mut [T],
     frame_of: F,
 ) -> Result<Mfn, BuildError>
 where
+    T: BorrowMut<Table>,
     F: FnMut(usize) -> Option<Mfn>,
 {
     let need = table_count(runs, layout)?;
@@ -107,13 +116,13 @@ where
 }
 
 /// Where the building stands.
-struct Builder<'t, 'r, F> {
+struct Builder<'t, 'r, T, F> {
     /// The leaves that come next.
     next: Option<LeafRun>,
     /// Those after them.
     leaves: LeafRuns<'r>,
     /// The tables that are left, with their indices. (An `Enumerate` could overflow.)
-    unused: Zip<ops::Range<usize>, IterMut<'t, Table>>,
+    unused: Zip<ops::Range<usize>, IterMut<'t, T>>,
     frame_of: F,
 }
 
@@ -121,18 +130,20 @@ struct Builder<'t, 'r, F> {
 trait Place: Level + Sized {
     /// Writes at least one entry, for the first of `leaves`, and lets the builder go on behind
     /// what has been written. Nothing at or above `end` is this table's.
-    fn place<F>(
-        builder: &mut Builder<'_, '_, F>,
+    fn place<T, F>(
+        builder: &mut Builder<'_, '_, T, F>,
         writer: &mut Writer<'_, Self>,
         leaves: LeafRun,
         end: Maddr,
     ) -> Result<(), BuildError>
     where
+        T: BorrowMut<Table>,
         F: FnMut(usize) -> Option<Mfn>;
 }
 
-impl<F> Builder<'_, '_, F>
+impl<T, F> Builder<'_, '_, T, F>
 where
+    T: BorrowMut<Table>,
     F: FnMut(usize) -> Option<Mfn>,
 {
     /// Fills a table that stands for the memory from `base` up.
@@ -142,7 +153,7 @@ where
             .next()
             .ok_or(BuildError::Inconsistent { at: base })?;
         let mfn = (self.frame_of)(index).ok_or(BuildError::NoFrame { table: index })?;
-        let mut writer = table.write::<L>();
+        let mut writer = table.borrow_mut().write::<L>();
         let end = base.checked_add(L::TABLE_BYTES).unwrap_or(Maddr::END);
         while let Some(leaves) = self.next.filter(|next| next.range.start() < end) {
             let start = leaves.range.start();
@@ -212,13 +223,14 @@ macro_rules! place {
     };
     ($level:ty, |$builder:ident, $writer:ident, $leaves:ident, $end:ident| $body:expr) => {
         impl Place for $level {
-            fn place<F>(
-                $builder: &mut Builder<'_, '_, F>,
+            fn place<T, F>(
+                $builder: &mut Builder<'_, '_, T, F>,
                 $writer: &mut Writer<'_, Self>,
                 $leaves: LeafRun,
                 $end: Maddr,
             ) -> Result<(), BuildError>
             where
+                T: BorrowMut<Table>,
                 F: FnMut(usize) -> Option<Mfn>,
             {
                 $body

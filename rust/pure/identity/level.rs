@@ -108,14 +108,16 @@ impl fmt::Display for Attr {
 }
 
 /// The bits of an entry (Intel SDM vol. 3, tables 4-14 to 4-20).
-mod bits {
-    pub(super) const PRESENT: u64 = 1 << 0;
-    pub(super) const WRITABLE: u64 = 1 << 1;
-    pub(super) const WRITE_THROUGH: u64 = 1 << 3;
-    pub(super) const CACHE_DISABLE: u64 = 1 << 4;
-    pub(super) const ACCESSED: u64 = 1 << 5;
-    pub(super) const DIRTY: u64 = 1 << 6;
-    pub(super) const LARGE: u64 = 1 << 7;
+pub(super) mod bits {
+    pub(in crate::pure::identity) const PRESENT: u64 = 1 << 0;
+    pub(in crate::pure::identity) const WRITABLE: u64 = 1 << 1;
+    pub(in crate::pure::identity) const WRITE_THROUGH: u64 = 1 << 3;
+    pub(in crate::pure::identity) const CACHE_DISABLE: u64 = 1 << 4;
+    pub(in crate::pure::identity) const ACCESSED: u64 = 1 << 5;
+    pub(in crate::pure::identity) const DIRTY: u64 = 1 << 6;
+    pub(in crate::pure::identity) const LARGE: u64 = 1 << 7;
+    /// The address of a page or a table (MAXPHYADDR is at most 52).
+    pub(in crate::pure::identity) const FRAME: u64 = 0x000f_ffff_ffff_f000;
 }
 
 mod sealed {
@@ -225,7 +227,7 @@ const _: () = {
 
 /// The frame of a finished table of level `L`.
 ///
-/// Only `build.rs` makes one, once everything in the table has been written.
+/// Only a [`Writer`](super::table::Writer) makes one, once everything in the table has been written.
 pub struct TableAt<L: Level> {
     mfn: Mfn,
     level: PhantomData<L>,

@@ -17,9 +17,25 @@ impl Table {
     /// A table that maps nothing.
     pub const EMPTY: Self = Self([0; ENTRIES]);
 
+    /// A table that somebody else has written, with these entries.
+    pub const fn of(entries: [u64; ENTRIES]) -> Self {
+        Self(entries)
+    }
+
     /// The entries, as the processor reads them.
     pub const fn entries(&self) -> &[u64; ENTRIES] {
         &self.0
+    }
+
+    /// Links `table` into the entry number `index` of this table of level `L`, which maps nothing so
+    /// far.
+    pub(super) fn link<L: Branch>(&mut self, index: usize, table: TableAt<L::Child>) -> Option<()> {
+        let entry = self.0.get_mut(index)?;
+        if *entry != Entry::<L>::ABSENT.raw() {
+            return None;
+        }
+        *entry = Entry::<L>::branch(table).raw();
+        Some(())
     }
 
     /// Begins to write it as a table of level `L`.

@@ -4,6 +4,7 @@
 //! to generated maps, `real` to those of real machines, `hostile` to nonsense, `edges` and `small`
 //! to every case of a small world. `model` and `walker` are the two oracles.
 
+mod alias;
 mod edges;
 mod hostile;
 mod maps;

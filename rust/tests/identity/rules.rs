@@ -94,7 +94,9 @@ fn check_layout(
             limit: Maddr::new(1 << 47).unwrap(),
         };
         assert_eq!(counted, Err(error));
-        let built = build(runs, layout, &mut [], |_| panic!("nothing to build"));
+        let built = build(runs, layout, &mut [Table::EMPTY; 0], |_| {
+            panic!("nothing to build")
+        });
         assert_eq!(built, Err(error));
         return;
     }

@@ -132,6 +132,14 @@ const BOOTS: Case = Case {
     seconds: 60,
 };
 
+/// A row without content: a bare machine that boots a next kernel.
+const NATIVE_BOOTS: Case = Case {
+    machine: NATIVE,
+    says: &["rkexec: kexec_(file_)?load: .* page tables, the root at"],
+    seconds: 35,
+    ..BOOTS
+};
+
 /// A row without content: a dom0 whose image is changed before it is started.
 const CAUGHT: Case = Case {
     scenario: "boot call=file pause=1",
@@ -154,13 +162,14 @@ pub fn story() -> Case {
 pub fn all() -> Vec<Case> {
     vec![
         Case {
-            name:
-                "bare metal: the module says that it has no backend yet, and kexec goes on working",
-            machine: NATIVE,
-            scenario: "refuse",
-            says: &["rkexec: not loaded: .*bare metal"],
-            expects_trouble: &["rkexec: not loaded: .*bare metal"],
-            ..BOOTS
+            name: "bare metal: kexec_file_load boots a kernel",
+            scenario: "boot call=file",
+            ..NATIVE_BOOTS
+        },
+        Case {
+            name: "bare metal: kexec_load boots a kernel",
+            scenario: "boot call=load",
+            ..NATIVE_BOOTS
         },
         Case {
             name: "bare metal: the tests' own image for kexec_load boots (a test of the tests)",

@@ -1,0 +1,86 @@
+//! What the next kernel is to find mapped on bare metal.
+
+use kernel::prelude::*;
+
+use crate::backend::error::LoadError;
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::identity::{Mark, Runs, Sources, LOW_MEMORY};
+use crate::pure::range::{MaRange, PaRange, Range};
+use crate::sys::kimage::Kimage;
+use crate::sys::p2m::Native;
+use crate::sys::{efi, firmware_map, iomem, relocate};
+
+/// All memory that is to be mapped beside what the firmware's map has.
+pub(super) struct Memory {
+    /// What the kernel uses as RAM, whatever the firmware said of it; and what the image, the
+    /// kernel that leaves, and the one that comes need.
+    write_back: KVec<MaRange>,
+    /// Devices.
+    uncached: Option<MaRange>,
+}
+
+/// What there is too little memory for, if there is.
+const WHAT: &str = "the machine's memory map";
+
+impl Memory {
+    /// Asks the kernel for it.
+    pub(super) fn query(kimage: &Kimage<'_>) -> Result<Self, LoadError> {
+        let ram = iomem::system_ram().map_err(|_| LoadError::NoMemory(WHAT))?;
+        let efi = efi::tables().map_err(|e| LoadError::Kernel("reading the EFI tables", e))?;
+        let mut memory = Self {
+            write_back: KVec::new(),
+            uncached: relocate::serial_port().and_then(|page| Native.range(page)),
+        };
+        memory.add(LOW_MEMORY)?;
+        for range in ram.iter() {
+            // Whole pages: what is left over at the edges is no RAM to the kernel either.
+            memory.add_physical(range.round_in(PAGE_SIZE))?;
+        }
+        for index in 0..kimage.nr_segments() {
+            let claim = kimage.claim(index).unwrap_or_default();
+            let range = Addr::new(claim.mem).and_then(|at| Range::from_len(at, claim.memsz));
+            memory.add(range.ok_or(LoadError::Unsupported(
+                "a segment lies beyond what the processor can address",
+            ))?)?;
+        }
+        if let Some(tables) = efi {
+            memory.add_physical(tables.system)?;
+            memory.add_physical(tables.config)?;
+        }
+        Ok(memory)
+    }
+
+    fn add(&mut self, range: MaRange) -> Result<(), LoadError> {
+        self.write_back
+            .push(range, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory(WHAT))
+    }
+
+    fn add_physical(&mut self, range: PaRange) -> Result<(), LoadError> {
+        Native.range(range).map_or(Ok(()), |range| self.add(range))
+    }
+
+    /// Memory for [`Memory::runs`] to work in.
+    pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
+        let nr = (firmware_map::entries().count())
+            .saturating_add(self.write_back.len())
+            .saturating_add(1); // The device.
+        KVVec::from_elem(Mark::default(), Sources::marks_needed(nr), GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory(WHAT))
+    }
+
+    /// What the page table is to map.
+    pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
+        let mut sources = Sources::new(scratch)?;
+        for entry in firmware_map::entries() {
+            sources.add_entry(entry)?;
+        }
+        for &range in &self.write_back {
+            sources.add_write_back(range)?;
+        }
+        if let Some(device) = self.uncached {
+            sources.add_uncached(device)?;
+        }
+        Ok(sources.runs())
+    }
+}

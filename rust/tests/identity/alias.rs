@@ -1,0 +1,206 @@
+//! A page at another address too, and the walk that tells what tables map.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::Mfn;
+use rkexec_pure::pure::identity::{
+    alias_table_count, build, leaf_runs, link_alias, table_count, walk, Alias, BuildError, Layout,
+    LeafSize, Levels, Mapping, Mark, Sources, Table, Vaddr,
+};
+use rkexec_pure::pure::memmap::MapEntry;
+
+use crate::walker::Walker;
+
+const LAYOUTS: [Layout; 2] = [
+    Layout {
+        levels: Levels::Four,
+        gib_pages: true,
+    },
+    Layout {
+        levels: Levels::Five,
+        gib_pages: false,
+    },
+];
+/// Where Linux has its direct map without KASLR, with four levels and with five, and a page in it.
+const DIRECT_MAP: [u64; 2] = [0xffff_8880_0123_4000, 0xff11_0000_0123_4000];
+/// The frame of the first table: not the first frame, and not one of the memory that is mapped.
+const FIRST: u64 = 0x77_0000;
+
+fn frame(index: usize) -> Option<Mfn> {
+    // Every second frame, to show that they need not follow one another.
+    Mfn::from_number(FIRST + 2 * index as u64)
+}
+
+fn entries() -> Vec<MapEntry> {
+    let entry = |start, end| MapEntry {
+        start,
+        len_bytes: end - start,
+        kind_raw: 1,
+    };
+    vec![
+        entry(0, 0x9_f000),
+        entry(1 << 20, (3 << 30) + 0x5000),
+        entry(4 << 30, 9 << 30),
+    ]
+}
+
+/// Tables for `entries` and, at the end, an alias; and what the root of them is.
+fn tables(entries: &[MapEntry], layout: Layout, alias: Option<Alias>) -> Vec<Table> {
+    let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
+    let mut sources = Sources::new(&mut scratch).unwrap();
+    for &entry in entries {
+        sources.add_entry(entry).unwrap();
+    }
+    let runs = sources.runs();
+    let nr = table_count(runs, layout).unwrap();
+    let mut tables = vec![Table::EMPTY; nr + alias_table_count(layout.levels)];
+    let mut scattered: Vec<&mut Table> = tables.iter_mut().collect();
+    let (map, rest) = scattered.split_at_mut(nr);
+    let root = build(runs, layout, map, frame).unwrap();
+    assert_eq!(Some(root), frame(0));
+    if let Some(alias) = alias {
+        link_alias(map[0], layout.levels, alias, rest, |index| {
+            frame(nr + index)
+        })
+        .unwrap();
+    } else {
+        tables.truncate(nr);
+    }
+    tables
+}
+
+fn mappings(tables: &[Table], layout: Layout) -> (Vec<Mapping>, usize) {
+    let at = |mfn: Mfn| {
+        let index = (mfn.number() - FIRST) / 2;
+        tables.get(usize::try_from(index).unwrap())
+    };
+    let mut all = Vec::new();
+    let walked = walk(frame(0).unwrap(), layout.levels, at, |it| all.push(it));
+    assert_eq!(walked.broken, 0);
+    (all, walked.tables)
+}
+
+#[test]
+fn an_alias_is_one_page_more_and_nothing_less() {
+    for (layout, at) in LAYOUTS.into_iter().zip(DIRECT_MAP) {
+        let page = Mfn::from_number(0x1234).unwrap();
+        let alias = Alias {
+            at: Vaddr::new(at).unwrap(),
+            page,
+        };
+        let plain = tables(&entries(), layout, None);
+        let more = tables(&entries(), layout, Some(alias));
+        let (before, nr_before) = mappings(&plain, layout);
+        let (after, nr_after) = mappings(&more, layout);
+        assert_eq!(nr_before, plain.len());
+        assert_eq!(nr_after, more.len());
+        let (last, identity) = after.split_last().unwrap();
+        assert_eq!(identity, before);
+        assert!(identity.iter().all(Mapping::is_identity));
+        assert!(!last.is_identity());
+        assert_eq!((last.virt, last.run.size), (at, LeafSize::Kib4));
+        assert_eq!(last.run.range.start(), page.start());
+        assert_eq!(last.run.range.len_bytes(), 4096);
+
+        // A processor finds it, too.
+        let memory: BTreeMap<u64, &[u64; 512]> = (more.iter().enumerate())
+            .map(|(index, table)| (frame(index).unwrap().start().raw(), table.entries()))
+            .collect();
+        let walker = Walker {
+            memory,
+            cr3: FIRST << 12,
+            levels: layout.levels.number() as u32,
+        };
+        let (leaves, _) = walker.walk().unwrap();
+        let last = leaves.last().unwrap();
+        let width = 12 + 9 * layout.levels.number();
+        assert_eq!(last.virt, at & ((1 << width) - 1));
+        assert_eq!(
+            (last.phys, last.bytes, last.uncached),
+            (page.start().raw(), 4096, false)
+        );
+    }
+}
+
+#[test]
+fn what_is_taken_stays_as_it_is() {
+    for (layout, at) in LAYOUTS.into_iter().zip(DIRECT_MAP) {
+        let alias = Alias {
+            at: Vaddr::new(at).unwrap(),
+            page: Mfn::from_number(1).unwrap(),
+        };
+        let mut tables = tables(&entries(), layout, Some(alias));
+        let before = tables[0].clone();
+        let mut more = vec![Table::EMPTY; 4];
+        let again = link_alias(&mut tables[0], layout.levels, alias, &mut more, frame);
+        assert_eq!(again, Err(BuildError::AliasTaken { at }));
+        assert!(tables[0] == before);
+        let need = layout.levels.number() - 1;
+        let few = link_alias(&mut tables[0], layout.levels, alias, &mut more[..2], frame);
+        assert_eq!(few, Err(BuildError::TooFewTables { have: 2, need }));
+        let none = link_alias(&mut tables[0], layout.levels, alias, &mut more, |_| None);
+        assert!(matches!(none, Err(BuildError::NoFrame { .. })));
+    }
+}
+
+#[test]
+fn an_alias_is_in_the_kernels_half() {
+    for raw in [
+        0,
+        0x1000,
+        1 << 46,
+        1 << 55,
+        0x00ff_ffff_ffff_f000,
+        0x7fff_ffff_ffff_f000,
+    ] {
+        assert_eq!(Vaddr::new(raw), None, "{raw:#x}");
+    }
+    for raw in DIRECT_MAP.into_iter().chain([u64::MAX & !0xfff]) {
+        assert_eq!(Vaddr::new(raw).map(Vaddr::raw), Some(raw));
+    }
+}
+
+#[test]
+fn nonsense_is_counted_and_does_not_end_the_walk() {
+    let mut tables = tables(&entries(), LAYOUTS[0], None);
+    // The second entry of the root leads on to a frame that holds no table.
+    let mut raw = *tables[0].entries();
+    raw[1] = 0x0f00_0023;
+    // A page of 512 GiB, which no processor has.
+    raw[2] = 0xe3;
+    tables[0] = Table::of(raw);
+    let at = |mfn: Mfn| {
+        let index = mfn.number().checked_sub(FIRST)? / 2;
+        tables.get(usize::try_from(index).ok()?)
+    };
+    let mut nr = 0;
+    let walked = walk(frame(0).unwrap(), Levels::Four, at, |_| nr += 1);
+    assert_eq!(walked.broken, 2);
+    assert!(nr > 3);
+}
+
+proptest! {
+    #[test]
+    fn a_walk_finds_what_was_to_be_mapped(
+        ranges in prop::collection::vec((0u64..1 << 24, 1u64..1 << 22), 0..12),
+        five in any::<bool>(),
+    ) {
+        let entries: Vec<_> = ranges.iter().map(|&(page, nr)| MapEntry {
+            start: page << 12,
+            len_bytes: nr << 12,
+            kind_raw: 1,
+        }).collect();
+        let layout = LAYOUTS[usize::from(five)];
+        let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
+        let mut sources = Sources::new(&mut scratch).unwrap();
+        for &entry in &entries {
+            sources.add_entry(entry).unwrap();
+        }
+        let wanted: Vec<_> = leaf_runs(sources.runs(), layout).collect();
+        let (found, _) = mappings(&tables(&entries, layout, None), layout);
+        prop_assert!(found.iter().all(Mapping::is_identity));
+        let found: Vec<_> = found.into_iter().map(|it| it.run).collect();
+        prop_assert_eq!(found, wanted);
+    }
+}
