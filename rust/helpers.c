@@ -89,6 +89,11 @@ u64 rkexec_page_to_pfn(const struct page *page)
 	return page_to_pfn(page);
 }
 
+u64 rkexec_address_to_pfn(const void *address)
+{
+	return PHYS_PFN(__pa(address));
+}
+
 void rkexec_cond_resched(void)
 {
 	cond_resched();

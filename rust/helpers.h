@@ -22,6 +22,7 @@ u64 rkexec_m2p_entry(u64 mfn);
 struct page *rkexec_alloc_pages(unsigned int order);
 void *rkexec_page_address(const struct page *page);
 u64 rkexec_page_to_pfn(const struct page *page);
+u64 rkexec_address_to_pfn(const void *address);
 
 void rkexec_cond_resched(void);
 bool rkexec_cpuid_gib_pages(void);

@@ -44,7 +44,9 @@ module! {
     },
 }
 
-struct Rkexec;
+struct Rkexec {
+    _maps: backend::IdentityMap,
+}
 
 /// A 16550 has eight ports, and ports have 16 bits.
 const LAST_SERIAL_PORT: u32 = 0xfff8;
@@ -58,8 +60,9 @@ impl kernel::Module for Rkexec {
             );
             return Err(EINVAL);
         }
-        backend::start(module)?;
-        Ok(Self)
+        Ok(Self {
+            _maps: backend::start(module)?,
+        })
     }
 }
 

@@ -10,9 +10,12 @@ mod layout;
 mod memory;
 mod slot;
 
+use core::fmt;
+
 use kernel::prelude::*;
 
 use super::error::LoadError;
+use super::inspect::Tables;
 use super::switch;
 use crate::sys::bindings::kernel as c;
 use crate::sys::hypercall::{self, Offer};
@@ -164,4 +167,17 @@ unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
     );
     // SAFETY: Everything is shut down for a restart.
     unsafe { c::emergency_restart() };
+}
+
+/// Shows the tables of an image, if it is one of ours.
+pub(super) fn find_tables(
+    image: *mut c::kimage,
+    show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
+) -> fmt::Result {
+    // SAFETY: By contract of `Find` the image is loaded, and the lock is held. Nothing but images
+    // of ours is ever attached.
+    match unsafe { shadow::get::<Image>(image) } {
+        Some(image) => image.show_tables(show),
+        None => Ok(()),
+    }
 }

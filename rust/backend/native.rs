@@ -7,9 +7,12 @@
 
 mod memory;
 
+use core::fmt;
+
 use kernel::prelude::*;
 
 use super::error::LoadError;
+use super::inspect::Tables;
 use super::switch;
 use crate::pure::addr::{Mfn, Pfn};
 use crate::pure::identity::{
@@ -21,6 +24,7 @@ use crate::sys::kimage::Kimage;
 use crate::sys::livepatch::Replacement;
 use crate::sys::log::Shown;
 use crate::sys::p2m::{Native, P2m};
+use crate::sys::pages::table_at;
 use crate::sys::relocate;
 use memory::Memory;
 
@@ -74,9 +78,9 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
 
     let nr_map = table_count(runs, layout)?;
     let nr = nr_map.saturating_add(alias_table_count(layout.levels));
-    let mut tables = Tables::alloc(kimage, nr)?;
-    let (pages, frames) = (&mut tables.pages, &tables.frames);
-    let (map, rest) = pages
+    let mut pages = Pages::alloc(kimage, nr)?;
+    let (tables, frames) = (&mut pages.tables, &pages.frames);
+    let (map, rest) = tables
         .split_at_mut_checked(nr_map)
         .ok_or(BuildError::TooFewTables {
             have: nr,
@@ -106,28 +110,46 @@ fn frame(pfn: Pfn) -> Result<Mfn, LoadError> {
 }
 
 /// Pages of the image that become page tables, and their frames.
-struct Tables<'a> {
-    pages: KVVec<&'a mut Table>,
+struct Pages<'a> {
+    tables: KVVec<&'a mut Table>,
     frames: KVVec<Mfn>,
 }
 
-impl<'a> Tables<'a> {
+impl<'a> Pages<'a> {
     fn alloc(kimage: &mut Kimage<'a>, nr: usize) -> Result<Self, LoadError> {
         let no_memory = || LoadError::NoMemory("the page tables");
-        let mut tables = Self {
-            pages: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
+        let mut pages = Self {
+            tables: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
             frames: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
         };
         for _ in 0..nr {
             let (page, pfn) = kimage.alloc_table().ok_or_else(no_memory)?;
-            let pushed = (tables.pages.push(page, GFP_KERNEL).is_ok())
-                && tables.frames.push(frame(pfn)?, GFP_KERNEL).is_ok();
+            let pushed = (pages.tables.push(page, GFP_KERNEL).is_ok())
+                && pages.frames.push(frame(pfn)?, GFP_KERNEL).is_ok();
             if !pushed {
                 return Err(no_memory());
             }
         }
-        Ok(tables)
+        Ok(pages)
     }
+}
+
+/// Shows the tables of an image. The kernel's own are like ours, so it need not be of this module.
+pub(super) fn find_tables(
+    image: *mut c::kimage,
+    show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
+) -> fmt::Result {
+    // SAFETY: By contract of `Find` the image is loaded, and the lock is held.
+    let kimage = unsafe { Kimage::from_raw(image) };
+    let root = kimage.page_table().and_then(|pfn| Native.to_machine(pfn));
+    root.map_or(Ok(()), |root| {
+        show(&Tables {
+            root,
+            levels: cpu::layout().levels,
+            // SAFETY: What is linked in the table of a loaded image are tables, and final.
+            at: &|mfn| unsafe { table_at(Native.to_physical(mfn)?) },
+        })
+    })
 }
 
 /// Tells the log what the image will be entered with.

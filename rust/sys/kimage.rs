@@ -58,6 +58,14 @@ impl<'a> Kimage<'a> {
         self.0.file_mode() != 0
     }
 
+    /// The page table that the kernel leaves to the image, if it has one yet.
+    pub(crate) fn page_table(&self) -> Option<Pfn> {
+        let root = self.0.arch.pgd;
+        // SAFETY: The address of a page in the direct map.
+        (!root.is_null())
+            .then(|| Pfn::from_number(unsafe { c::rkexec_address_to_pfn(root.cast()) }))?
+    }
+
     /// The name of the system call that it comes from.
     pub(crate) fn call(&self) -> &'static str {
         if self.is_file() {
@@ -221,6 +229,14 @@ impl ImageId {
 pub(crate) fn default_image_is_loaded() -> bool {
     // SAFETY: The lock keeps others from changing the pointer, which is only compared.
     unsafe { !c::kexec_image.is_null() }
+}
+
+/// The images that are loaded, with their names. The caller holds the kexec lock, and only for as
+/// long they stay.
+pub(crate) fn loaded() -> impl Iterator<Item = (&'static str, *mut c::kimage)> {
+    // SAFETY: The lock keeps others from changing the pointers.
+    let images = unsafe { [("default", c::kexec_image), ("crash", c::kexec_crash_image)] };
+    images.into_iter().filter(|(_, image)| !image.is_null())
 }
 
 /// Unloads the default image, if there is one, as the system call does. The caller holds the kexec

@@ -46,6 +46,11 @@ impl P2m for Native {
 }
 
 impl Native {
+    /// The frame of the kernel's own space that is this one.
+    pub(crate) fn to_physical(&self, mfn: Mfn) -> Option<Pfn> {
+        Pfn::from_number(mfn.number())
+    }
+
     /// The same bytes, as a range of machine memory.
     pub(crate) fn range(&self, range: PaRange) -> Option<MaRange> {
         Range::new(

@@ -8,6 +8,7 @@ use kernel::prelude::*;
 use super::bindings::kernel as c;
 use super::p2m::P2m;
 use crate::pure::addr::{Maddr, Mfn, Paddr, Pfn, PAGE_SIZE};
+use crate::pure::identity::Table;
 use crate::pure::range::MaRange;
 
 /// Bytes in a page, for slices.
@@ -198,6 +199,21 @@ impl Block {
         unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), self.nr_bytes()) }
     }
 
+    /// The page that lies in `frame`, as a `T`, if it is one of the block's.
+    ///
+    /// # Safety
+    ///
+    /// Every bit pattern is a valid `T`.
+    pub(crate) unsafe fn page_at<T>(&self, frame: Mfn) -> Option<&T> {
+        const { assert!(size_of::<T>() <= PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
+        let offset = frame.start().checked_offset_from(self.range.start())?;
+        let page = self.bytes().get(usize::try_from(offset).ok()?..)?;
+        // SAFETY: Blocks and frames are whole pages, so that there is a page from here on, and
+        // aligned; the values are right by contract.
+        page.first()
+            .map(|first| unsafe { &*(&raw const *first).cast::<T>() })
+    }
+
     /// The contents as a slice of page-sized, page-aligned `T`.
     ///
     /// # Safety
@@ -233,6 +249,18 @@ fn contiguous(pfn: Pfn, nr: usize, p2m: &impl P2m) -> Option<Mfn> {
         }
     }
     Some(first)
+}
+
+/// The page of RAM in frame `pfn`, as a page table.
+///
+/// # Safety
+///
+/// If the frame is RAM, then there is a page table in it that nobody writes to during `'a`.
+pub(crate) unsafe fn table_at<'a>(pfn: Pfn) -> Option<&'a Table> {
+    // SAFETY: The function checks that the frame is RAM, which all has an address on x86-64.
+    let table = unsafe { c::rkexec_ram_address(pfn.number()) };
+    // SAFETY: By contract; any integers make a table.
+    unsafe { table.cast::<Table>().as_ref() }
 }
 
 /// Lets somebody else run, if there is anybody. For loops over many pages.

@@ -9,6 +9,8 @@
 //! fails early. The order matters: hand-over, tables and list first, then the sources, because a
 //! source may turn out to be in place already but a list must never be in a destination.
 
+use core::fmt;
+
 use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
@@ -17,10 +19,11 @@ use super::layout::{Layout, PAGES_AT_ONCE};
 use super::memory::{self, Machine};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
+use crate::backend::inspect::Tables;
+use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
 use crate::pure::boot_params;
 use crate::pure::claim::{self, SegmentClaim};
-use crate::pure::identity::{self, Table};
+use crate::pure::identity::{self, Levels, Table};
 use crate::pure::segment::{Segments, MAX_SEGMENTS};
 use crate::sys::hypercall::{self, Segment};
 use crate::sys::kimage::Kimage;
@@ -156,6 +159,22 @@ impl Image {
                 },
             ],
         )
+    }
+
+    /// Shows the tables that the next kernel will find.
+    pub(super) fn show_tables(
+        &self,
+        show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let root = Addr::new(self.params.cr3).and_then(Mfn::new);
+        root.map_or(Ok(()), |root| {
+            show(&Tables {
+                root,
+                levels: Levels::Four,
+                // SAFETY: A table is integers.
+                at: &|frame| unsafe { self.tables.page_at(frame) },
+            })
+        })
     }
 
     /// Tells the log where things are.

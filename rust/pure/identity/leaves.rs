@@ -61,6 +61,16 @@ pub struct LeafRun {
     pub attr: Attr,
 }
 
+/// `START END SIZE ATTR`: addresses as in a memory map, END the last byte.
+impl fmt::Display for LeafRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = self.range.start().raw();
+        // A run is never empty.
+        let last = self.range.end().raw().saturating_sub(1);
+        write!(f, "{start:016x} {last:016x} {} {}", self.size, self.attr)
+    }
+}
+
 /// Below this address pages are small. The fixed-range MTRRs give the first MiB memory types of
 /// its own, and a large page across several types is undefined (Intel SDM vol. 3, 12.11.9).
 const LARGE_PAGES_FROM: u64 = Size2M::BYTES;

@@ -1,0 +1,83 @@
+//! `/sys/kernel/debug/rkexec/identity_map`: what the loaded images will find mapped.
+//!
+//! The tables are walked when the file is read, as the processor will walk them. Their lines are
+//! those of the `identity-map` command:
+//!
+//! ```text
+//! # default image: 5 levels
+//! 0000000000000000 000000000009ffff 4K WB
+//! ...
+//! table pages: 11
+//! ```
+//!
+//! What is mapped at another than its own address stands in a comment.
+
+use core::fmt;
+
+use kernel::debugfs::{Dir, File};
+use kernel::prelude::*;
+
+use crate::pure::addr::Mfn;
+use crate::pure::identity::{walk, Levels, Table};
+use crate::sys::bindings::kernel as c;
+use crate::sys::kexec_lock;
+use crate::sys::kimage;
+
+/// The page tables that an image will be entered with.
+pub(super) struct Tables<'a> {
+    /// The root.
+    pub(super) root: Mfn,
+    /// How many levels there are.
+    pub(super) levels: Levels,
+    /// The table in a frame, if there is one.
+    pub(super) at: &'a dyn Fn(Mfn) -> Option<&'a Table>,
+}
+
+/// Finds the tables of a loaded image and shows them by the function. The caller holds the kexec
+/// lock. An image without tables is not shown.
+pub(super) type Find =
+    fn(*mut c::kimage, &mut dyn FnMut(&Tables<'_>) -> fmt::Result) -> fmt::Result;
+
+/// The file. It goes with this value.
+pub(crate) struct IdentityMap(
+    #[expect(dead_code, reason = "kept for its drop")] Pin<KBox<File<Find>>>,
+);
+
+impl IdentityMap {
+    /// Makes the file. `find` is the backend's way to find tables.
+    pub(super) fn new(find: Find) -> Result<Self> {
+        let dir = Dir::new(c"rkexec");
+        let file = dir.read_callback_file(c"identity_map", find, &show);
+        Ok(Self(KBox::pin_init(file, GFP_KERNEL)?))
+    }
+}
+
+fn show(find: &Find, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    kexec_lock::lock();
+    let shown = kimage::loaded()
+        .into_iter()
+        .try_for_each(|(name, image)| find(image, &mut |tables| show_tables(name, tables, f)));
+    kexec_lock::unlock();
+    shown
+}
+
+fn show_tables(name: &str, tables: &Tables<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "# {name} image: {} levels", tables.levels.number())?;
+    let mut shown = Ok(());
+    let walked = walk(tables.root, tables.levels, tables.at, |mapping| {
+        if shown.is_err() {
+            return;
+        }
+        let run = mapping.run;
+        shown = if mapping.is_identity() {
+            writeln!(f, "{run}")
+        } else {
+            writeln!(f, "# at {:016x}: {run}", mapping.virt)
+        };
+    });
+    shown?;
+    if walked.broken > 0 {
+        writeln!(f, "# {} entries make no sense", walked.broken)?;
+    }
+    writeln!(f, "table pages: {}", walked.tables)
+}
