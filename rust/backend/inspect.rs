@@ -55,7 +55,6 @@ impl IdentityMap {
 fn show(find: &Find, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     kexec_lock::lock();
     let shown = kimage::loaded()
-        .into_iter()
         .try_for_each(|(name, image)| find(image, &mut |tables| show_tables(name, tables, f)));
     kexec_lock::unlock();
     shown

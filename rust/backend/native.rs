@@ -142,12 +142,15 @@ pub(super) fn find_tables(
     // SAFETY: By contract of `Find` the image is loaded, and the lock is held.
     let kimage = unsafe { Kimage::from_raw(image) };
     let root = kimage.page_table().and_then(|pfn| Native.to_machine(pfn));
+    let at = |mfn| {
+        // SAFETY: What is linked in the table of a loaded image are tables, and final.
+        unsafe { table_at(Native.to_physical(mfn)?) }
+    };
     root.map_or(Ok(()), |root| {
         show(&Tables {
             root,
             levels: cpu::layout().levels,
-            // SAFETY: What is linked in the table of a loaded image are tables, and final.
-            at: &|mfn| unsafe { table_at(Native.to_physical(mfn)?) },
+            at: &at,
         })
     })
 }

@@ -3,6 +3,8 @@
 //! The addresses in it are bare numbers whose meaning depends on who wrote them. It is decided
 //! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
 
+pub(crate) mod shadow;
+
 use core::ptr::{addr_of_mut, from_mut, null_mut};
 
 use kernel::bindings;
@@ -61,9 +63,11 @@ impl<'a> Kimage<'a> {
     /// The page table that the kernel leaves to the image, if it has one yet.
     pub(crate) fn page_table(&self) -> Option<Pfn> {
         let root = self.0.arch.pgd;
+        if root.is_null() {
+            return None;
+        }
         // SAFETY: The address of a page in the direct map.
-        (!root.is_null())
-            .then(|| Pfn::from_number(unsafe { c::rkexec_address_to_pfn(root.cast()) }))?
+        Pfn::from_number(unsafe { c::rkexec_address_to_pfn(root.cast()) })
     }
 
     /// The name of the system call that it comes from.
@@ -256,75 +260,4 @@ pub(crate) fn unload_default_image() -> bool {
 pub(crate) fn exec_is_in_progress() -> bool {
     // SAFETY: A flag that is set once, before the functions that ask for it are called.
     unsafe { c::kexec_in_progress }
-}
-
-/// What this module keeps for an image, attached to the image itself by a shadow variable of the
-/// livepatch core (`Documentation/livepatch/shadow-vars.rst`).
-pub(crate) mod shadow {
-    use super::*;
-
-    /// The number under which the variables are found; any will do that no other patch uses.
-    const ID: c_ulong = 0x726b_6578_6563;
-
-    /// Attaches `value`.
-    pub(crate) fn attach<T>(image: &mut Kimage<'_>, value: KBox<T>) -> Result {
-        let mut value = KBox::into_raw(value);
-        // SAFETY: The image is live. The new variable has the size of the pointer, which is
-        // copied to it.
-        let shadow = unsafe {
-            c::klp_shadow_alloc(
-                addr_of_mut!(*image.0).cast(),
-                ID,
-                size_of_val(&value),
-                bindings::GFP_KERNEL,
-                Some(copy_pointer),
-                addr_of_mut!(value).cast(),
-            )
-        };
-        if shadow.is_null() {
-            // SAFETY: The pointer came from `into_raw` above and went nowhere.
-            drop(unsafe { KBox::from_raw(value) });
-            return Err(ENOMEM);
-        }
-        Ok(())
-    }
-
-    unsafe extern "C" fn copy_pointer(
-        _image: *mut c_void,
-        shadow: *mut c_void,
-        value: *mut c_void,
-    ) -> c_int {
-        // SAFETY: `attach` passes a pointer to a pointer, and asked for as much room.
-        unsafe { *shadow.cast::<*mut c_void>() = *value.cast::<*mut c_void>() };
-        0
-    }
-
-    /// What is attached to the image, if anything.
-    ///
-    /// # Safety
-    ///
-    /// The image is live, and nobody else uses what is attached to it during `'a`. Only values of
-    /// type `T` are ever attached.
-    pub(crate) unsafe fn get<'a, T>(image: *mut c::kimage) -> Option<&'a mut T> {
-        // SAFETY: The variable holds what `attach` put there, by contract a pointer to a `T`.
-        unsafe {
-            let shadow = c::klp_shadow_get(image.cast(), ID);
-            shadow.cast::<*mut T>().as_ref().map(|value| &mut **value)
-        }
-    }
-
-    /// Takes off what is attached to the image, if anything.
-    ///
-    /// # Safety
-    ///
-    /// As for [`get`].
-    pub(crate) unsafe fn take<T>(image: *mut c::kimage) -> Option<KBox<T>> {
-        // SAFETY: As for `get`. The variable goes, so the pointer in it is given back only once.
-        unsafe {
-            let shadow = c::klp_shadow_get(image.cast(), ID);
-            let value = *shadow.cast::<*mut T>().as_ref()?;
-            c::klp_shadow_free(image.cast(), ID, None);
-            Some(KBox::from_raw(value))
-        }
-    }
 }

@@ -199,22 +199,18 @@ impl Block {
         unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), self.nr_bytes()) }
     }
 
-    /// The page that lies in `frame`, as a `T`, if it is one of the block's.
+    /// The contents as a slice of page-sized, page-aligned `T`.
     ///
     /// # Safety
     ///
     /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn page_at<T>(&self, frame: Mfn) -> Option<&T> {
-        const { assert!(size_of::<T>() <= PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        let offset = frame.start().checked_offset_from(self.range.start())?;
-        let page = self.bytes().get(usize::try_from(offset).ok()?..)?;
-        // SAFETY: Blocks and frames are whole pages, so that there is a page from here on, and
-        // aligned; the values are right by contract.
-        page.first()
-            .map(|first| unsafe { &*(&raw const *first).cast::<T>() })
+    pub(crate) unsafe fn as_pages<T>(&self) -> &[T] {
+        const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
+        // SAFETY: As for `bytes`; size and alignment are checked above, the values by contract.
+        unsafe { core::slice::from_raw_parts(self.first.as_ptr().cast(), self.nr_pages) }
     }
 
-    /// The contents as a slice of page-sized, page-aligned `T`.
+    /// The same, for writing.
     ///
     /// # Safety
     ///

@@ -166,13 +166,18 @@ impl Image {
         &self,
         show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
     ) -> fmt::Result {
+        // SAFETY: A table is integers.
+        let tables = unsafe { self.tables.as_pages::<Table>() };
+        let first = self.tables.range().start();
         let root = Addr::new(self.params.cr3).and_then(Mfn::new);
         root.map_or(Ok(()), |root| {
             show(&Tables {
                 root,
                 levels: Levels::Four,
-                // SAFETY: A table is integers.
-                at: &|frame| unsafe { self.tables.page_at(frame) },
+                at: &|frame| {
+                    let offset = frame.start().checked_offset_from(first)?;
+                    tables.get(usize::try_from(offset / PAGE_SIZE).ok()?)
+                },
             })
         })
     }
