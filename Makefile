@@ -20,8 +20,8 @@ headers = /usr/src/linux-headers-$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
-.PHONY: all root metadata tools guest handover module assets
-all: module tools guest assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
+.PHONY: all root metadata tools guest probe handover module assets
+all: module tools guest probe assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
 
 root: ## the build root
 	@scripts/buildroot
@@ -41,6 +41,16 @@ guest: root
 	@$(step) guest "building the programs of the test machines" \
 		$(in-root) cargo build --locked -p rkexec-selftests --release --target $(target) \
 			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
+
+# Freestanding. pie, relro-level, switch-to-lookup: see scripts/handover-blob.
+probe-flags := "-Crelocation-model=pie","-Crelro-level=off","-Cllvm-args=-switch-to-lookup=false"
+probe: root
+	@rm -f .build/probe.bin
+	@$(step) probe "building the probe, another next kernel" \
+		$(in-root) cargo build --locked -p rkexec-probe --features blob --bin probe \
+			--profile handover --target $(target) \
+			--config 'target.$(target).rustflags=[$(probe-flags)]'
+	@$(in-root) objcopy -O binary .build/target/$(target)/handover/probe .build/probe.bin
 
 handover: root
 	@$(step) handover "building the hand-over" \
@@ -68,6 +78,7 @@ assets: root
 	@ln -sfn /rkexec/.build/rkexec.ko $(assets)/rkexec.ko
 	@ln -sfn /rkexec/scripts/modprobe.conf $(assets)/rkexec.conf
 	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
+	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 
 .PHONY: run test map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
@@ -100,7 +111,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bin .build/clippy .build/handover .build/log .build/module .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bin .build/clippy .build/handover .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -7,6 +7,7 @@ mod clients;
 mod guest;
 mod lifecycle;
 mod loader;
+mod probe;
 mod refuse;
 
 pub use clients::exec as exec_by_kexec_tools;
@@ -53,6 +54,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
         "guest" => guest::run(stage),
+        "probe" => probe::run(stage),
         "refuse" => refuse::run(stage),
         other => bail!("there is no scenario {other:?}"),
     }

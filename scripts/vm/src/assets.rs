@@ -39,6 +39,9 @@ pub struct Assets {
     /// The directory with the programs of `selftests/` [default: ASSETS/guest].
     #[arg(long, value_name = "DIR", global = true)]
     guest: Option<PathBuf>,
+    /// The probe, a next kernel that tells what it finds [default: ASSETS/probe].
+    #[arg(long, value_name = "FILE", global = true)]
+    probe: Option<PathBuf>,
     /// Xen's own tools, for the test in a guest: the directory with `usr/` in it, as unpacked from
     /// the package xen-utils-4.20; that test is skipped without them [default: ASSETS/xen-utils].
     #[arg(long, value_name = "DIR", global = true)]
@@ -78,6 +81,11 @@ impl Assets {
     /// One of the programs of `selftests/`.
     pub fn guest(&self, name: &str) -> PathBuf {
         self.place(self.guest.as_ref(), "guest").join(name)
+    }
+
+    /// The probe.
+    pub fn probe(&self) -> PathBuf {
+        self.place(self.probe.as_ref(), "probe")
     }
 
     /// Xen's own tools. They may be missing, then a test is skipped.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::machine::{Boot, Machine, DOM0};
+use crate::probe::Maker;
 
 /// A test.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub enum End {
     NextKernel,
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
     Reset(Target),
+    /// The probe finds the page tables to be such as their maker should make them.
+    Probe(Maker),
 }
 
 /// What is changed behind the hand-over's back.
@@ -308,6 +311,31 @@ pub fn all() -> Vec<Case> {
             scenario: "clients",
             expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
             seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: the probe finds exactly the map that the module says",
+            scenario: "probe",
+            end: End::Probe(Maker::Module),
+            seconds: 35,
+            ..BOOTS
+        },
+        Case {
+            name: "bare metal: the probe finds exactly the map that the module says",
+            machine: NATIVE,
+            scenario: "probe",
+            end: End::Probe(Maker::Module),
+            says: &[],
+            seconds: 20,
+            ..BOOTS
+        },
+        Case {
+            name: "bare metal, stock kernel: the probe finds holes mapped",
+            machine: NATIVE,
+            scenario: "probe without=module",
+            end: End::Probe(Maker::Stock),
+            says: &[],
+            seconds: 20,
             ..BOOTS
         },
         Case {

@@ -1,5 +1,5 @@
 //! The initramfs of the test machines: `init`, busybox, the real modprobe, rkexec, and for the
-//! next kernel the kernel once more and an initrd to build upon.
+//! next kernel the kernel once more and an initrd to build upon, or the probe.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -50,6 +50,7 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
     base(assets, &mut root)?;
     root.file("/boot/vmlinuz", REGULAR, &read(&assets.vmlinuz())?);
     root.file("/boot/next-initrd", REGULAR, &next);
+    root.file("/boot/probe", REGULAR, &read(&assets.probe())?);
     root.program(Path::new("/usr/bin/kmod"), "/usr/bin/kmod")?;
     for name in KMOD {
         root.link(&format!("/usr/sbin/{name}"), "/usr/bin/kmod");

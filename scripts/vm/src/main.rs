@@ -14,6 +14,7 @@ mod gdb;
 mod initramfs;
 mod machine;
 mod narrate;
+mod probe;
 mod qemu;
 mod run_case;
 mod test_run;

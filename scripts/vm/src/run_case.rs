@@ -11,6 +11,7 @@ use rkexec_pure::abi::handover::Header;
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
 use crate::gdb::Gdb;
+use crate::probe::Findings;
 use crate::qemu::Vm;
 use crate::watch::{is_trouble, Event, Report};
 
@@ -97,6 +98,7 @@ struct Course<'a> {
     target: Option<Regex>,
     address: Option<u64>,
     caught: bool,
+    probe: Findings,
     notes: Notes,
     stage: u32,
 }
@@ -125,6 +127,7 @@ impl<'a> Course<'a> {
             target,
             address: None,
             caught: false,
+            probe: Findings::default(),
             notes: Notes::new(),
             stage: 0,
         })
@@ -142,8 +145,10 @@ impl<'a> Course<'a> {
         if let Some(address) = self.target.as_ref().and_then(|it| it.captures(line)) {
             self.address = Some(u64::from_str_radix(&address[1], 16)?);
         }
-        if let End::Reset(target) = self.case.end {
-            self.caught |= line.contains(target.complaint());
+        match self.case.end {
+            End::Reset(target) => self.caught |= line.contains(target.complaint()),
+            End::Probe(_) => self.probe.line(line)?,
+            End::FirstKernel | End::NextKernel => {}
         }
         let expected = self.expected_trouble.is_match(line);
         if self.trouble.is_none() && is_trouble(line) && !expected {
@@ -164,7 +169,8 @@ impl<'a> Course<'a> {
                 if let Some(failed) = self.failed.last_mut().filter(|_| self.just_failed) {
                     failed.push_str(&format!(" ({note})"));
                 }
-                if self.stage == 1 {
+                let for_probe = matches!(self.case.end, End::Probe(_)) && self.probe.note(&note)?;
+                if self.stage == 1 && !for_probe {
                     self.notes.push(note);
                 }
             }
@@ -233,6 +239,11 @@ impl<'a> Course<'a> {
         match self.case.end {
             End::Reset(_) if self.caught => self.end(),
             End::Reset(_) => bail!("the machine ended, and the hand-over found nothing"),
+            End::Probe(maker) => {
+                let found = self.probe.judge(maker, &self.case.machine.boot)?;
+                self.notes.extend(found);
+                self.end()
+            }
             _ => bail!("the machine ended in stage {}", self.stage),
         }
     }
