@@ -10,7 +10,8 @@
 //! table pages: 11
 //! ```
 //!
-//! What is mapped at another than its own address stands in a comment.
+//! What is mapped at another than its own address stands in a comment, with that address behind
+//! an arrow.
 
 use core::fmt;
 
@@ -71,7 +72,10 @@ fn show_tables(name: &str, tables: &Tables<'_>, f: &mut fmt::Formatter<'_>) -> f
         shown = if mapping.is_identity() {
             writeln!(f, "{run}")
         } else {
-            writeln!(f, "# at {:016x}: {run}", mapping.virt)
+            let (start, len) = (run.range.start().raw(), run.range.len_bytes());
+            let last = mapping.virt.wrapping_add(len.wrapping_sub(1));
+            let (virt, size, attr) = (mapping.virt, run.size, run.attr);
+            writeln!(f, "# {virt:016x} {last:016x} {size} {attr} -> {start:016x}")
         };
     });
     shown?;

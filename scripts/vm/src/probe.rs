@@ -33,11 +33,17 @@ static MEMORY: LazyLock<Regex> = LazyLock::new(|| {
         .expect("constant")
 });
 
+/// The memory below the video memory: a kernel that starts looks there for the BIOS data area,
+/// whatever the memory map calls it.
+const LOW_MEMORY: Bytes = 0..0xa_0000;
+
 /// The module's word for what it has built.
 #[derive(Debug, Default)]
 struct Claim {
     levels: u32,
     pages: Vec<Pages>,
+    /// Those that are not at their own addresses.
+    others: Vec<Pages>,
     tables: Option<usize>,
     /// Whether the lines that come are about another image.
     other: bool,
@@ -111,7 +117,10 @@ impl Findings {
         let (identity, others): (Vec<_>, Vec<_>) =
             self.pages.iter().partition(|pages| pages.is_identity());
         self.check_alias(maker, native, &others)?;
-        let outside = map::write_back_outside(&identity, &self.memory);
+        let above = self.memory.iter();
+        let above = above.map(|memory| memory.start.max(LOW_MEMORY.end)..memory.end);
+        let wanted: Vec<_> = [LOW_MEMORY].into_iter().chain(above).collect();
+        let outside = map::write_back_outside(&identity, &wanted);
         match maker {
             Maker::Stock => {
                 ensure!(outside > 0, "nothing but RAM is mapped write-back");
@@ -120,6 +129,7 @@ impl Findings {
                 let claim = self.claim.as_ref();
                 let claim = claim.context("the module has told nothing of its map")?;
                 map::expect_same(&claim.pages, &identity)?;
+                map::expect_same(&claim.others, &others).context("not one to one")?;
                 ensure!(
                     claim.tables == Some(tables),
                     "the module says {:?} tables, the probe has found {tables}",
@@ -173,9 +183,11 @@ impl Claim {
         if let Some(image) = IMAGE.captures(line) {
             self.levels = image[1].parse()?;
             self.other = false;
-        } else if line.starts_with('#') {
+        } else if line.starts_with('#') && line.ends_with("levels") {
             self.other = true;
         } else if self.other {
+        } else if let Some(alias) = line.strip_prefix("# ") {
+            self.others.push(alias.parse()?);
         } else if let Some(tables) = line.strip_prefix("table pages: ") {
             self.tables = Some(tables.parse()?);
         } else {
@@ -243,6 +255,8 @@ probe: register idt_limit 0000000000000000
         "map: 0000000000000000 0000000000000fff 4K WB",
         "map: table pages: 4",
     ];
+    const CLAIMED_ALIAS: &[&str] =
+        &["map: # ff272b08c3d7a000 ff272b08c3d7afff 4K WB -> 0000000003d7a000"];
     const MAP: &str = "\
 probe: map 0000000000000000 000000000009efff 4K WB
 probe: map 00000000000a0000 00000000000fffff 4K UC
@@ -267,7 +281,17 @@ probe: map 0000000000200000 00000000003fffff 2M WB
     }
 
     fn of_module(boot: &Boot, log: &[&str]) -> Result<Vec<String>> {
-        judge(Maker::Module, boot, &[MEMORY, CLAIM].concat(), log)
+        let alias = match boot {
+            Boot::Native => CLAIMED_ALIAS,
+            Boot::Dom0 { .. } => &[],
+        };
+        let (first, rest) = CLAIM.split_at(1);
+        judge(
+            Maker::Module,
+            boot,
+            &[MEMORY, first, alias, rest].concat(),
+            log,
+        )
     }
 
     /// The reason of a verdict.
@@ -351,7 +375,7 @@ probe: map 0000000000200000 00000000003fffff 2M WB
         let notes = stock(&[STATE, NATIVE_IDT, map, ALIAS, END]).unwrap();
         assert_eq!(
             notes[1],
-            "394240 bytes that are not RAM are mapped write-back"
+            "393216 bytes that are not RAM are mapped write-back"
         );
         assert!(stock(&[STATE, NATIVE_IDT, MAP, ALIAS, END]).is_err());
     }
