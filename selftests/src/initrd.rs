@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::expect::{self, Expected};
 use crate::memory::Map;
+
+/// The directories of a test machine that are not of this boot only.
+const SYSTEM: [&str; 7] = ["/bin", "/boot", "/etc", "/init", "/lib", "/lib64", "/usr"];
 
 const REGULAR: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
@@ -69,6 +74,32 @@ impl Initrd {
         Ok(())
     }
 
+    /// Adds what is at `path` of the running system, and below it.
+    fn tree(&mut self, path: &Path) -> Result<()> {
+        let name = path.display().to_string();
+        let Ok(about) = path.symlink_metadata() else {
+            return Ok(());
+        };
+        let entry = self.entry(&name, about.mode());
+        if about.is_dir() {
+            entry.write(&mut self.out, 0).finish()?;
+            let mut below = std::fs::read_dir(path)?
+                .map(|it| it.map(|it| it.path()))
+                .collect::<Result<Vec<_>, _>>()?;
+            below.sort();
+            return below.iter().try_for_each(|path| self.tree(path));
+        }
+        let data = if about.is_symlink() {
+            path.read_link()?.into_os_string().into_vec()
+        } else {
+            std::fs::read(path).with_context(|| name.clone())?
+        };
+        let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
+        file.write_all(&data)?;
+        file.finish()?;
+        Ok(())
+    }
+
     /// Adds a file of random bytes, and gives their SHA-256.
     fn random_file(&mut self, path: &str, bytes: u64) -> Result<[u8; 32]> {
         let size = u32::try_from(bytes).context("a file in a newc archive is below 4 GiB")?;
@@ -94,8 +125,16 @@ impl Initrd {
     }
 }
 
-/// Builds the initrd for the next kernel at `target`: `base`, `blob_bytes` random bytes, and what
-/// to expect.
+/// What an initrd has beside its base and what to expect.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// So many random bytes.
+    pub blob_bytes: u64,
+    /// Whether the whole running system is in it: a kernel that can do all that this one can.
+    pub system: bool,
+}
+
+/// Builds the initrd for the next kernel at `target`: `base`, `contents`, and what to expect.
 ///
 /// # Errors
 ///
@@ -103,11 +142,17 @@ impl Initrd {
 pub fn build(
     base: &Path,
     target: &Path,
-    blob_bytes: u64,
+    contents: Contents,
     cmdline: &str,
     memory: Map,
 ) -> Result<Expected> {
+    let blob_bytes = contents.blob_bytes;
     let mut initrd = Initrd::upon(base, target)?;
+    if contents.system {
+        for name in SYSTEM {
+            initrd.tree(Path::new(name))?;
+        }
+    }
     initrd.dir(expect::DIR)?;
     let digest = initrd.random_file(expect::BLOB_PATH, blob_bytes)?;
     let expected = Expected {
@@ -144,7 +189,7 @@ pub fn digest_of(path: &Path) -> Result<(String, u64)> {
 /// Bytes that differ in every page and in every run, so that a page in the wrong place, a zeroed
 /// one or one of an earlier run shows. The seed is the kernel's, the rest is a fast generator:
 /// this runs on an emulated processor.
-fn write_random(out: &mut impl Write, bytes: u64) -> Result<[u8; 32]> {
+pub(crate) fn write_random(out: &mut impl Write, bytes: u64) -> Result<[u8; 32]> {
     let mut seed = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
     let mut random = Xoshiro256PlusPlus::from_seed(seed);

@@ -2,7 +2,8 @@
 //!
 //! A test machine boots twice. The first kernel (*stage 1*, usually a Xen dom0) runs
 //! [`scenario`]s, which load the second kernel; that one (*stage 2*) compares what it was handed
-//! with what stage 1 wrote down for it ([`expect::Expected`]).
+//! with what stage 1 wrote down for it ([`expect::Expected`]), or reads the dump of stage 1
+//! ([`vmcore`]). It may go on with a scenario of its own: stage 3, and so on.
 
 pub mod bzimage;
 pub mod expect;
@@ -18,4 +19,5 @@ pub mod report;
 pub mod scenario;
 pub mod stage2;
 pub mod sys;
+pub mod vmcore;
 pub mod xen;

@@ -68,6 +68,16 @@ impl Map {
         )
     }
 
+    /// The map without anything below `start`.
+    #[must_use]
+    pub fn above(&self, start: u64) -> Self {
+        let cut = |entry: &Entry| Entry {
+            start: entry.start.max(start),
+            ..*entry
+        };
+        Self::new(self.0.iter().map(cut).collect())
+    }
+
     /// Bytes in all lines together.
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|entry| entry.end - entry.start).sum()

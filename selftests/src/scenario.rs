@@ -9,6 +9,7 @@ mod lifecycle;
 mod loader;
 mod probe;
 mod refuse;
+mod tools;
 
 pub use clients::exec as exec_by_kexec_tools;
 pub use guest::relay;
@@ -28,6 +29,8 @@ pub enum Next {
     Exec,
     /// The same, by kexec-tools.
     KexecTools,
+    /// Crash this kernel.
+    Panic,
     /// Let the guest go that the scenario has made, and tell what it says.
     Guest,
 }
@@ -56,6 +59,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "guest" => guest::run(stage),
         "probe" => probe::run(stage),
         "refuse" => refuse::run(stage),
+        "tools" => tools::run(stage),
         other => bail!("there is no scenario {other:?}"),
     }
 }

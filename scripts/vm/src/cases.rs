@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::machine::{Boot, Machine, DOM0};
+use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::probe::Maker;
 
 /// A test.
@@ -34,6 +34,8 @@ pub enum End {
     FirstKernel,
     /// Nor has the next one.
     NextKernel,
+    /// Nor have so many kernels one after the other.
+    Kernels(u32),
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
     Reset(Target),
     /// The probe finds the page tables to be such as their maker should make them.
@@ -79,6 +81,11 @@ impl Target {
 const NATIVE: Machine = Machine {
     boot: Boot::Native,
     ..DOM0
+};
+/// A machine without Xen that was booted by UEFI.
+const UEFI: Machine = Machine {
+    firmware: Firmware::Uefi,
+    ..NATIVE
 };
 /// A dom0 that has all the memory that Xen can give it.
 const GREEDY: Machine = Machine {
@@ -143,6 +150,47 @@ const NATIVE_BOOTS: Case = Case {
     ..BOOTS
 };
 
+/// A row without content: a bare machine on which kexec-tools boots the next kernel.
+const TOOLS: Case = Case {
+    scenario: "tools syscall=file",
+    ..NATIVE_BOOTS
+};
+
+/// For kexec-tools with `kexec_load`: it leaves the first KiB out of the next kernel's memory.
+const TOOLS_LOAD: &str = "tools syscall=load next=vmtest.first=1024";
+
+/// A row without content: a bare machine that crashes into the next kernel.
+const CRASHES: Case = Case {
+    machine: Machine {
+        kernel: Cow::Borrowed("crashkernel=256M"),
+        ..NATIVE
+    },
+    scenario: "tools syscall=file kind=crash",
+    says: &["rkexec: kexec_(file_)?load: crash image .* page tables, the root at"],
+    expects_trouble: &[
+        "Kernel panic - not syncing: sysrq triggered crash",
+        "Call Trace",
+    ],
+    ..NATIVE_BOOTS
+};
+
+/// A bare machine with this processor.
+const fn native(cpu: &'static str) -> Machine {
+    Machine {
+        cpu: Cow::Borrowed(cpu),
+        ..NATIVE
+    }
+}
+
+/// A bare machine that has a crash area, with this processor.
+const fn crashing(cpu: &'static str) -> Machine {
+    Machine {
+        cpu: Cow::Borrowed(cpu),
+        kernel: Cow::Borrowed("crashkernel=256M"),
+        ..NATIVE
+    }
+}
+
 /// A row without content: a dom0 whose image is changed before it is started.
 const CAUGHT: Case = Case {
     scenario: "boot call=file pause=1",
@@ -173,6 +221,129 @@ pub fn all() -> Vec<Case> {
             name: "bare metal: kexec_load boots a kernel",
             scenario: "boot call=load",
             ..NATIVE_BOOTS
+        },
+        Case {
+            name: "bare metal: kexec -s boots a kernel",
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: kexec -c boots a kernel",
+            scenario: TOOLS_LOAD,
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: kexec -s -p, and the crash kernel reads the dump",
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal: kexec -c -p, and the crash kernel reads the dump",
+            scenario: "tools syscall=load kind=crash",
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal, 4 levels: kexec -s boots a kernel",
+            machine: native("max,-la57"),
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, 4 levels: kexec -c boots a kernel",
+            machine: native("max,-la57"),
+            scenario: TOOLS_LOAD,
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, 4 levels: kexec -s -p, and the crash kernel reads the dump",
+            machine: crashing("max,-la57"),
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal, no 1 GiB pages: kexec -s boots a kernel",
+            machine: native("max,-pdpe1gb"),
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, no 1 GiB pages: kexec -c boots a kernel",
+            machine: native("max,-pdpe1gb"),
+            scenario: TOOLS_LOAD,
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, no 1 GiB pages: kexec -s -p, and the crash kernel reads the dump",
+            machine: crashing("max,-pdpe1gb"),
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal, 4 levels, no 1 GiB pages: kexec -s boots a kernel",
+            machine: native("max,-la57,-pdpe1gb"),
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, nogbpages: kexec -s boots a kernel",
+            machine: Machine { kernel: Cow::Borrowed("nogbpages"), memory_mib: 4096, ..NATIVE },
+            says: &["without pages of 1 GiB", "page tables, the root at"],
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, from 5 levels to 4: kexec -s boots a kernel",
+            scenario: "tools syscall=file next=no5lvl",
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, from 5 levels to 4: kexec -c boots a kernel",
+            scenario: "tools syscall=load next=vmtest.first=1024+no5lvl",
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
+            machine: Machine { kernel: Cow::Borrowed("no5lvl"), ..NATIVE },
+            says: &[r"\(4 levels", "page tables, the root at"],
+            ..TOOLS
+        },
+        Case {
+            name: "UEFI: kexec -s boots a kernel",
+            machine: UEFI,
+            ..TOOLS
+        },
+        Case {
+            name: "UEFI: kexec -c boots a kernel",
+            machine: UEFI,
+            scenario: TOOLS_LOAD,
+            ..TOOLS
+        },
+        Case {
+            name: "UEFI: kexec -s -p, and the crash kernel reads the dump",
+            machine: Machine { kernel: Cow::Borrowed("crashkernel=256M"), ..UEFI },
+            ..CRASHES
+        },
+        Case {
+            name: "64 GiB: kexec -s boots a kernel",
+            machine: Machine { memory_mib: 64 << 10, ..NATIVE },
+            seconds: 60,
+            ..TOOLS
+        },
+        Case {
+            name: "256 GiB: kexec -s boots a kernel",
+            machine: Machine { memory_mib: 256 << 10, ..NATIVE },
+            seconds: 90,
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: the module goes, and its image is entered",
+            scenario: "tools syscall=file gone=exec",
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: the module goes, the kernel unloads its image and loads another",
+            scenario: "tools syscall=load gone=unload next=vmtest.first=1024",
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: three kernels in a row, each from another processor",
+            machine: Machine { cpus: 3, ..NATIVE },
+            scenario: "tools syscall=file rounds=3",
+            end: End::Kernels(4),
+            seconds: 90,
+            ..TOOLS
         },
         Case {
             name: "bare metal: the tests' own image for kexec_load boots (a test of the tests)",
@@ -328,6 +499,30 @@ pub fn all() -> Vec<Case> {
             says: &[],
             seconds: 20,
             ..BOOTS
+        },
+        Case {
+            name: "UEFI: the probe finds exactly the map that the module says",
+            machine: UEFI,
+            scenario: "probe",
+            end: End::Probe(Maker::Module),
+            says: &[],
+            ..NATIVE_BOOTS
+        },
+        Case {
+            name: "UEFI, stock kernel: the probe finds holes mapped",
+            machine: UEFI,
+            scenario: "probe without=module",
+            end: End::Probe(Maker::Stock),
+            says: &[],
+            ..NATIVE_BOOTS
+        },
+        Case {
+            name: "bare metal, 4 GiB, 4 levels: the probe finds exactly the map that the module says",
+            machine: Machine { memory_mib: 4096, ..native("max,-la57") },
+            scenario: "probe",
+            end: End::Probe(Maker::Module),
+            says: &[],
+            ..NATIVE_BOOTS
         },
         Case {
             name: "bare metal, stock kernel: the probe finds holes mapped",

@@ -23,6 +23,15 @@ pub enum Boot {
     },
 }
 
+/// What a machine does at power-on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS, on a PC with the i440FX chipset if nothing else is said.
+    Bios,
+    /// OVMF, on one with the Q35 chipset.
+    Uefi,
+}
+
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -34,6 +43,10 @@ pub struct Machine {
     pub cpu: Text,
     /// What runs first.
     pub boot: Boot,
+    /// Who starts it.
+    pub firmware: Firmware,
+    /// More words for the first kernel.
+    pub kernel: Text,
     /// More arguments for QEMU.
     pub qemu: Cow<'static, [Text]>,
 }
@@ -47,8 +60,13 @@ pub const DOM0: Machine = Machine {
         dom0_mem: Cow::Borrowed("1G,max:1G"),
         options: Cow::Borrowed(""),
     },
+    firmware: Firmware::Bios,
+    kernel: Cow::Borrowed(""),
     qemu: Cow::Borrowed(&[]),
 };
+
+/// UEFI for virtual machines, as the Debian package `ovmf` has it.
+const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
 /// Below 4 GiB a PC with more memory than that has this much.
 const LOW_MIB: u64 = 3072;
@@ -56,7 +74,20 @@ const LOW_MIB: u64 = 3072;
 const FIRMWARE_KIB: u64 = 128;
 
 impl Machine {
-    /// The machine's usable memory as its firmware tells it, in the notation of `vmtest.ram=`.
+    /// What the kernel is told of the machine: its processors, and where that can be known its
+    /// memory.
+    fn words(&self) -> String {
+        let mut words = format!("vmtest.cpus={}", self.cpus);
+        if self.firmware == Firmware::Bios {
+            words.push_str(&format!(" vmtest.ram={}", self.ram()));
+        }
+        if !self.kernel.is_empty() {
+            words.push_str(&format!(" {}", self.kernel));
+        }
+        words
+    }
+
+    /// The machine's usable memory as SeaBIOS tells it, in the notation of `vmtest.ram=`.
     pub fn ram(&self) -> String {
         let low_mib = if self.memory_mib >= 3584 {
             LOW_MIB
@@ -99,11 +130,20 @@ impl Machine {
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
         add("-m", format!("{}M", self.memory_mib));
         add("-smp", self.cpus.to_string());
-        let words = format!(
-            "{words} vmtest.ram={} vmtest.cpus={}",
-            self.ram(),
-            self.cpus
+        // Not all of a large memory is there.
+        add(
+            "-object",
+            format!(
+                "memory-backend-ram,id=ram,size={}M,reserve=off",
+                self.memory_mib
+            ),
         );
+        add("-machine", "memory-backend=ram".to_owned());
+        if self.firmware == Firmware::Uefi {
+            add("-machine", "q35".to_owned());
+            add("-bios", OVMF.to_owned());
+        }
+        let words = format!("{words} {}", self.words());
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
         let common = "panic=-1 printk.devkmsg=on";
         let initramfs = files.initramfs.display().to_string();

@@ -11,10 +11,11 @@
 //! probe: end, NUMBER tables
 //! ```
 //!
-//! END is the last byte. ATTR is the memory type, by the page and the PAT (the MTRRs have a say,
-//! too), and behind it what is not usual for a kexec: `,ro` not writable, `,nx` not executable,
-//! `,user`, `,global`. A plain `map` line is what the `identity-map` command prints for such pages.
-//! Other lines say what is wrong with the tables, and there is no last line if they end too late.
+//! Instead of a VALUE there may be `none` or `unmapped`. END is the last byte. ATTR is the memory
+//! type, by the page and the PAT (the MTRRs have a say, too), and behind it what is not usual for a
+//! kexec: `,ro` not writable, `,nx` not executable, `,user`, `,global`. A plain `map` line is what
+//! the `identity-map` command prints for such pages. Other lines say what is wrong with the tables;
+//! if there are too many, there is no last line.
 
 use crate::memory::{Memory, Phys};
 use crate::run::{Joiner, Run};
@@ -30,7 +31,7 @@ pub fn report(state: &State, memory: &mut impl Memory, tables: Tables<'_>, out: 
     registers(state, out);
     descriptors(state, root, memory, out);
     out.text("probe: return address ");
-    word(root.read(memory, state.rsp), "not mapped", out);
+    word(root.read(memory, state.rsp), "unmapped", out);
     map(state.pat, root, memory, tables, out);
 }
 

@@ -13,6 +13,7 @@ use rkexec_selftests::report::Report;
 use rkexec_selftests::scenario::{self, Next, Stage1};
 use rkexec_selftests::stage2;
 use rkexec_selftests::sys::kexec;
+use rkexec_selftests::vmcore;
 use rkexec_selftests::xen;
 
 fn main() {
@@ -33,11 +34,16 @@ fn live() -> Result<()> {
     let stage = params.get("stage")?.unwrap_or(1);
     let title = format!("stage {stage}");
     report.begin(&title);
-    let done = catch_unwind(AssertUnwindSafe(|| match stage {
-        2 if params.get::<String>("scenario")?.is_none() => {
-            stage2::check(&mut report, &params).map(|()| Next::PowerOff)
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        if params.get::<String>("marker")?.is_some() {
+            vmcore::check(&mut report, &params)?;
+        } else if stage > 1 {
+            stage2::check(&mut report, &params)?;
         }
-        _ => run_scenario(&mut report, &params),
+        match params.get::<String>("scenario")? {
+            Some(_) => run_scenario(&mut report, &params),
+            None => Ok(Next::PowerOff),
+        }
     }));
     let next = match done {
         Ok(Ok(next)) => next,
@@ -60,6 +66,10 @@ fn live() -> Result<()> {
     if next == Next::KexecTools {
         report.line("entering the next kernel");
         return scenario::exec_by_kexec_tools();
+    }
+    if next == Next::Panic {
+        report.line("entering the next kernel");
+        return Ok(std::fs::write("/proc/sysrq-trigger", "c")?);
     }
     // Even if a test has failed: what the next kernel says may tell why.
     if next == Next::Exec && kexec::loaded()? {

@@ -16,10 +16,11 @@ use super::Stage1;
 use crate::bzimage::BzImage;
 use crate::expect::Expected;
 use crate::image::{Image, Sizes};
-use crate::initrd;
+use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
 use crate::memory::Map;
 use crate::ownership::Ownership;
+use crate::params::{Params, PREFIX};
 use crate::places::{self, Destination};
 use crate::sys::{kexec, mapped};
 use crate::xen::{self, Xen};
@@ -66,6 +67,40 @@ impl FromStr for Call {
     }
 }
 
+/// How often the next kernel is to load one itself (`vmtest.rounds=`, of which one is this kernel's).
+///
+/// # Errors
+///
+/// The parameter makes no sense.
+pub fn rounds_left(params: &Params) -> Result<u32> {
+    Ok(params.get("rounds")?.unwrap_or(1u32).saturating_sub(1))
+}
+
+/// The next kernel's command line: what this one was told, as far as it holds for the next, too,
+/// and `vmtest.next=`, in which a plus sign stands for a blank.
+fn next_cmdline(params: &Params) -> Result<String> {
+    let mut words = vec!["console=ttyS0,115200 panic=-1 printk.devkmsg=on".to_owned()];
+    let stage: u32 = params.get("stage")?.unwrap_or(1);
+    words.push(format!("vmtest.stage={}", stage + 1));
+    let mut names = vec!["ram", "cpus", "marker"];
+    match rounds_left(params)? {
+        0 => {}
+        left => {
+            words.push(format!("vmtest.rounds={left}"));
+            names.extend(["scenario", "syscall", "module"]);
+        }
+    }
+    for name in names {
+        if let Some(value) = params.get::<String>(name)? {
+            words.push(format!("{PREFIX}{name}={value}"));
+        }
+    }
+    if let Some(next) = params.get::<String>("next")? {
+        words.push(next.replace('+', " "));
+    }
+    Ok(words.join(" "))
+}
+
 /// A kernel, its initrd on disk, and the machine that they are for.
 pub struct Loader {
     /// The machine's memory.
@@ -95,13 +130,14 @@ impl Loader {
             None => Map::of_firmware()?,
         };
         let mib = stage.params.get("blob")?.unwrap_or(BLOB_MIB);
-        let (ram, cpus): (String, String) = (stage.params.need("ram")?, stage.params.need("cpus")?);
-        let cmdline = format!(
-            "console=ttyS0,115200 panic=-1 printk.devkmsg=on \
-             vmtest.stage=2 vmtest.ram={ram} vmtest.cpus={cpus}"
-        );
+        let cmdline = next_cmdline(stage.params)?;
         let (base, target) = (Path::new(BASE), Path::new(INITRD));
-        let expected = initrd::build(base, target, mib << 20, &cmdline, machine.clone())?;
+        let system = rounds_left(stage.params)? > 0;
+        let what = Contents {
+            blob_bytes: mib << 20,
+            system,
+        };
+        let expected = initrd::build(base, target, what, &cmdline, machine.clone())?;
         let (kernel, initrd) = (mapped::map(Path::new(KERNEL))?, mapped::map(target)?);
         Ok(Self {
             machine,

@@ -3,12 +3,14 @@
 //! it says it has built.
 
 use std::fs;
+use std::mem::offset_of;
 
 use anyhow::{ensure, Context, Result};
 
 use super::{Next, Stage1};
 use crate::memory::Map;
 use crate::module;
+use crate::sys::bindings::linux;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::{self, Xen};
 
@@ -33,6 +35,9 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     for entry in machine.entries() {
         stage.report.note(&format!("memory: {entry}"));
     }
+    for line in efi_tables()? {
+        stage.report.note(&format!("memory: {line} EFI tables"));
+    }
     stage.report.test("kexec_load loads the probe", |_| load());
     if with_module {
         let name = "the module tells what it has mapped";
@@ -45,6 +50,26 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         });
     }
     Ok(Next::Exec)
+}
+
+/// The pages of the EFI system table and of the array of configuration tables, on a machine that
+/// was booted by EFI. Neither reaches into a second page on the machines of the tests.
+fn efi_tables() -> Result<Vec<String>> {
+    let Ok(config) = fs::read_to_string("/sys/firmware/efi/config_table") else {
+        return Ok(Vec::new());
+    };
+    let config = config.trim().trim_start_matches("0x");
+    let config = u64::from_str_radix(config, 16).context("config_table")?;
+    let params = fs::read("/sys/kernel/boot_params/data").context("boot_params")?;
+    let word = |at: usize| -> Result<u64> {
+        let at = offset_of!(linux::boot_params, efi_info) + at;
+        let bytes = params.get(at..at + 4).context("boot_params is too short")?;
+        Ok(u64::from(u32::from_le_bytes(bytes.try_into()?)))
+    };
+    let low = word(offset_of!(linux::efi_info, efi_systab))?;
+    let high = word(offset_of!(linux::efi_info, efi_systab_hi))?;
+    let page = |at: u64| format!("{:#x}-{:#x}", at & !0xfff, at | 0xfff);
+    Ok(vec![page(high << 32 | low), page(config)])
 }
 
 fn load() -> Result<()> {

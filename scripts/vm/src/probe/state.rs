@@ -48,7 +48,6 @@ impl State {
         if !known.iter().any(|start| line.starts_with(start)) {
             return Ok(false);
         }
-        // The last words are "not mapped" in one case: then the name is the wrong one, and missing.
         let (name, value) = line.rsplit_once(' ').context("no value")?;
         let before = self.0.insert(name.to_owned(), value.to_owned());
         ensure!(before.is_none(), "the probe says twice: {name}");

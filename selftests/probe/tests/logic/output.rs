@@ -95,8 +95,5 @@ fn registers_and_what_they_lead_to() {
         rsp: 0x7000,
         ..state
     };
-    assert_eq!(
-        lines(&nowhere, &mut words, "return address "),
-        ["not mapped"]
-    );
+    assert_eq!(lines(&nowhere, &mut words, "return address "), ["unmapped"]);
 }

@@ -1,0 +1,78 @@
+//! What the module says that it has built for the image that the probe is in.
+
+use std::sync::LazyLock;
+
+use anyhow::{ensure, Context, Result};
+use regex::Regex;
+
+use super::map::{expect_same, Pages};
+
+/// What comes before the lines of that image.
+static IMAGE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^# default image: ([45]) levels$").expect("constant"));
+
+/// Its word for it.
+#[derive(Debug, Default)]
+pub struct Claim {
+    levels: u32,
+    pages: Vec<Pages>,
+    /// Those that are not at their own addresses.
+    others: Vec<Pages>,
+    tables: usize,
+    /// Whether the lines that come now are about that image, and not about another one.
+    this_image: bool,
+}
+
+impl Claim {
+    /// Takes a line.
+    ///
+    /// # Errors
+    ///
+    /// It makes no sense.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        let alias = line.strip_prefix("# ").and_then(|line| line.parse().ok());
+        if let Some(alias) = alias.filter(|_| self.this_image) {
+            self.others.push(alias);
+        } else if line.starts_with('#') {
+            let image = IMAGE.captures(line);
+            self.this_image = image.is_some();
+            if let Some(image) = image {
+                self.levels = image[1].parse()?;
+            }
+        } else if self.this_image {
+            match line.strip_prefix("table pages: ") {
+                Some(tables) => self.tables = tables.parse()?,
+                None => self.pages.push(line.parse()?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that it is true: pages at their own addresses and at others, tables of all levels,
+    /// levels.
+    ///
+    /// # Errors
+    ///
+    /// What is not.
+    pub fn expect(
+        &self,
+        pages: &[&Pages],
+        others: &[&Pages],
+        tables: usize,
+        levels: u32,
+    ) -> Result<()> {
+        expect_same(&self.pages, pages)?;
+        expect_same(&self.others, others).context("not one to one")?;
+        ensure!(
+            self.tables == tables,
+            "the module says {} tables, the probe has found {tables}",
+            self.tables
+        );
+        ensure!(
+            self.levels == levels,
+            "the module says {} levels, the processor walks {levels}",
+            self.levels
+        );
+        Ok(())
+    }
+}
