@@ -6,6 +6,7 @@
 //! good when the module goes.
 
 mod memory;
+mod tables;
 
 use core::fmt;
 
@@ -14,10 +15,6 @@ use kernel::prelude::*;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::switch;
-use crate::pure::addr::{Mfn, Pfn};
-use crate::pure::identity::{
-    alias_table_count, build, link_alias, table_count, Alias, BuildError, Table,
-};
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::kimage::Kimage;
@@ -27,6 +24,7 @@ use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages::table_at;
 use crate::sys::relocate;
 use memory::Memory;
+use tables::Built;
 
 /// What is replaced.
 const REPLACEMENTS: [Replacement; 1] = [Replacement {
@@ -70,68 +68,11 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let memory = Memory::query(kimage)?;
     let mut scratch = memory.scratch()?;
     let runs = memory.runs(&mut scratch)?;
-    let layout = cpu::layout();
-    let (at, control_page) = kimage
-        .control_page()
-        .ok_or(LoadError::Kernel("looking for the control page", EIO))?;
-    let control_page = frame(control_page)?;
-
-    let nr_map = table_count(runs, layout)?;
-    let nr = nr_map.saturating_add(alias_table_count(layout.levels));
-    let mut pages = Pages::alloc(kimage, nr)?;
-    let (tables, frames) = (&mut pages.tables, &pages.frames);
-    let (map, rest) = tables
-        .split_at_mut_checked(nr_map)
-        .ok_or(BuildError::TooFewTables {
-            have: nr,
-            need: nr_map,
-        })?;
-    let root_frame = build(runs, layout, map, |index| frames.get(index).copied())?;
-    let root = map.first_mut().ok_or(BuildError::NoFrame { table: 0 })?;
-    let alias = Alias {
-        at,
-        page: control_page,
-    };
-    link_alias(root, layout.levels, alias, rest, |index| {
-        frames.get(nr_map.checked_add(index)?).copied()
-    })?;
-    kimage.set_page_table(root);
-    relocate::install(kimage, root_frame)
+    let built = tables::make(kimage, runs, cpu::layout())?;
+    relocate::install(kimage, built.root)
         .map_err(|e| LoadError::Kernel("making the control page executable", e))?;
-    announce(kimage, nr, root_frame);
+    announce(kimage, &built);
     Ok(())
-}
-
-/// The machine frame of a page of this kernel.
-fn frame(pfn: Pfn) -> Result<Mfn, LoadError> {
-    Native
-        .to_machine(pfn)
-        .ok_or(LoadError::Kernel("looking for a page's frame", EIO))
-}
-
-/// Pages of the image that become page tables, and their frames.
-struct Pages<'a> {
-    tables: KVVec<&'a mut Table>,
-    frames: KVVec<Mfn>,
-}
-
-impl<'a> Pages<'a> {
-    fn alloc(kimage: &mut Kimage<'a>, nr: usize) -> Result<Self, LoadError> {
-        let no_memory = || LoadError::NoMemory("the page tables");
-        let mut pages = Self {
-            tables: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
-            frames: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
-        };
-        for _ in 0..nr {
-            let (page, pfn) = kimage.alloc_table().ok_or_else(no_memory)?;
-            let pushed = (pages.tables.push(page, GFP_KERNEL).is_ok())
-                && pages.frames.push(frame(pfn)?, GFP_KERNEL).is_ok();
-            if !pushed {
-                return Err(no_memory());
-            }
-        }
-        Ok(pages)
-    }
 }
 
 /// Shows the tables of an image. The kernel's own are like ours, so it need not be of this module.
@@ -156,16 +97,17 @@ pub(super) fn find_tables(
 }
 
 /// Tells the log what the image will be entered with.
-fn announce(kimage: &Kimage<'_>, nr_tables: usize, root: Mfn) {
+fn announce(kimage: &Kimage<'_>, built: &Built) {
     let kind = if kimage.is_crash() {
         "crash"
     } else {
         "default"
     };
     pr_info!(
-        "{}: {kind} image of {} segments; {nr_tables} page tables, the root at {}\n",
+        "{}: {kind} image of {} segments; {} page tables, the root at {}\n",
         kimage.call(),
         kimage.nr_segments(),
-        Shown(root.start())
+        built.nr,
+        Shown(built.root.start())
     );
 }

@@ -7,6 +7,7 @@ mod clients;
 mod guest;
 mod lifecycle;
 mod loader;
+mod prepare_time;
 mod probe;
 mod refuse;
 mod tools;
@@ -57,6 +58,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
         "guest" => guest::run(stage),
+        "prepare-time" => prepare_time::run(stage),
         "probe" => probe::run(stage),
         "refuse" => refuse::run(stage),
         "tools" => tools::run(stage),

@@ -209,7 +209,18 @@ pub fn story() -> Case {
     }
 }
 
-/// All of them.
+/// What is measured, and passes whatever comes out.
+pub fn measures() -> Vec<Case> {
+    vec![Case {
+        name: "the time of machine_kexec_prepare",
+        scenario: "prepare-time",
+        end: End::FirstKernel,
+        says: &[],
+        ..NATIVE_BOOTS
+    }]
+}
+
+/// All tests.
 pub fn all() -> Vec<Case> {
     vec![
         Case {

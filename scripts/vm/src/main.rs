@@ -56,6 +56,8 @@ enum Command {
     Run(RunArgs),
     /// Run the tests; the results are TAP, the exit status 0 if all passed.
     Test(TestArgs),
+    /// Measure; the results are remarks in TAP.
+    Measure(TestArgs),
 }
 
 #[derive(Args)]
@@ -108,7 +110,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Boot(args) => boot(&cli.assets, &args),
         Command::Run(args) => Ok(exit_code(narrate::run(&cli.assets, &args)?)),
-        Command::Test(args) => Ok(exit_code(test_run::run(&cli.assets, &args)?)),
+        Command::Test(args) => {
+            let passed = test_run::run(cases::all(), &cli.assets, &args)?;
+            Ok(exit_code(passed))
+        }
+        Command::Measure(args) => {
+            let passed = test_run::run(cases::measures(), &cli.assets, &args)?;
+            Ok(exit_code(passed))
+        }
     }
 }
 

@@ -72,7 +72,12 @@ fn efi_tables() -> Result<Vec<String>> {
     Ok(vec![page(high << 32 | low), page(config)])
 }
 
-fn load() -> Result<()> {
+/// Loads it by `kexec_load`.
+///
+/// # Errors
+///
+/// The file cannot be read, or the kernel's.
+pub fn load() -> Result<()> {
     let probe = fs::read(PROBE).context(PROBE)?;
     let bytes = u64::try_from(probe.len())?;
     let segment = Segment::new(&probe, PLACE, bytes);
