@@ -97,7 +97,7 @@ map: root ## the identity map of a machine: make map E820=FILE [MAPFLAGS="--no-1
 ifeq ($(E820),-)
 	@$(in-root) $(bin)/identity-map $(MAPFLAGS) -
 else
-	@$(in-root) $(bin)/identity-map $(MAPFLAGS) - <"$(E820)"
+	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
 bench: root ## benchmarks: the identity map, the hand-over's SHA-256

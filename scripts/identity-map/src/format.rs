@@ -1,6 +1,7 @@
 //! The ways to show a [`Report`]: one file each.
 
 mod json;
+mod svg;
 mod text;
 
 use std::io::{self, Write};
@@ -18,6 +19,8 @@ pub enum Format {
     Text,
     /// One object, for programs.
     Json,
+    /// A picture, for people.
+    Svg,
 }
 
 impl Format {
@@ -26,6 +29,7 @@ impl Format {
         match self {
             Self::Text => text::write(report, out),
             Self::Json => json::write(report, out),
+            Self::Svg => svg::write(report, out),
         }
     }
 }

@@ -49,9 +49,14 @@ struct Args {
     #[arg(long)]
     la57: bool,
 
-    /// How to show it. In JSON addresses are numbers, and END is the last byte too.
+    /// How to show it: as lines, as JSON (addresses are numbers, and END is the last byte too), or
+    /// as a picture, an SVG document.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    /// What to call the machine in a picture: the last one counts; without any, as its file.
+    #[arg(long, value_name = "NAME", overrides_with = "title")]
+    title: Option<String>,
 
     /// The file with the memory map; `-` reads standard input.
     #[arg(value_name = "FILE")]
@@ -87,11 +92,21 @@ fn run(args: &Args) -> Result<()> {
     for warning in &map.warnings {
         eprintln!("identity-map: {name}: {warning}");
     }
-    let report = Report::new(&map.entries, args.layout()).with_context(|| name.clone())?;
+    let title = args.title.clone().unwrap_or_else(|| title(&args.file));
+    let report = Report::new(title, map.entries, args.layout()).context(name)?;
     match write(&report, args.format) {
         // Whoever reads this has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("standard output"),
+    }
+}
+
+/// What a file calls its machine.
+fn title(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or(file.as_os_str());
+    match stem.to_str() {
+        Some("-") => "Identity map".into(),
+        _ => stem.to_string_lossy().into(),
     }
 }
 

@@ -8,6 +8,10 @@ use rkexec_pure::pure::memmap::MapEntry;
 
 /// The identity map of one machine.
 pub struct Report {
+    /// What to call the machine.
+    pub title: String,
+    /// The memory map, as it came.
+    pub entries: Vec<MapEntry>,
     /// The shape of the tables.
     pub layout: Layout,
     /// The pages, from the lowest address up.
@@ -22,10 +26,10 @@ impl Report {
     /// # Errors
     ///
     /// There is memory that so few levels cannot reach.
-    pub fn new(entries: &[MapEntry], layout: Layout) -> Result<Self> {
+    pub fn new(title: String, entries: Vec<MapEntry>, layout: Layout) -> Result<Self> {
         let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
         let mut sources = Sources::new(&mut scratch)?;
-        for &entry in entries {
+        for &entry in &entries {
             sources.add_entry(entry)?;
         }
         let runs = sources.runs();
@@ -33,9 +37,12 @@ impl Report {
             BuildError::BeyondLevels { .. } => anyhow!("{error}; --la57 builds five"),
             _ => error.into(),
         })?;
+        let leaf_runs = leaf_runs(runs, layout).collect();
         Ok(Self {
+            title,
+            entries,
             layout,
-            leaf_runs: leaf_runs(runs, layout).collect(),
+            leaf_runs,
             nr_tables,
         })
     }

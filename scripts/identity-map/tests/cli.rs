@@ -118,6 +118,30 @@ fn json_says_the_same_as_the_text() {
     assert_eq!(json["gib_pages"], true);
 }
 
+/// The picture in the README. After a change to the drawing, look at what this test leaves in
+/// `.build/target/tmp/example.svg`, and copy it.
+#[test]
+fn the_example_is_what_is_drawn_today() {
+    let path = e820("10-hpe-dl385-gen10plus-512g.txt");
+    let map = std::fs::read_to_string(path).expect("a map");
+    let title = ["--title", "HPE ProLiant DL385 Gen10 Plus"];
+    let svg = stdout(&[&["--format", "svg"], &title[..], &["-"]].concat(), &map);
+    tempfile("example.svg", &svg);
+    assert!(
+        svg == include_str!("../example.svg"),
+        "it is another picture"
+    );
+}
+
+#[test]
+fn a_machine_is_called_as_its_file_or_as_the_last_title_says() {
+    let file = tempfile("this-machine.txt", PC);
+    let name = file.to_str().expect("text");
+    let svg = |flags: &[&str]| stdout(&[&["--format", "svg"], flags, &[name]].concat(), "");
+    assert!(svg(&[]).contains(">this-machine<"));
+    assert!(svg(&["--title", "A", "--title", "B & C"]).contains(">B &amp; C<"));
+}
+
 #[test]
 fn every_real_machine_has_a_map_in_every_shape() {
     let mut machines = 0;
