@@ -71,7 +71,7 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let built = tables::make(kimage, runs, cpu::layout())?;
     relocate::install(kimage, built.root)
         .map_err(|e| LoadError::Kernel("making the control page executable", e))?;
-    announce(kimage, &built);
+    //announce(kimage, &built);
     Ok(())
 }
 

@@ -190,6 +190,14 @@ impl<S: Space, Z: PageSize> Frame<S, Z> {
         self.0
     }
 
+    /// The page behind it, or `None` past the end.
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(Z::BYTES) {
+            Some(addr) => Self::new(addr),
+            None => None,
+        }
+    }
+
     /// The page's number: its address divided by its size.
     pub const fn number(self) -> u64 {
         // A page size is a constant and never 0.

@@ -102,25 +102,27 @@ impl<'a> Kimage<'a> {
         Some((Vaddr::new(page.address() as u64)?, page.pfn()?))
     }
 
-    /// One more page that goes with the image: in none of its destinations, and for a crash image
-    /// in the crash area. Nobody frees it but the kernel, with the image.
+    /// `1 << order` more pages, in one piece, that go with the image: in none of its destinations,
+    /// and for a crash image in the crash area. Nobody frees them but the kernel, with the image.
     ///
-    /// Returns the page's contents, which are whatever was there, and its frame; `None` if there
-    /// is no such page.
-    pub(crate) fn alloc_table(&mut self) -> Option<(&'a mut Table, Pfn)> {
+    /// Returns the pages' contents, which are whatever was there, and the first frame; `None` if
+    /// there are no such pages.
+    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<(&'a mut [Table], Pfn)> {
+        let nr = 1usize.checked_shl(order)?;
         // SAFETY: The image is live and the caller may sleep.
-        let page = unsafe {
-            let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), 0);
+        let first = unsafe {
+            let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), order);
             RawPage::borrowed(page)
         }?;
-        let pfn = page.pfn()?;
-        // SAFETY: The page has just been allocated, and lives at least as long as this view of the
-        // image; a table is as large as a page, and any integers will do for it.
-        Some((unsafe { &mut *page.as_ptr().cast::<Table>() }, pfn))
+        let pfn = first.pfn()?;
+        // SAFETY: The pages have just been allocated, and live at least as long as this view of
+        // the image; a table is as large as a page, and any integers will do for it.
+        let tables = unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) };
+        Some((tables, pfn))
     }
 
     /// Makes `root` the page table that the kernel leaves to the image. It must be one that
-    /// [`Kimage::alloc_table`] has returned.
+    /// [`Kimage::alloc_tables`] has returned.
     pub(crate) fn set_page_table(&mut self, root: &mut Table) {
         self.0.arch.pgd = from_mut(root).cast();
     }

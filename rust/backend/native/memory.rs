@@ -19,23 +19,28 @@ pub(super) struct Memory {
     uncached: Option<MaRange>,
 }
 
+/// As many ranges as one finds on most machines, so that the list does not have to grow.
+const USUAL_RANGES: usize = 24;
+
 /// What there is too little memory for, if there is.
 const WHAT: &str = "the machine's memory map";
 
 impl Memory {
     /// Asks the kernel for it.
     pub(super) fn query(kimage: &Kimage<'_>) -> Result<Self, LoadError> {
-        let ram = iomem::system_ram().map_err(|_| LoadError::NoMemory(WHAT))?;
         let efi = efi::tables().map_err(|e| LoadError::Kernel("reading the EFI tables", e))?;
         let mut memory = Self {
-            write_back: KVec::new(),
+            write_back: KVec::with_capacity(USUAL_RANGES, GFP_KERNEL)
+                .map_err(|_| LoadError::NoMemory(WHAT))?,
             uncached: relocate::serial_port().and_then(|page| Native.range(page)),
         };
         memory.add(LOW_MEMORY)?;
-        for range in ram.iter() {
-            // Whole pages: what is left over at the edges is no RAM to the kernel either.
-            memory.add_physical(range.round_in(PAGE_SIZE))?;
-        }
+        // Whole pages: what is left over at the edges is no RAM to the kernel either.
+        iomem::for_system_ram(|range| {
+            let range = Native.range(range.round_in(PAGE_SIZE)).ok_or(ERANGE)?;
+            Ok(memory.write_back.push(range, GFP_KERNEL)?)
+        })
+        .map_err(|e| LoadError::Kernel("looking for the kernel's RAM", e))?;
         for index in 0..kimage.nr_segments() {
             let claim = kimage.claim(index).unwrap_or_default();
             let range = Addr::new(claim.mem).and_then(|at| Range::from_len(at, claim.memsz));

@@ -78,14 +78,31 @@ impl<'a> Pages<'a> {
             tables: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
             frames: KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?,
         };
-        for _ in 0..nr {
-            let (table, pfn) = image.alloc_table().ok_or_else(no_memory)?;
-            let pushed = (pages.tables.push(table, GFP_KERNEL).is_ok())
-                && pages.frames.push(frame(pfn)?, GFP_KERNEL).is_ok();
-            if !pushed {
-                return Err(no_memory());
-            }
+        while pages.tables.len() < nr {
+            let left = nr.saturating_sub(pages.tables.len());
+            pages.add_piece(image, left.checked_ilog2().unwrap_or(0))?;
         }
         Ok(pages)
+    }
+
+    /// Adds pages in one piece: `1 << order` of them or, if there is no such piece, fewer. A call
+    /// takes its time however many pages it is for, and this way no page is too many.
+    fn add_piece(&mut self, image: &mut Kimage<'a>, order: u32) -> Result<(), LoadError> {
+        let no_memory = LoadError::NoMemory("the page tables");
+        let piece = (0..=order)
+            .rev()
+            .find_map(|order| image.alloc_tables(order));
+        let Some((tables, mut pfn)) = piece else {
+            return Err(no_memory);
+        };
+        for table in tables {
+            let pushed = (self.tables.push(table, GFP_KERNEL).is_ok())
+                && self.frames.push(frame(pfn)?, GFP_KERNEL).is_ok();
+            if !pushed {
+                return Err(no_memory);
+            }
+            pfn = pfn.next().unwrap_or(pfn);
+        }
+        Ok(())
     }
 }
