@@ -102,7 +102,7 @@ fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// What a file calls its machine.
+/// The machine's name, after its file; standard input has none.
 fn title(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or(file.as_os_str());
     match stem.to_str() {
