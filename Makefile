@@ -100,8 +100,15 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: root ## benchmarks: the identity map, the hand-over's SHA-256
-	@$(in-root) cargo bench --locked --workspace
+bench: root ## benchmarks: the identity map, also against Linux's; the hand-over's SHA-256
+	@$(step) ident-map "compiling Linux's builder of identity maps" \
+		$(in-root) scripts/identity-bench/linux/build .build/bench
+	@$(step) bench "building the benchmarks" \
+		$(in-root) cargo build --locked --release -p identity-bench
+	@$(in-root) .build/target/release/identity-bench --linux .build/bench/ident_map.so \
+		--out .build/bench rust/tests/e820
+	@$(in-root) cargo bench --locked -p rkexec-pure -p rkexec-handover \
+		--bench identity_map --bench sha256
 
 .PHONY: install clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
@@ -111,7 +118,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bin .build/clippy .build/handover .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -1,10 +1,10 @@
 //! `identity-map`: shows the identity map that rkexec builds for a machine.
 //!
-//! `memory_map.rs` reads the machine's memory map, `report.rs` puts it through the same code that
-//! the module runs, and below `format.rs` there is a file for each way to show what comes out.
+//! `memory_map.rs` (in the library) reads the machine's memory map, `report.rs` puts
+//! it through the same code that the module runs, and below `format.rs` there is a file for each
+//! way to show what comes out.
 
 mod format;
-mod memory_map;
 mod report;
 
 use std::ffi::OsStr;
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use identity_map::memory_map;
 use rkexec_pure::pure::identity::{Layout, Levels};
 
 use format::Format;
@@ -101,7 +102,7 @@ fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// What a file calls its machine.
+/// The machine's name, after its file; standard input has none.
 fn title(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or(file.as_os_str());
     match stem.to_str() {

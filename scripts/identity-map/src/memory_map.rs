@@ -9,7 +9,9 @@ use rkexec_pure::pure::memmap::{Kind, MapEntry};
 
 /// A memory map, and what is odd about it.
 pub struct MemoryMap {
+    /// Its entries, in the order of the file.
     pub entries: Vec<MapEntry>,
+    /// What is odd about it.
     pub warnings: Vec<Warning>,
 }
 

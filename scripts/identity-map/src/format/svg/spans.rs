@@ -17,24 +17,23 @@ pub(super) struct Span {
     pub(super) piece: Option<usize>,
 }
 
-/// Cuts runs of leaves where a table begins that they fill, and where the last such table ends.
+/// Cuts runs of leaves where the first table begins that they fill, and where the last one ends.
 ///
 /// A piece lies in one table, or it is all that is in several.
 pub(super) fn pieces(leaf_runs: &[LeafRun]) -> Vec<LeafRun> {
     let mut pieces = Vec::new();
     for run in leaf_runs {
-        let table_bytes = run.size.bytes() * ENTRIES;
-        let tables = run.range.round_in(table_bytes);
-        let inner = [tables.start(), tables.end()].map(|cut| {
-            let inside = run.range.contains(cut) && cut.is_aligned(table_bytes);
-            if inside {
-                cut
-            } else {
-                run.range.start()
-            }
-        });
-        let cuts = [run.range.start(), inner[0], inner[1], run.range.end()];
-        pieces.extend(between(&sorted(cuts.to_vec())).map(|range| LeafRun { range, ..*run }));
+        let tables = run.range.round_in(run.size.bytes() * ENTRIES);
+        let cuts = [
+            run.range.start(),
+            tables.start(),
+            tables.end(),
+            run.range.end(),
+        ];
+        // In a run that lies within a table there is nothing to cut at; both are not above it.
+        let cuts = cuts.into_iter().filter(|&cut| cut >= run.range.start());
+        let cuts = sorted(cuts.collect());
+        pieces.extend(between(&cuts).map(|range| LeafRun { range, ..*run }));
     }
     pieces
 }
@@ -82,4 +81,36 @@ fn sorted(mut cuts: Vec<Maddr>) -> Vec<Maddr> {
 fn between(cuts: &[Maddr]) -> impl Iterator<Item = MaRange> + '_ {
     cuts.windows(2)
         .filter_map(|pair| Range::new(pair[0], pair[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rkexec_pure::pure::addr::Addr;
+    use rkexec_pure::pure::identity::{Attr, LeafSize};
+
+    #[test]
+    fn runs_are_cut_at_the_ends_of_the_tables_that_they_fill() {
+        const GIB: u64 = 1 << 30;
+        const TABLE: u64 = 512 * GIB;
+        let cases: [(u64, u64, &[u64]); 5] = [
+            (GIB, 2 * GIB, &[]),
+            (0, TABLE, &[]),
+            (GIB, TABLE + GIB, &[TABLE]),
+            (0, 3 * TABLE + GIB, &[3 * TABLE]),
+            (GIB, 3 * TABLE + GIB, &[TABLE, 3 * TABLE]),
+        ];
+        for (start, end, cuts) in cases {
+            let address = |raw| Addr::new(raw).expect("an address");
+            let run = LeafRun {
+                range: Range::new(address(start), address(end)).expect("a range"),
+                size: LeafSize::Gib1,
+                attr: Attr::WriteBack,
+            };
+            let pieces = pieces(&[run]);
+            let starts = pieces.iter().map(|piece| piece.range.start().raw());
+            assert_eq!(starts.skip(1).collect::<Vec<_>>(), cuts);
+            assert_eq!(pieces[pieces.len() - 1].range.end(), run.range.end());
+        }
+    }
 }

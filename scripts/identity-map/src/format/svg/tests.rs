@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use identity_map::memory_map;
 use rkexec_pure::pure::identity::{Layout, Levels};
 use rkexec_pure::pure::memmap::{Kind, MapEntry};
 use rkexec_pure::pure::range::MaRange;
@@ -10,7 +11,6 @@ use roxmltree::{Document, Node};
 
 use super::canvas::{Anchor, Font};
 use super::{bands, picture, spans, table_pages};
-use crate::memory_map;
 use crate::report::Report;
 
 /// No picture is higher, in px.

@@ -1,0 +1,146 @@
+//! A map of the same bytes in pages of 4 KiB: what it costs to do without large pages.
+
+use std::ops;
+
+use anyhow::{Context, Result};
+use rkexec_pure::pure::addr::PAGE_SIZE;
+use rkexec_pure::pure::identity::{Attr, LeafRun};
+
+/// The memory of a table.
+#[derive(Clone)]
+#[repr(C, align(4096))]
+pub struct Page([u64; ENTRIES]);
+
+impl Page {
+    /// A table that maps nothing.
+    pub const EMPTY: Self = Self([0; ENTRIES]);
+}
+
+const ENTRIES: usize = 512;
+
+/// What an entry of each level stands for, in bits of the address: from below the root down to
+/// the page table.
+const SHIFTS: [u32; 3] = [39, 30, 21];
+
+/// What a page table stands for, in bytes.
+const PAGE_TABLE_BYTES: u64 = 1 << 21;
+
+/// Present, writable, accessed; a page is dirty, too.
+const TABLE: u64 = 0x23;
+const WRITE_BACK: u64 = 0x63;
+const UNCACHED: u64 = 0x7b;
+
+/// How many tables it takes, the root included. The runs are in order.
+pub fn table_count(leaf_runs: &[LeafRun]) -> u64 {
+    let below_root = SHIFTS.iter().map(|shift| {
+        let mut next = 0;
+        let mut nr = 0;
+        for run in leaf_runs {
+            let first = (run.range.start().raw() >> shift).max(next);
+            next = ((run.range.end().raw() - 1) >> shift) + 1;
+            nr += next - first.min(next);
+        }
+        nr
+    });
+    1 + below_root.sum::<u64>()
+}
+
+/// Fills the first of `tables`, the root first, and returns how many they are.
+pub fn identity_map(leaf_runs: &[LeafRun], tables: &mut [Page]) -> Result<usize> {
+    let mut builder = Builder { tables, nr: 0 };
+    builder.take()?;
+    for run in leaf_runs {
+        let bits = match run.attr {
+            Attr::WriteBack => WRITE_BACK,
+            Attr::Uncached => UNCACHED,
+        };
+        let mut rest = run.range.start().raw()..run.range.end().raw();
+        while !rest.is_empty() {
+            let end = (rest.start / PAGE_TABLE_BYTES + 1) * PAGE_TABLE_BYTES;
+            let pages = rest.start..end.min(rest.end);
+            rest.start = pages.end;
+            builder.map(pages, bits)?;
+        }
+    }
+    Ok(builder.nr)
+}
+
+struct Builder<'a> {
+    tables: &'a mut [Page],
+    /// So many of them are in use.
+    nr: usize,
+}
+
+impl Builder<'_> {
+    /// An empty table, by its index.
+    fn take(&mut self) -> Result<usize> {
+        let index = self.nr;
+        *self.tables.get_mut(index).context("too few tables")? = Page::EMPTY;
+        self.nr += 1;
+        Ok(index)
+    }
+
+    /// Maps pages that one page table stands for.
+    fn map(&mut self, pages: ops::Range<u64>, bits: u64) -> Result<()> {
+        let first_table = self.tables.as_ptr().addr() as u64;
+        let mut table = 0;
+        for shift in SHIFTS {
+            let slot = (pages.start >> shift) as usize % ENTRIES;
+            let entry = self.tables[table].0[slot];
+            table = if entry == 0 {
+                let new = self.take()?;
+                self.tables[table].0[slot] = (first_table + new as u64 * PAGE_SIZE) | TABLE;
+                new
+            } else {
+                // CAST: an index into `tables`.
+                ((entry - first_table) / PAGE_SIZE) as usize
+            };
+        }
+        let first = (pages.start / PAGE_SIZE) as usize % ENTRIES;
+        let entries = self.tables[table].0[first..].iter_mut();
+        for (entry, page) in entries.zip(pages.step_by(PAGE_SIZE as usize)) {
+            *entry = page | bits;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ours;
+    use rkexec_pure::pure::memmap::{Kind, MapEntry};
+
+    #[test]
+    fn as_many_tables_as_counted_and_every_page_once() {
+        let ram = |start, end| MapEntry {
+            start,
+            len_bytes: end - start,
+            kind_raw: Kind::Ram.raw(),
+        };
+        let entries = [
+            ram(0, 0xa_0000),
+            ram(0x10_0000, 0x1234_5000),
+            ram(1 << 39, (1 << 39) + 0x1000),
+        ];
+        let (_, leaf_runs) = ours::plan(&entries).expect("a plan");
+        // 0x124 tables of 2 MiB cannot stand for more than 0x24800000 bytes.
+        let nr = table_count(&leaf_runs);
+        let page_tables = 0x1234_5000_u64.div_ceil(PAGE_TABLE_BYTES) + 1;
+        assert_eq!(nr, 1 + 2 + 2 + page_tables);
+
+        let mut tables = vec![Page::EMPTY; nr as usize];
+        assert_eq!(
+            identity_map(&leaf_runs, &mut tables).expect("a map"),
+            nr as usize
+        );
+        let is_page = |&&entry: &&u64| entry & WRITE_BACK == WRITE_BACK;
+        let pages = tables
+            .iter()
+            .flat_map(|table| table.0.iter().filter(is_page))
+            .count() as u64;
+        let bytes: u64 = leaf_runs.iter().map(|run| run.range.len_bytes()).sum();
+        assert_eq!(pages, bytes / PAGE_SIZE);
+        assert!(identity_map(&leaf_runs, &mut tables[1..]).is_err());
+    }
+}

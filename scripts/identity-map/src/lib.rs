@@ -1,0 +1,3 @@
+//! What the `identity-map` command shares with the benchmark: how to read a memory map.
+
+pub mod memory_map;
