@@ -19,12 +19,10 @@ use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::kimage::Kimage;
 use crate::sys::livepatch::Replacement;
-use crate::sys::log::Shown;
 use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages::table_at;
 use crate::sys::relocate;
 use memory::Memory;
-use tables::Built;
 
 /// What is replaced.
 const REPLACEMENTS: [Replacement; 1] = [Replacement {
@@ -68,11 +66,10 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let memory = Memory::query(kimage)?;
     let mut scratch = memory.scratch()?;
     let runs = memory.runs(&mut scratch)?;
-    let built = tables::make(kimage, runs, cpu::layout())?;
-    relocate::install(kimage, built.root)
-        .map_err(|e| LoadError::Kernel("making the control page executable", e))?;
-    //announce(kimage, &built);
-    Ok(())
+    let root = tables::make(kimage, runs, cpu::layout())?;
+    // Nothing is said of success: a line on a serial console takes longer than all of the above.
+    relocate::install(kimage, root)
+        .map_err(|e| LoadError::Kernel("making the control page executable", e))
 }
 
 /// Shows the tables of an image. The kernel's own are like ours, so it need not be of this module.
@@ -94,20 +91,4 @@ pub(super) fn find_tables(
             at: &at,
         })
     })
-}
-
-/// Tells the log what the image will be entered with.
-fn announce(kimage: &Kimage<'_>, built: &Built) {
-    let kind = if kimage.is_crash() {
-        "crash"
-    } else {
-        "default"
-    };
-    pr_info!(
-        "{}: {kind} image of {} segments; {} page tables, the root at {}\n",
-        kimage.call(),
-        kimage.nr_segments(),
-        built.nr,
-        Shown(built.root.start())
-    );
 }

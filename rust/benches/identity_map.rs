@@ -40,7 +40,7 @@ fn plan(map: &[MapEntry], scratch: &mut [Mark]) -> usize {
 fn whole(map: &[MapEntry], scratch: &mut [Mark], tables: &mut [Table]) -> Mfn {
     let runs = runs(map, scratch).expect("room for the ranges");
     let nr = table_count(runs, LAYOUT).expect("a number of tables");
-    build(runs, LAYOUT, &mut tables[..nr], |table| {
+    build(runs, LAYOUT, &mut tables[..nr], |table, _| {
         Mfn::from_number(0x10_0000 + table as u64)
     })
     .expect("tables")

@@ -12,7 +12,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
-use super::pages::RawPage;
+use super::pages::{frame_of, RawPage};
 use crate::pure::addr::Pfn;
 use crate::pure::claim::SegmentClaim;
 use crate::pure::identity::{Table, Vaddr};
@@ -63,11 +63,8 @@ impl<'a> Kimage<'a> {
     /// The page table that the kernel leaves to the image, if it has one yet.
     pub(crate) fn page_table(&self) -> Option<Pfn> {
         let root = self.0.arch.pgd;
-        if root.is_null() {
-            return None;
-        }
-        // SAFETY: The address of a page in the direct map.
-        Pfn::from_number(unsafe { c::rkexec_address_to_pfn(root.cast()) })
+        // SAFETY: Null, or a page of the image's, which is a page table.
+        unsafe { root.cast::<Table>().as_ref() }.and_then(frame_of)
     }
 
     /// The name of the system call that it comes from.
@@ -105,20 +102,17 @@ impl<'a> Kimage<'a> {
     /// `1 << order` more pages, in one piece, that go with the image: in none of its destinations,
     /// and for a crash image in the crash area. Nobody frees them but the kernel, with the image.
     ///
-    /// Returns the pages' contents, which are whatever was there, and the first frame; `None` if
-    /// there are no such pages.
-    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<(&'a mut [Table], Pfn)> {
+    /// Returns the pages' contents, which are whatever was there; `None` if there are no such pages.
+    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<&'a mut [Table]> {
         let nr = 1usize.checked_shl(order)?;
         // SAFETY: The image is live and the caller may sleep.
         let first = unsafe {
             let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), order);
             RawPage::borrowed(page)
         }?;
-        let pfn = first.pfn()?;
         // SAFETY: The pages have just been allocated, and live at least as long as this view of
         // the image; a table is as large as a page, and any integers will do for it.
-        let tables = unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) };
-        Some((tables, pfn))
+        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) })
     }
 
     /// Makes `root` the page table that the kernel leaves to the image. It must be one that

@@ -1,6 +1,6 @@
 //! Pages of the running kernel: single ones, and blocks that are contiguous in the machine.
 
-use core::ptr::NonNull;
+use core::ptr::{from_ref, NonNull};
 
 use kernel::bindings;
 use kernel::prelude::*;
@@ -257,6 +257,12 @@ pub(crate) unsafe fn table_at<'a>(pfn: Pfn) -> Option<&'a Table> {
     let table = unsafe { c::rkexec_ram_address(pfn.number()) };
     // SAFETY: By contract; any integers make a table.
     unsafe { table.cast::<Table>().as_ref() }
+}
+
+/// The frame of a page table that lies in a page of this kernel.
+pub(crate) fn frame_of(table: &Table) -> Option<Pfn> {
+    // SAFETY: A table is a whole page, and all pages that are used as such are in the direct map.
+    Pfn::from_number(unsafe { c::rkexec_address_to_pfn(from_ref(table).cast()) })
 }
 
 /// Lets somebody else run, if there is anybody. For loops over many pages.

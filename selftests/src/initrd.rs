@@ -217,7 +217,11 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let (base, target) = (dir.join("base"), dir.join("initrd"));
         std::fs::write(&base, b"12345").unwrap();
-        let expected = build(&base, &target, 10_000, "quiet", Map::default()).unwrap();
+        let contents = Contents {
+            blob_bytes: 10_000,
+            system: false,
+        };
+        let expected = build(&base, &target, contents, "quiet", Map::default()).unwrap();
         let bytes = std::fs::read(&target).unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(&bytes[..8], b"12345\0\0\0");

@@ -46,6 +46,28 @@ pub fn is_loaded() -> bool {
     Path::new("/sys/module").join(NAME).exists()
 }
 
+/// What it says that the loaded images will find mapped.
+pub const MAP: &str = "/sys/kernel/debug/rkexec/identity_map";
+
+/// Checks that it has made the page tables of the loaded image `kind` (default or crash). They tell
+/// by the video memory: the kernel's own map it like any other.
+///
+/// # Errors
+///
+/// It has not.
+pub fn expect_map(kind: &str) -> Result<()> {
+    const VIDEO: &str = "00000000000a0000 00000000000fffff 4K UC";
+    let maps = std::fs::read_to_string(MAP).context(MAP)?;
+    let name = format!("# {kind} image:");
+    let mut lines = maps.lines().skip_while(|line| !line.starts_with(&name));
+    ensure!(lines.next().is_some(), "{MAP} has no {kind} image");
+    let ours = lines
+        .take_while(|line| !line.ends_with("levels"))
+        .any(|line| line == VIDEO);
+    ensure!(ours, "the {kind} image has other page tables:\n{maps}");
+    Ok(())
+}
+
 /// Loads it.
 ///
 /// # Errors

@@ -234,7 +234,7 @@ fn build_tables(
     let nr = identity::table_count(runs, layout)?;
     let mut block = safe_block(nr, segments, p2m, "the page tables in one piece")?;
     let first = block.range().start();
-    let frame = |index: usize| {
+    let frame = |index: usize, _: &Table| {
         let offset = (index as u64).checked_mul(PAGE_SIZE)?;
         Mfn::new(first.checked_add(offset)?)
     };

@@ -56,8 +56,8 @@ pub const fn alias_table_count(levels: Levels) -> usize {
 }
 
 /// Maps `alias` write-back in the tables below `root`, which [`build`](super::build()) has made.
-/// The first [`alias_table_count`] of `tables` are written; `frame_of` tells for the index of each
-/// the machine frame that it lies in.
+/// The first [`alias_table_count`] of `tables` are written; `frame_of` tells for each, given
+/// its index and where it is now, the machine frame that it will lie in.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn link_alias<T, F>(
 ) -> Result<(), BuildError>
 where
     T: BorrowMut<Table>,
-    F: FnMut(usize) -> Option<Mfn>,
+    F: FnMut(usize, &Table) -> Option<Mfn>,
 {
     let (have, need) = (tables.len(), alias_table_count(levels));
     if have < need {
@@ -101,7 +101,7 @@ impl<'t, T, I, F> Path<I, F>
 where
     T: BorrowMut<Table> + 't,
     I: Iterator<Item = (usize, &'t mut T)>,
-    F: FnMut(usize) -> Option<Mfn>,
+    F: FnMut(usize, &Table) -> Option<Mfn>,
 {
     /// The next table as one of level `L`, its one entry written by `write`.
     fn table<L: Level>(
@@ -111,8 +111,9 @@ where
         // Never: as many were counted as there are levels.
         let inconsistent = BuildError::Inconsistent { at: Maddr::ZERO };
         let (index, table) = self.unused.next().ok_or(inconsistent)?;
-        let mfn = (self.frame_of)(index).ok_or(BuildError::NoFrame { table: index })?;
-        let mut writer = table.borrow_mut().write::<L>();
+        let table = table.borrow_mut();
+        let mfn = (self.frame_of)(index, table).ok_or(BuildError::NoFrame { table: index })?;
+        let mut writer = table.write::<L>();
         writer
             .skip_to(self.alias.at.index::<L>())
             .and_then(|()| write(&mut writer, self.alias))
@@ -128,7 +129,7 @@ trait Step: Level + Sized {
     where
         T: BorrowMut<Table> + 't,
         I: Iterator<Item = (usize, &'t mut T)>,
-        F: FnMut(usize) -> Option<Mfn>;
+        F: FnMut(usize, &Table) -> Option<Mfn>;
 }
 
 /// Every level but the last leads on to the next.
@@ -140,7 +141,7 @@ where
     where
         T: BorrowMut<Table> + 't,
         I: Iterator<Item = (usize, &'t mut T)>,
-        F: FnMut(usize) -> Option<Mfn>,
+        F: FnMut(usize, &Table) -> Option<Mfn>,
     {
         let child = L::Child::below(path)?;
         path.table(|writer, _| writer.branch(child))
@@ -152,7 +153,7 @@ impl Step for Pt {
     where
         T: BorrowMut<Table> + 't,
         I: Iterator<Item = (usize, &'t mut T)>,
-        F: FnMut(usize) -> Option<Mfn>,
+        F: FnMut(usize, &Table) -> Option<Mfn>,
     {
         path.table(|writer, alias| writer.leaves(alias.page, 1, Attr::WriteBack))
     }

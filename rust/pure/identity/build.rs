@@ -77,11 +77,11 @@ impl core::error::Error for BuildError {}
 /// returns the frame of its root, for CR3.
 ///
 /// As many tables are written as [`table_count`] says, from the first one on, every entry of
-/// each, whatever they held before; the others are left alone. `frame_of` tells for the index of
-/// a table the machine frame that it *will* lie in when the processor walks it. It is asked once
-/// for each table, in ascending order, the root first. Where the tables may lie (never in a
-/// destination, for a crash image in the crash area) is for it to see to. `tables` is a slice of
-/// tables where they follow one another, or of references to them where they do not.
+/// each, whatever they held before; the others are left alone. `frame_of` tells for a table, given
+/// its index and where it is now, the machine frame that it *will* lie in when the processor walks
+/// it. It is asked once for each table, in ascending order, the root first. Where the tables may lie
+/// (never in a destination, for a crash image in the crash area) is for it to see to. `tables` is a
+/// slice of tables where they follow one another, or of references to them where they do not.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ pub fn build<T, F>(
 ) -> Result<Mfn, BuildError>
 where
     T: BorrowMut<Table>,
-    F: FnMut(usize) -> Option<Mfn>,
+    F: FnMut(usize, &Table) -> Option<Mfn>,
 {
     let need = table_count(runs, layout)?;
     let have = tables.len();
@@ -138,13 +138,13 @@ trait Place: Level + Sized {
     ) -> Result<(), BuildError>
     where
         T: BorrowMut<Table>,
-        F: FnMut(usize) -> Option<Mfn>;
+        F: FnMut(usize, &Table) -> Option<Mfn>;
 }
 
 impl<T, F> Builder<'_, '_, T, F>
 where
     T: BorrowMut<Table>,
-    F: FnMut(usize) -> Option<Mfn>,
+    F: FnMut(usize, &Table) -> Option<Mfn>,
 {
     /// Fills a table that stands for the memory from `base` up.
     fn table<L: Place>(&mut self, base: Maddr) -> Result<TableAt<L>, BuildError> {
@@ -152,8 +152,9 @@ where
             .unused
             .next()
             .ok_or(BuildError::Inconsistent { at: base })?;
-        let mfn = (self.frame_of)(index).ok_or(BuildError::NoFrame { table: index })?;
-        let mut writer = table.borrow_mut().write::<L>();
+        let table = table.borrow_mut();
+        let mfn = (self.frame_of)(index, table).ok_or(BuildError::NoFrame { table: index })?;
+        let mut writer = table.write::<L>();
         let end = base.checked_add(L::TABLE_BYTES).unwrap_or(Maddr::END);
         while let Some(leaves) = self.next.filter(|next| next.range.start() < end) {
             let start = leaves.range.start();
@@ -231,7 +232,7 @@ macro_rules! place {
             ) -> Result<(), BuildError>
             where
                 T: BorrowMut<Table>,
-                F: FnMut(usize) -> Option<Mfn>,
+                F: FnMut(usize, &Table) -> Option<Mfn>,
             {
                 $body
             }

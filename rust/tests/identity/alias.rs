@@ -57,10 +57,10 @@ fn tables(entries: &[MapEntry], layout: Layout, alias: Option<Alias>) -> Vec<Tab
     let mut tables = vec![Table::EMPTY; nr + alias_table_count(layout.levels)];
     let mut scattered: Vec<&mut Table> = tables.iter_mut().collect();
     let (map, rest) = scattered.split_at_mut(nr);
-    let root = build(runs, layout, map, frame).unwrap();
+    let root = build(runs, layout, map, |index, _| frame(index)).unwrap();
     assert_eq!(Some(root), frame(0));
     if let Some(alias) = alias {
-        link_alias(map[0], layout.levels, alias, rest, |index| {
+        link_alias(map[0], layout.levels, alias, rest, |index, _| {
             frame(nr + index)
         })
         .unwrap();
@@ -133,13 +133,25 @@ fn what_is_taken_stays_as_it_is() {
         let mut tables = tables(&entries(), layout, Some(alias));
         let before = tables[0].clone();
         let mut more = vec![Table::EMPTY; 4];
-        let again = link_alias(&mut tables[0], layout.levels, alias, &mut more, frame);
+        let again = link_alias(
+            &mut tables[0],
+            layout.levels,
+            alias,
+            &mut more,
+            |index, _| frame(index),
+        );
         assert_eq!(again, Err(BuildError::AliasTaken { at }));
         assert!(tables[0] == before);
         let need = layout.levels.number() - 1;
-        let few = link_alias(&mut tables[0], layout.levels, alias, &mut more[..2], frame);
+        let few = link_alias(
+            &mut tables[0],
+            layout.levels,
+            alias,
+            &mut more[..2],
+            |index, _| frame(index),
+        );
         assert_eq!(few, Err(BuildError::TooFewTables { have: 2, need }));
-        let none = link_alias(&mut tables[0], layout.levels, alias, &mut more, |_| None);
+        let none = link_alias(&mut tables[0], layout.levels, alias, &mut more, |_, _| None);
         assert!(matches!(none, Err(BuildError::NoFrame { .. })));
     }
 }

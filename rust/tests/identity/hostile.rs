@@ -227,7 +227,7 @@ fn too_few_tables_are_refused_before_any_is_touched() {
     let need = table_count(runs, LAYOUTS[0]).expect("a number");
     let mut tables = vec![rules::dirty_table(); need - 1];
     let before = tables.clone();
-    let error = build(runs, LAYOUTS[0], &mut tables, |_| panic!("not asked")).expect_err("few");
+    let error = build(runs, LAYOUTS[0], &mut tables, |_, _| panic!("not asked")).expect_err("few");
     let have = need - 1;
     assert_eq!(error, BuildError::TooFewTables { have, need });
     assert_eq!(tables, before);
@@ -244,7 +244,7 @@ fn a_table_without_a_frame_is_an_error() {
     let runs = rules::sources(&input, &mut scratch).runs();
     let mut tables = vec![Table::EMPTY; 16];
     for missing in 0..table_count(runs, LAYOUTS[0]).expect("a number") {
-        let built = build(runs, LAYOUTS[0], &mut tables, |table| {
+        let built = build(runs, LAYOUTS[0], &mut tables, |table, _| {
             (table != missing).then(|| Mfn::new(Maddr::ZERO)).flatten()
         });
         assert_eq!(built, Err(BuildError::NoFrame { table: missing }));

@@ -94,7 +94,7 @@ fn check_layout(
             limit: Maddr::new(1 << 47).unwrap(),
         };
         assert_eq!(counted, Err(error));
-        let built = build(runs, layout, &mut [Table::EMPTY; 0], |_| {
+        let built = build(runs, layout, &mut [Table::EMPTY; 0], |_, _| {
             panic!("nothing to build")
         });
         assert_eq!(built, Err(error));
@@ -111,7 +111,7 @@ fn check_layout(
     let dirty = dirty_table();
     let mut tables = vec![dirty.clone(); nr + 1];
     let asked = RefCell::new(Vec::new());
-    let root = build(runs, layout, &mut tables, |table| {
+    let root = build(runs, layout, &mut tables, |table, _| {
         asked.borrow_mut().push(table);
         frames.0.get(table).copied()
     })
@@ -248,7 +248,7 @@ pub fn dirty_table() -> Table {
     let mut sources = Sources::new(&mut scratch).expect("room");
     sources.add_write_back(range((0, 2 << 20))).expect("room");
     let mut tables = vec![Table::EMPTY; 4];
-    build(sources.runs(), LAYOUTS[0], &mut tables, |table| {
+    build(sources.runs(), LAYOUTS[0], &mut tables, |table, _| {
         Mfn::from_number(table as u64)
     })
     .expect("four tables");
@@ -256,7 +256,7 @@ pub fn dirty_table() -> Table {
 }
 
 /// Frames of one piece of memory, for tests that do not care.
-pub fn chunk_at(first: u64) -> impl Fn(usize) -> Option<Mfn> {
+pub fn chunk_at(first: u64) -> impl Fn(usize, &Table) -> Option<Mfn> {
     move |table| Mfn::from_number(first.checked_add(table as u64)?)
 }
 

@@ -39,7 +39,7 @@ pub fn fill(runs: Runs<'_>, tables: &mut [Table]) -> Result<usize> {
     let nr = table_count(runs, LAYOUT)?;
     let first = tables.as_ptr().addr() as u64 / PAGE_SIZE;
     let tables = tables.get_mut(..nr).context("too few tables")?;
-    build(runs, LAYOUT, tables, |index| {
+    build(runs, LAYOUT, tables, |index, _| {
         Mfn::from_number(first + index as u64)
     })?;
     Ok(nr)

@@ -19,6 +19,7 @@ use crate::image::{Image, Sizes};
 use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
 use crate::memory::Map;
+use crate::module;
 use crate::ownership::Ownership;
 use crate::params::{Params, PREFIX};
 use crate::places::{self, Destination};
@@ -205,6 +206,9 @@ impl Loader {
             .note(&format!("{} took {} ms", call.name(), took.as_millis()));
         self.expect_loaded(true)?;
         stage.report.note("/sys/kernel/kexec_loaded says 1");
+        if module::is_loaded() {
+            module::expect_map("default")?;
+        }
         if self.xen.is_none() {
             return Ok(());
         }

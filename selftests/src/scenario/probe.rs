@@ -18,8 +18,6 @@ use crate::xen::{self, Xen};
 const PROBE: &str = "/boot/probe";
 /// A place for it: a multiple of 2 MiB that is usable memory on every machine of the tests.
 const PLACE: u64 = 32 << 20;
-/// What the module says about the page tables of the loaded image.
-const MODULES_MAP: &str = "/sys/kernel/debug/rkexec/identity_map";
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -42,7 +40,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     if with_module {
         let name = "the module tells what it has mapped";
         stage.report.test(name, |report| {
-            let map = fs::read_to_string(MODULES_MAP).context(MODULES_MAP)?;
+            let map = fs::read_to_string(module::MAP).context(module::MAP)?;
             for line in map.lines() {
                 report.note(&format!("map: {line}"));
             }

@@ -34,7 +34,11 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     let load = |stage: &mut Stage1<'_>, name: &str| {
         stage.report.test(name, |_| {
             kexec(&load_arguments(call, crash, &cmdline))?;
-            expect_loaded(crash, true)
+            expect_loaded(crash, true)?;
+            if module::is_loaded() {
+                module::expect_map(if crash { "crash" } else { "default" })?;
+            }
+            Ok(())
         })
     };
     load(stage, "kexec-tools loads a kernel");

@@ -40,7 +40,7 @@ fn check(layout: Layout, levels: u32, ram: &[(u64, u64)]) {
     let nr = table_count(runs, layout).unwrap();
     let mut tables = vec![Table::EMPTY; nr];
     let frame = |index| Frame::from_number(index as u64 + 1);
-    let root = build(runs, layout, &mut tables, frame).unwrap();
+    let root = build(runs, layout, &mut tables, |index, _| frame(index)).unwrap();
     assert_eq!(root.start().raw(), 0x1000);
 
     let mut words = Words::default();
