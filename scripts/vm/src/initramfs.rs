@@ -1,25 +1,20 @@
 //! The initramfs of the test machines: `init`, busybox, the real modprobe, rkexec, and for the
 //! next kernel the kernel once more and an initrd to build upon, or the probe.
 
-use std::collections::BTreeMap;
+mod tree;
+
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{bail, ensure, Context, Result};
-use cpio::newc;
 use flate2::write::GzEncoder;
 use flate2::Compression;
 
+use self::tree::{read, Tree, CONSOLE, DIRECTORY, REGULAR};
 use crate::assets::Assets;
-
-const EXECUTABLE: u32 = 0o100_755;
-const REGULAR: u32 = 0o100_644;
-const DIRECTORY: u32 = 0o040_755;
-const SYMLINK: u32 = 0o120_777;
-const CONSOLE: u32 = 0o020_600;
 
 /// The kernel's modules that a dom0 needs for its tests.
 const MODULES: [&str; 5] = [
@@ -196,114 +191,9 @@ fn kernel_version(kernel: &[u8]) -> Result<String> {
     Ok(String::from_utf8(word)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
-}
-
-/// A tree of files, in the order of their names: a directory comes before what is in it.
-#[derive(Default)]
-struct Tree(BTreeMap<String, (u32, Vec<u8>)>);
-
-impl Tree {
-    fn add(&mut self, path: &str, mode: u32, data: Vec<u8>) {
-        let mut parent = Path::new(path);
-        while let Some(dir) = parent.parent().filter(|dir| *dir != Path::new("/")) {
-            let dir_name = dir.display().to_string();
-            self.0.entry(dir_name).or_insert((DIRECTORY, Vec::new()));
-            parent = dir;
-        }
-        self.0.insert(path.to_owned(), (mode, data));
-    }
-
-    fn file(&mut self, path: &str, mode: u32, data: &[u8]) {
-        self.add(path, mode, data.to_vec());
-    }
-
-    fn link(&mut self, path: &str, to: &str) {
-        self.add(path, SYMLINK, to.as_bytes().to_vec());
-    }
-
-    /// A program of this system, with the libraries that it is linked with.
-    fn program(&mut self, from: &Path, path: &str) -> Result<()> {
-        self.add(path, EXECUTABLE, read(from)?);
-        let ldd = Command::new("ldd")
-            .arg(from)
-            .output()
-            .context("cannot run ldd")?;
-        // `name => /path (address)` or `/path (address)`; nothing like it for a static program.
-        for line in String::from_utf8(ldd.stdout)?.lines() {
-            let mut words = line.split_whitespace().filter(|word| word.starts_with('/'));
-            if let Some(library) = words.next() {
-                self.add(library, EXECUTABLE, read(Path::new(library))?);
-            }
-            if line.contains("not found") {
-                bail!("{}: {}", from.display(), line.trim());
-            }
-        }
-        Ok(())
-    }
-
-    /// All the files below a directory.
-    fn directory(&mut self, from: &Path, path: &str) -> Result<()> {
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            let name = format!("{path}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type()?.is_dir() {
-                self.directory(&entry.path(), &name)?;
-            } else {
-                self.file(&name, REGULAR, &read(&entry.path())?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the tree as a newc archive.
-    fn write(&self, mut out: impl Write) -> Result<()> {
-        for (number, (path, (mode, data))) in (1..).zip(&self.0) {
-            let mut entry = newc::Builder::new(path.trim_start_matches('/'))
-                .mode(*mode)
-                .ino(number);
-            if *mode == CONSOLE {
-                entry = entry.rdev_major(5).rdev_minor(1);
-            }
-            let mut file = entry.write(&mut out, u32::try_from(data.len())?);
-            file.write_all(data)?;
-            file.finish()?;
-        }
-        newc::trailer(&mut out)?;
-        Ok(out.flush()?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_archive_has_every_directory_before_what_is_in_it() {
-        let mut tree = Tree::default();
-        tree.file("/a/b/c", REGULAR, b"data");
-        tree.link("/a-link", "/a/b/c");
-        let mut archive = Vec::new();
-        tree.write(&mut archive).unwrap();
-        let mut rest = &archive[..];
-        let mut names = Vec::new();
-        loop {
-            let reader = newc::Reader::new(rest).unwrap();
-            if reader.entry().is_trailer() {
-                break;
-            }
-            names.push((reader.entry().name().to_owned(), reader.entry().mode()));
-            rest = reader.finish().unwrap();
-        }
-        let expected = [
-            ("a", DIRECTORY),
-            ("a-link", SYMLINK),
-            ("a/b", DIRECTORY),
-            ("a/b/c", REGULAR),
-        ];
-        assert_eq!(names, expected.map(|(name, mode)| (name.to_owned(), mode)));
-    }
 
     #[test]
     fn the_version_of_a_kernel_is_the_first_word_of_its_version_text() {
