@@ -20,8 +20,8 @@ headers = /usr/src/linux-headers-$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
-.PHONY: all root metadata tools guest probe handover module assets
-all: module tools guest probe assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
+.PHONY: all root metadata tools guest probe handover module kselftests assets
+all: module tools guest probe kselftests assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
 
 root: ## the build root
 	@scripts/buildroot
@@ -67,6 +67,10 @@ module: metadata handover tools
 		$(in-root) $(bin)/klp-relocs --symvers $(headers)/Module.symvers \
 			--allow rust/klp.allow .build/module/rkexec.ko .build/rkexec.ko
 
+kselftests: root
+	@$(in-root) scripts/kselftests --check || \
+		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
+
 # What the test machines are made of, where scripts/vm looks for it.
 assets := .build/vm/assets
 assets: root
@@ -79,6 +83,7 @@ assets: root
 	@ln -sfn /rkexec/scripts/modprobe.conf $(assets)/rkexec.conf
 	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
+	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
 
 .PHONY: run test map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
@@ -118,7 +123,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build
