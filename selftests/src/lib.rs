@@ -20,4 +20,5 @@ pub mod scenario;
 pub mod stage2;
 pub mod sys;
 pub mod vmcore;
+pub mod without_xen;
 pub mod xen;

@@ -7,19 +7,7 @@ use anyhow::{ensure, Context, Result};
 use super::loader::{Loader, INITRD, KERNEL};
 use super::{Next, Stage1};
 use crate::module;
-
-/// kexec-tools calls Xen by itself, past the kernel, wherever it sees `/proc/xen`. It gets a
-/// `/proc` without it; the rest is what it reads. The arguments are its own.
-const KEXEC_TOOLS: &str = "
-    set -e
-    mkdir -p /real-proc
-    mount --move /proc /real-proc
-    mount -t tmpfs proc /proc
-    for name in cmdline cpuinfo iomem meminfo modules mounts self; do
-        ln -s /real-proc/$name /proc/$name
-    done
-    exec kexec \"$@\"
-";
+use crate::without_xen::kexec_tools;
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -89,14 +77,6 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 /// It comes back.
 pub fn exec() -> Result<()> {
     kexec_tools(&["-e"])
-}
-
-fn kexec_tools(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "sh", "-c", KEXEC_TOOLS, "kexec"])
-        .args(arguments);
-    output(command).map(drop).context("kexec-tools")
 }
 
 fn client(arguments: &[&str]) -> Result<String> {
