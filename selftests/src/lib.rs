@@ -10,6 +10,7 @@ pub mod expect;
 pub mod image;
 pub mod initrd;
 pub mod kernel_log;
+pub mod kselftest;
 pub mod memory;
 pub mod module;
 pub mod ownership;

@@ -10,6 +10,7 @@ mod loader;
 mod prepare_time;
 mod probe;
 mod refuse;
+mod selftests;
 mod tools;
 
 pub use clients::exec as exec_by_kexec_tools;
@@ -61,6 +62,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "prepare-time" => prepare_time::run(stage),
         "probe" => probe::run(stage),
         "refuse" => refuse::run(stage),
+        "selftests" => selftests::run(stage),
         "tools" => tools::run(stage),
         other => bail!("there is no scenario {other:?}"),
     }

@@ -46,6 +46,10 @@ pub struct Assets {
     /// the package xen-utils-4.20; that test is skipped without them [default: ASSETS/xen-utils].
     #[arg(long, value_name = "DIR", global = true)]
     xen_utils: Option<PathBuf>,
+    /// Linux's own tests of kexec, as `scripts/kselftests` installs them; what wants them is
+    /// skipped without them [default: ASSETS/kselftests].
+    #[arg(long, value_name = "DIR", global = true)]
+    kselftests: Option<PathBuf>,
 }
 
 impl Assets {
@@ -93,6 +97,11 @@ impl Assets {
         self.place(self.xen_utils.as_ref(), "xen-utils")
     }
 
+    /// Linux's own tests of kexec. They may be missing, then what wants them is skipped.
+    pub fn kselftests(&self) -> PathBuf {
+        self.place(self.kselftests.as_ref(), "kselftests")
+    }
+
     /// Makes what QEMU is given, in `dir`.
     ///
     /// # Errors
@@ -104,6 +113,7 @@ impl Assets {
             xen: dir.join("xen"),
             vmlinuz: self.vmlinuz(),
             initramfs: dir.join("initramfs"),
+            with_selftests: None,
             has_module: self.ko().exists(),
             has_tools: self.xen_utils().exists(),
         };
@@ -114,6 +124,7 @@ impl Assets {
 }
 
 /// What QEMU is given.
+#[derive(Clone)]
 pub struct Files {
     /// Xen as an ELF file: what QEMU's multiboot loader takes.
     pub xen: PathBuf,
@@ -121,6 +132,8 @@ pub struct Files {
     pub vmlinuz: PathBuf,
     /// The initramfs of all machines.
     pub initramfs: PathBuf,
+    /// The larger one that Linux's own tests are in as well.
+    with_selftests: Option<PathBuf>,
     /// Whether rkexec is in it.
     pub has_module: bool,
     /// Whether Xen's own tools are in it.
@@ -128,13 +141,37 @@ pub struct Files {
 }
 
 impl Files {
+    /// Makes the initramfs with Linux's own tests, too. Nothing if there are no such tests.
+    ///
+    /// # Errors
+    ///
+    /// An input is missing, or a file cannot be written.
+    pub fn add_selftests(&mut self, assets: &Assets) -> Result<()> {
+        if assets.kselftests().exists() {
+            let target = self.initramfs.with_extension("selftests");
+            initramfs::selftests::build(assets, &self.initramfs, &target)?;
+            self.with_selftests = Some(target);
+        }
+        Ok(())
+    }
+
+    /// The same files with Linux's own tests, if there are any.
+    pub fn with_selftests(&self) -> Option<Self> {
+        let initramfs = self.with_selftests.clone()?;
+        Some(Self {
+            initramfs,
+            ..self.clone()
+        })
+    }
+
     /// Removes what was made of the inputs.
     ///
     /// # Errors
     ///
     /// A file cannot be removed.
     pub fn remove(&self) -> Result<()> {
-        for file in [&self.xen, &self.initramfs] {
+        let made = [&self.xen, &self.initramfs];
+        for file in made.into_iter().chain(&self.with_selftests) {
             fs::remove_file(file).with_context(|| file.display().to_string())?;
         }
         Ok(())

@@ -21,10 +21,21 @@ pub struct Case {
     pub says: &'static [&'static str],
     /// Lines that are no trouble in this test: regular expressions.
     pub expects_trouble: &'static [&'static str],
-    /// Whether Xen's own tools are needed for it.
-    pub tools: bool,
+    /// What it needs that may not be there.
+    pub needs: Needs,
     /// About how many seconds it takes. The longest start first.
     pub seconds: u64,
+}
+
+/// What some tests need, and most do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Xen's own tools.
+    XenTools,
+    /// Linux's own tests of kexec.
+    Selftests,
 }
 
 /// How a test ends well.
@@ -138,7 +149,7 @@ const BOOTS: Case = Case {
     end: End::NextKernel,
     says: HANDED_OVER,
     expects_trouble: &[],
-    tools: false,
+    needs: Needs::Nothing,
     seconds: 60,
 };
 
@@ -196,6 +207,16 @@ const CAUGHT: Case = Case {
     says: &["rkexec: resetting the machine"],
     expects_trouble: &["hand-over failed: .* SHA-256"],
     seconds: 35,
+    ..BOOTS
+};
+
+/// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
+const SELFTESTS: Case = Case {
+    scenario: "selftests",
+    end: End::FirstKernel,
+    says: &[],
+    needs: Needs::Selftests,
+    seconds: 150,
     ..BOOTS
 };
 
@@ -377,7 +398,7 @@ pub fn all() -> Vec<Case> {
             scenario: "guest",
             says: &["rkexec: not loaded: .*PV guest"],
             expects_trouble: &["rkexec: not loaded: .*PV guest"],
-            tools: true,
+            needs: Needs::XenTools,
             seconds: 80,
             ..BOOTS
         },
@@ -542,6 +563,15 @@ pub fn all() -> Vec<Case> {
             says: &[],
             seconds: 20,
             ..BOOTS
+        },
+        Case {
+            name: "bare metal: Linux's own tests of kexec say what they say without the module",
+            machine: NATIVE,
+            ..SELFTESTS
+        },
+        Case {
+            name: "dom0: Linux's own tests of kexec say what they say without the module",
+            ..SELFTESTS
         },
         Case {
             name: "dom0: the hand-over finds a changed page of the image",

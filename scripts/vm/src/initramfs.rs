@@ -1,6 +1,7 @@
 //! The initramfs of the test machines: `init`, busybox, the real modprobe, rkexec, and for the
 //! next kernel the kernel once more and an initrd to build upon, or the probe.
 
+pub mod selftests;
 mod tree;
 
 use std::fs::{self, File};

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
@@ -68,6 +68,9 @@ struct BootArgs {
     /// What `init` does (`vmtest.scenario=`).
     #[arg(long, default_value = "hello")]
     scenario: String,
+    /// With Linux's own tests of kexec in the initramfs.
+    #[arg(long)]
+    selftests: bool,
     /// More words for the kernel's command line.
     #[arg(long, default_value = "", value_name = "WORDS")]
     append: String,
@@ -130,7 +133,11 @@ fn exit_code(good: bool) -> ExitCode {
 }
 
 fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
-    let files = assets.prepare(&args.output)?;
+    let mut files = assets.prepare(&args.output)?;
+    if args.selftests {
+        files.add_selftests(assets)?;
+        files = files.with_selftests().context("there are no selftests")?;
+    }
     let dom0 = Boot::Dom0 {
         dom0_mem: args.dom0_mem.clone().into(),
         options: args.xen_options.clone().into(),

@@ -1,5 +1,6 @@
 //! A run of many tests: at most two machines at a time, the results as TAP.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
@@ -13,7 +14,7 @@ use clap::Args;
 use regex::Regex;
 
 use crate::assets::{Assets, Files};
-use crate::cases::Case;
+use crate::cases::{Case, Needs};
 use crate::console;
 use crate::run_case;
 
@@ -60,7 +61,10 @@ pub fn run(cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
     ensure!(!cases.is_empty(), "no test has such a name");
     // The longest first, so that no processor has nothing to do at the end.
     cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
-    let files = assets.prepare(&args.output)?;
+    let mut files = assets.prepare(&args.output)?;
+    if cases.iter().any(|case| case.needs == Needs::Selftests) {
+        files.add_selftests(assets)?;
+    }
     ensure!(
         files.has_module,
         "{} is missing: nothing can be tested",
@@ -114,18 +118,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
-    if case.tools && !files.has_tools {
-        let text = format!(
-            "ok {} # SKIP without Xen's own tools (xen-utils)\n",
-            case.name
-        );
-        let mut results = lock(results);
-        results.skipped += 1;
-        return results.print(&text);
-    }
+    let files = match files_for(case, files) {
+        Ok(files) => files,
+        Err(missing) => {
+            let mut results = lock(results);
+            results.skipped += 1;
+            return results.print(&format!("ok {} # SKIP without {missing}\n", case.name));
+        }
+    };
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
-    let result = run_case::run(case, files, &log, args.timeout_factor, &mut ());
+    let result = run_case::run(case, &files, &log, args.timeout_factor, &mut ());
     let text = result_lines(case.name, &result, started.elapsed(), &log);
     let mut results = lock(results);
     match result {
@@ -133,6 +136,18 @@ fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
         Err(_) => results.failed += 1,
     }
     results.print(&text);
+}
+
+/// The files for a test, or what is missing for it.
+fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, &'static str> {
+    match case.needs {
+        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)"),
+        Needs::Nothing | Needs::XenTools => Ok(Cow::Borrowed(files)),
+        Needs::Selftests => match files.with_selftests() {
+            Some(files) => Ok(Cow::Owned(files)),
+            None => Err("Linux's own tests (scripts/kselftests)"),
+        },
+    }
 }
 
 impl Results {
