@@ -216,7 +216,7 @@ const SELFTESTS: Case = Case {
     end: End::FirstKernel,
     says: &[],
     needs: Needs::Selftests,
-    seconds: 150,
+    seconds: 60,
     ..BOOTS
 };
 
