@@ -16,9 +16,9 @@ const PATIENCE: &str = "600";
 /// What shells and programs say when something is not in the initramfs.
 const BROKEN: [&str; 3] = ["not found", "No such file", "Could not initialize"];
 
-/// The test that only loads, by what kexec-tools calls its usual way.
+/// The test in which kexec-tools loads in the way that it likes best.
 pub const LOAD: &str = "kexec:test_kexec_load.sh";
-/// The one by `kexec_file_load`.
+/// The test in which it is told to use `kexec_file_load`.
 pub const FILE_LOAD: &str = "kexec:test_kexec_file_load.sh";
 
 /// What a run of the tests has said.

@@ -71,6 +71,9 @@ struct BootArgs {
     /// With Linux's own tests of kexec in the initramfs.
     #[arg(long)]
     selftests: bool,
+    /// Do not tell `init` of rkexec.
+    #[arg(long)]
+    without_module: bool,
     /// More words for the kernel's command line.
     #[arg(long, default_value = "", value_name = "WORDS")]
     append: String,
@@ -138,6 +141,7 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
         files.add_selftests(assets)?;
         files = files.with_selftests().context("there are no selftests")?;
     }
+    files.has_module &= !args.without_module;
     let dom0 = Boot::Dom0 {
         dom0_mem: args.dom0_mem.clone().into(),
         options: args.xen_options.clone().into(),
