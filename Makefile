@@ -85,7 +85,7 @@ assets: root
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
 
-.PHONY: run test map bench
+.PHONY: run test ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) $(bin)/vm run
 
@@ -93,6 +93,9 @@ run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tel
 test: root ## all tests; the last line is their count
 	@status=0; $(MAKE) --keep-going all || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
+
+ktest: all ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
+	@$(in-root) scripts/ktest/run
 
 # Standard input serves for all files, also those outside of what the root can see.
 map: root ## the identity map of a machine: make map E820=FILE [MAPFLAGS="--no-1g --la57 ..."]
@@ -123,7 +126,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build
