@@ -257,7 +257,7 @@ pub fn dirty_table() -> Table {
 
 /// Frames of one piece of memory, for tests that do not care.
 pub fn chunk_at(first: u64) -> impl Fn(usize, &Table) -> Option<Mfn> {
-    move |table| Mfn::from_number(first.checked_add(table as u64)?)
+    move |table, _| Mfn::from_number(first.checked_add(table as u64)?)
 }
 
 /// The same tables as `memory`, for a walk.

@@ -67,7 +67,7 @@ fn efi_tables() -> Result<Vec<String>> {
     let low = word(offset_of!(linux::efi_info, efi_systab))?;
     let high = word(offset_of!(linux::efi_info, efi_systab_hi))?;
     let page = |at: u64| format!("{:#x}-{:#x}", at & !0xfff, at | 0xfff);
-    Ok(vec![page(high << 32 | low), page(config)])
+    Ok(vec![page((high << 32) | low), page(config)])
 }
 
 /// Loads it by `kexec_load`.
