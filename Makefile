@@ -108,7 +108,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: root ## benchmarks: the identity map, also against Linux's; the hand-over's SHA-256
+bench: all ## benchmarks: the identity map, also against Linux's; machine_kexec_prepare; SHA-256
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -117,6 +117,7 @@ bench: root ## benchmarks: the identity map, also against Linux's; the hand-over
 		--out .build/bench rust/tests/e820
 	@$(in-root) cargo bench --locked -p rkexec-pure -p rkexec-handover \
 		--bench identity_map --bench sha256
+	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 
 .PHONY: install clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
