@@ -52,15 +52,20 @@ fn frame(pfn: Pfn) -> Result<Mfn, LoadError> {
         .ok_or(LoadError::Kernel("looking for a page's frame", EIO))
 }
 
+/// The largest piece to ask for, as the logarithm of its pages: the kernel complains in the log when
+/// it does not find larger ones (`PAGE_ALLOC_COSTLY_ORDER`), as it may on a machine that runs for long.
+const MAX_PIECE_ORDER: u32 = 3;
+
 /// So many pages of the image, for tables.
 fn alloc<'a>(image: &mut Kimage<'a>, nr: usize) -> Result<KVVec<&'a mut Table>, LoadError> {
     let no_memory = || LoadError::NoMemory("the page tables");
     let mut tables = KVVec::with_capacity(nr, GFP_KERNEL).map_err(|_| no_memory())?;
     while tables.len() < nr {
         // In few pieces, because a call takes its time however many pages it is for; in powers of
-        // two that no page is too many; and smaller ones where there are none so large.
+        // two, so that no page is too many; and in smaller ones where there are none so large.
         let left = nr.saturating_sub(tables.len());
-        let piece = (0..=left.checked_ilog2().unwrap_or(0))
+        let order = left.checked_ilog2().unwrap_or(0).min(MAX_PIECE_ORDER);
+        let piece = (0..=order)
             .rev()
             .find_map(|order| image.alloc_tables(order))
             .ok_or_else(no_memory)?;
