@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{ensure, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg};
+use nix::sys::termios::{tcgetattr, tcsetattr, LocalFlags, SetArg};
 use nix::unistd::{pipe, write};
 
 use super::loader::{Call, Loader};
@@ -63,6 +64,12 @@ fn scatter_free_memory(mib: i32) -> Result<Vec<(OwnedFd, OwnedFd)>> {
 
 fn pause(stage: &mut Stage1<'_>) -> Result<()> {
     let console = std::fs::File::open("/dev/console").context("/dev/console")?;
+    // The echo of what is typed would go right through a line of the report.
+    let mut modes = tcgetattr(&console).context("/dev/console")?;
+    modes
+        .local_flags
+        .remove(LocalFlags::ECHO | LocalFlags::ECHONL);
+    tcsetattr(&console, SetArg::TCSANOW, &modes).context("/dev/console")?;
     stage.report.line("waiting for a line");
     let mut line = String::new();
     std::io::BufReader::new(console).read_line(&mut line)?;
