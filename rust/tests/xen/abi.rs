@@ -1,0 +1,100 @@
+//! Which interface is used, for every kind of Xen that there is.
+
+use rkexec_pure::pure::xen_abi::{Abi, Answers, Offer, Refusal, Version, Wish};
+
+const EINVAL: i32 = -22;
+const EOPNOTSUPP: i32 = -95;
+const ENOSYS: i32 = -38;
+const EPERM: i32 = -1;
+
+fn choose(v1: i32, v2: i32, version: (u32, u32), wish: Wish) -> Result<Abi, Refusal> {
+    let version = Version::new(version.0, version.1);
+    Offer::read(Answers { v1, v2 }, version)?.choose(wish)
+}
+
+#[test]
+fn with_both_v2_is_used_unless_the_user_wants_v1() {
+    for version in [(4, 6), (4, 14), (4, 17), (4, 20), (4, 22), (5, 0)] {
+        let choose = |wish| choose(EINVAL, EINVAL, version, wish);
+        assert_eq!(choose(Wish::Auto), Ok(Abi::V2));
+        assert_eq!(choose(Wish::Only(Abi::V2)), Ok(Abi::V2));
+        assert_eq!(choose(Wish::Only(Abi::V1)), Ok(Abi::V1));
+    }
+}
+
+#[test]
+fn without_v1_the_wish_for_it_is_refused() {
+    let choose = |wish| choose(EOPNOTSUPP, EINVAL, (4, 23), wish);
+    assert_eq!(choose(Wish::Auto), Ok(Abi::V2));
+    let refusal = choose(Wish::Only(Abi::V1)).unwrap_err();
+    assert_eq!(refusal.to_string(), "Xen 4.23 has no kexec interface V1");
+}
+
+#[test]
+fn without_v2_v1_is_used_where_it_can_be() {
+    for missing in [0, EOPNOTSUPP] {
+        assert_eq!(choose(EINVAL, missing, (4, 6), Wish::Auto), Ok(Abi::V1));
+        let refusal = choose(EINVAL, missing, (4, 20), Wish::Only(Abi::V2)).unwrap_err();
+        assert_eq!(refusal.to_string(), "Xen 4.20 has no kexec interface V2");
+    }
+}
+
+#[test]
+fn a_v1_that_maps_too_little_is_refused() {
+    for minor in [4, 5] {
+        assert_eq!(choose(EINVAL, EINVAL, (4, minor), Wish::Auto), Ok(Abi::V2));
+        let refusal = choose(EINVAL, EINVAL, (4, minor), Wish::Only(Abi::V1)).unwrap_err();
+        assert!(refusal
+            .to_string()
+            .ends_with("4.6 is the first where it can"));
+    }
+}
+
+#[test]
+fn before_4_4_there_is_nothing_to_use() {
+    // It says 0 to a command that it does not know.
+    for wish in [Wish::Auto, Wish::Only(Abi::V1), Wish::Only(Abi::V2)] {
+        let refusal = choose(EINVAL, 0, (4, 3), wish).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "Xen 4.3 is too old: 4.4 is the first with kexec interface V2"
+        );
+    }
+}
+
+#[test]
+fn who_may_not_or_cannot_is_told_so() {
+    let text = |v1, v2| choose(v1, v2, (4, 20), Wish::Auto).unwrap_err().to_string();
+    assert!(text(ENOSYS, ENOSYS).contains("was built without kexec (CONFIG_KEXEC)"));
+    assert!(text(EPERM, EPERM).contains("allows this domain no kexec calls"));
+}
+
+#[test]
+fn what_cannot_be_is_not_believed() {
+    // 0 is what old versions say to any command; -14 what they say to a bad pointer.
+    for (v1, v2, version) in [
+        (0, 0, (4, 20)),
+        (-14, -14, (4, 20)),
+        (EOPNOTSUPP, EOPNOTSUPP, (4, 20)),
+        (ENOSYS, 0, (4, 20)),
+        // V2 in a Xen that is older than V2.
+        (EINVAL, EINVAL, (4, 3)),
+        (EOPNOTSUPP, EINVAL, (3, 4)),
+    ] {
+        let refusal = choose(v1, v2, version, Wish::Auto).unwrap_err();
+        assert!(matches!(refusal, Refusal::Strange(..)), "{refusal}");
+        assert!(refusal
+            .to_string()
+            .contains(&format!("(V1: {v1}, V2: {v2})")));
+    }
+}
+
+#[test]
+fn a_wish_is_one_of_three_words() {
+    assert_eq!(Wish::parse(b"auto"), Some(Wish::Auto));
+    assert_eq!(Wish::parse(b"v1"), Some(Wish::Only(Abi::V1)));
+    assert_eq!(Wish::parse(b"v2"), Some(Wish::Only(Abi::V2)));
+    for bad in ["", "V1", "v3", "1", "auto ", "v", "v11"] {
+        assert_eq!(Wish::parse(bad.as_bytes()), None, "{bad:?}");
+    }
+}

@@ -1,0 +1,124 @@
+//! V1's list, read back in the way in which Xen reads it.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec_pure::pure::indirection::{
+    pages_needed, write, IndirectionError, ListPage, ENTRIES_PER_PAGE, RUNS_MAX,
+};
+use rkexec_pure::pure::range::MaRange;
+
+fn range(page: u64, pages: u64) -> MaRange {
+    let start = Maddr::new(page * PAGE_SIZE).unwrap();
+    MaRange::from_len(start, pages * PAGE_SIZE).unwrap()
+}
+
+/// The frame of the list's page with this number: descending, so that none is behind the other.
+fn frame(nr: usize) -> Mfn {
+    Mfn::from_number(0x9_0000 - 3 * nr as u64).unwrap()
+}
+
+/// The list for `ranges` in `nr_pages` pages, as it is in memory, and where it begins.
+fn list(
+    ranges: &[MaRange],
+    nr_pages: usize,
+) -> Result<(u64, HashMap<u64, ListPage>), IndirectionError> {
+    // What was in the pages before must not matter.
+    let mut pages = vec![[0x5555_5555_5555_5555; ENTRIES_PER_PAGE]; nr_pages];
+    let frames = (0..nr_pages).map(frame);
+    let first = write(ranges, frames.clone().zip(&mut pages))?;
+    let at = frames.map(|frame| frame.start().raw());
+    Ok((first.raw(), at.zip(pages).collect()))
+}
+
+/// What Xen makes of the list: for each source where it goes (`kimage_build_ind`).
+fn read(first: u64, pages: &HashMap<u64, ListPage>) -> Vec<(u64, u64)> {
+    let (mut at, mut index, mut dest, mut copies) = (first, 0, None, Vec::new());
+    for _ in 0..1 << 20 {
+        let entry = pages[&at][index];
+        let address = entry & !0xfff;
+        index += 1;
+        match entry & 0xf {
+            1 => dest = Some(address),
+            2 => (at, index) = (address, 0),
+            4 => return copies,
+            8 => {
+                let to = dest.expect("a source before any destination");
+                copies.push((address, to));
+                dest = Some(to + PAGE_SIZE);
+            }
+            _ => panic!("Xen refuses the entry {entry:#x}"),
+        }
+        assert_eq!(entry & 0xff0, 0, "Xen refuses the entry {entry:#x}");
+    }
+    panic!("it does not end");
+}
+
+fn copies(ranges: &[MaRange]) -> Vec<(u64, u64)> {
+    let in_place = |range: &MaRange| {
+        let pages = range.len_bytes() / PAGE_SIZE;
+        let start = range.start().raw();
+        (0..pages).map(move |page| (start + page * PAGE_SIZE, start + page * PAGE_SIZE))
+    };
+    ranges.iter().flat_map(in_place).collect()
+}
+
+fn check(ranges: &[MaRange]) {
+    let nr = pages_needed(ranges);
+    let (first, pages) = list(ranges, nr).unwrap();
+    assert_eq!(first, frame(0).start().raw());
+    assert_eq!(read(first, &pages), copies(ranges));
+    // As many pages as needed, and no page less.
+    assert_eq!(
+        list(ranges, nr - 1).map(|_| ()),
+        Err(IndirectionError::NoPage)
+    );
+    // More do no harm.
+    let (first, pages) = list(ranges, nr + 2).unwrap();
+    assert_eq!(read(first, &pages), copies(ranges));
+}
+
+#[test]
+fn a_list_of_any_length_is_what_xen_understands() {
+    check(&[]);
+    check(&[range(0x100, 12), range(0x200, 11)]);
+    // One destination, so many sources: around the ends of pages of the list.
+    for pages in [1, 509, 510, 511, 512, 1020, 1021, 1022, 1023, 5000] {
+        check(&[range(0x100, pages)]);
+    }
+}
+
+#[test]
+fn what_is_not_whole_pages_is_refused() {
+    let start = Maddr::new(0x1234).unwrap();
+    let crooked = MaRange::from_len(start, PAGE_SIZE).unwrap();
+    let short = MaRange::from_len(Maddr::new(0x1000).unwrap(), 100).unwrap();
+    for bad in [crooked, short] {
+        assert!(matches!(
+            list(&[range(1, 1), bad], 4),
+            Err(IndirectionError::Range)
+        ));
+    }
+    let many: Vec<_> = (0..RUNS_MAX as u64 + 1)
+        .map(|nr| range(2 * nr, 1))
+        .collect();
+    assert!(matches!(list(&many, 4), Err(IndirectionError::Range)));
+    check(&many[..RUNS_MAX]);
+}
+
+proptest! {
+    #[test]
+    fn every_page_stays_where_it_is(sizes in prop::collection::vec(0u64..1200, 0..RUNS_MAX)) {
+        let mut at = 0x100;
+        let ranges: Vec<_> = sizes
+            .iter()
+            .map(|&pages| {
+                let here = at;
+                at += pages + 3;
+                range(here, pages)
+            })
+            .collect();
+        check(&ranges);
+    }
+}
