@@ -22,6 +22,16 @@
 /* The kernel hands the module to the livepatch core, and resolves its livepatch relocations. */
 MODULE_INFO(livepatch, "Y");
 
+/* A parameter of a type that the macro of the `kernel` crate does not have. */
+static char *xen_abi = "auto";
+module_param(xen_abi, charp, 0444);
+MODULE_PARM_DESC(xen_abi, "Xen's kexec interface: auto, v2 or v1 (default auto)");
+
+const char *rkexec_xen_abi(void)
+{
+	return xen_abi;
+}
+
 bool rkexec_xen_domain(void)
 {
 	return xen_domain();
@@ -55,6 +65,11 @@ long rkexec_sysctl(void *arg)
 unsigned int rkexec_xen_version(void)
 {
 	return HYPERVISOR_xen_version(XENVER_version, NULL);
+}
+
+void rkexec_xen_extraversion(char text[XEN_EXTRAVERSION_LEN])
+{
+	HYPERVISOR_xen_version(XENVER_extraversion, text);
 }
 
 u64 rkexec_p2m_entry(u64 pfn)

@@ -7,6 +7,8 @@
 
 struct page;
 
+const char *rkexec_xen_abi(void);
+
 bool rkexec_xen_domain(void);
 bool rkexec_xen_pv_domain(void);
 bool rkexec_xen_initial_domain(void);
@@ -15,6 +17,7 @@ long rkexec_kexec_op(unsigned int cmd, void *arg);
 long rkexec_memory_op(unsigned int cmd, void *arg);
 long rkexec_sysctl(void *arg);
 unsigned int rkexec_xen_version(void);
+void rkexec_xen_extraversion(char *text);
 
 u64 rkexec_p2m_entry(u64 pfn);
 u64 rkexec_m2p_entry(u64 mfn);

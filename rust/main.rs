@@ -26,6 +26,8 @@ mod sys;
 
 use kernel::prelude::*;
 
+use pure::xen_abi::Wish;
+
 module! {
     type: Rkexec,
     name: "rkexec",
@@ -45,7 +47,7 @@ module! {
 }
 
 struct Rkexec {
-    _maps: backend::IdentityMap,
+    _files: backend::Files,
 }
 
 /// A 16550 has eight ports, and ports have 16 bits.
@@ -60,8 +62,13 @@ impl kernel::Module for Rkexec {
             );
             return Err(EINVAL);
         }
+        let wish = sys::parameters::xen_abi();
+        let Some(xen_abi) = Wish::parse(wish.to_bytes()) else {
+            pr_err!("not loaded: xen_abi={wish}: it can be auto, v2 or v1\n");
+            return Err(EINVAL);
+        };
         Ok(Self {
-            _maps: backend::start(module)?,
+            _files: backend::start(module, xen_abi)?,
         })
     }
 }

@@ -4,31 +4,41 @@
 //! one that it replaces, for machine memory instead of dom0's; what they do it with is in
 //! [`image::Image`], which is attached to the kernel's record of the image.
 
+mod extension;
 mod handover;
 mod image;
 mod layout;
 mod memory;
+mod passage;
 mod slot;
+mod xen;
 
 use core::fmt;
 
+use kernel::debugfs::Dir;
 use kernel::prelude::*;
 
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::switch;
+use crate::pure::xen_abi::Wish;
 use crate::sys::bindings::kernel as c;
-use crate::sys::hypercall::{self, Offer};
+use crate::sys::hypercall;
 use crate::sys::kimage::{self, shadow, ImageId, Kimage};
 use crate::sys::livepatch::Replacement;
-use crate::sys::machine;
+use crate::sys::log::Shown;
 use image::Image;
+pub(super) use xen::XenFile;
 
 /// What is replaced.
-const REPLACEMENTS: [Replacement; 5] = [
+const REPLACEMENTS: [Replacement; 6] = [
     Replacement {
         name: c"machine_kexec_prepare",
         with: machine_kexec_prepare as *const c_void,
+    },
+    Replacement {
+        name: c"kexec_calculate_store_digests",
+        with: kexec_calculate_store_digests as *const c_void,
     },
     Replacement {
         name: c"kimage_load_segment",
@@ -48,36 +58,29 @@ const REPLACEMENTS: [Replacement; 5] = [
     },
 ];
 
-/// Takes over if Xen can do what is needed; else says why it cannot.
-pub(super) fn start(module: &'static ThisModule) -> Result {
-    let (major, minor) = machine::xen_version();
-    match hypercall::probe() {
-        Offer::V2 => {}
-        Offer::Nothing => {
-            pr_err!("not loaded: Xen {major}.{minor} was built without kexec (CONFIG_KEXEC)\n");
-            return Err(EOPNOTSUPP);
-        }
-        Offer::Other(answer) => {
-            let code = answer.err().map_or(0, Error::to_errno);
-            pr_err!(
-                "not loaded: Xen {major}.{minor} has no kexec interface of version 2 (it answered {code})\n"
-            );
-            return Err(EOPNOTSUPP);
-        }
-    }
+/// Takes over if Xen can do what is needed; else says why it cannot. Returns the file that shows
+/// what was found, in `dir`.
+pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Result<XenFile> {
+    let found = xen::find(wish).map_err(|why| {
+        pr_err!("not loaded: {}\n", Shown(&why));
+        EOPNOTSUPP
+    })?;
     let Some(header) = handover::blob_header() else {
         pr_err!("not loaded: the hand-over in this module is damaged or of another version\n");
         return Err(EINVAL);
     };
     slot::init();
+    let file = XenFile::new(dir, found)?;
     // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
     // and are called where those are.
     unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Bound) }?;
     pr_info!(
-        "kexec is forwarded to Xen {major}.{minor} (kexec interface V2, hand-over of {} KiB)\n",
+        "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
+        Shown(&found.version),
+        Shown(&found.used),
         header.size >> 10
     );
-    Ok(())
+    Ok(file)
 }
 
 unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
@@ -103,6 +106,12 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let no_memory = |_| LoadError::NoMemory("the image");
     let image = KBox::new(Image::prepare(kimage)?, GFP_KERNEL).map_err(no_memory)?;
     shadow::attach(kimage, image).map_err(|_| LoadError::NoMemory("the image"))
+}
+
+/// The kernel's own purgatory, which these digests are for, is left out: the hand-over has digests
+/// of its own, of the same data. To take both would be most of the time that a load needs.
+unsafe extern "C" fn kexec_calculate_store_digests(_image: *mut c::kimage) -> c_int {
+    0
 }
 
 unsafe extern "C" fn kimage_load_segment(image: *mut c::kimage, idx: c_int) -> c_int {
@@ -158,7 +167,9 @@ unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
     let refusal = match unsafe { shadow::get::<Image>(image) } {
         // Somebody else may have used Xen's slot since (a program that calls Xen by itself), so
         // Xen is told once more; it costs nothing.
-        Some(image) => image.give_to_xen().err().unwrap_or_else(hypercall::exec),
+        Some(ours) => slot::refill(ImageId::of(image), || ours.give_to_xen())
+            .err()
+            .unwrap_or_else(hypercall::exec),
         None => ENOENT,
     };
     pr_emerg!(

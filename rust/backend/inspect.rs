@@ -40,14 +40,13 @@ pub(super) type Find =
     fn(*mut c::kimage, &mut dyn FnMut(&Tables<'_>) -> fmt::Result) -> fmt::Result;
 
 /// The file. It goes with this value.
-pub(crate) struct IdentityMap(
+pub(super) struct IdentityMap(
     #[expect(dead_code, reason = "kept for its drop")] Pin<KBox<File<Find>>>,
 );
 
 impl IdentityMap {
-    /// Makes the file. `find` is the backend's way to find tables.
-    pub(super) fn new(find: Find) -> Result<Self> {
-        let dir = Dir::new(c"rkexec");
+    /// Makes the file in `dir`. `find` is the backend's way to find tables.
+    pub(super) fn new(dir: &Dir, find: Find) -> Result<Self> {
         let file = dir.read_callback_file(c"identity_map", find, &show);
         Ok(Self(KBox::pin_init(file, GFP_KERNEL)?))
     }

@@ -1,4 +1,5 @@
-//! Xen's kexec hypercall, second version (`xen/include/public/kexec.h`, Xen 4.4 and later).
+//! Xen's kexec hypercall (`xen/include/public/kexec.h`), in both of its versions: V1 and V2 differ
+//! in how an image is loaded, and share all else.
 //!
 //! Return values are Linux error numbers.
 
@@ -12,17 +13,21 @@ use super::bindings::xen;
 use super::machine::xen_version;
 use crate::pure::addr::Maddr;
 use crate::pure::range::MaRange;
+use crate::pure::xen_abi::{Abi, Answers, Version};
 
 /// What Xen starts on `KEXEC_CMD_kexec`, as opposed to what it starts when it or dom0 crashes.
 const DEFAULT: u8 = xen::KEXEC_TYPE_DEFAULT as u8;
 
-/// `EM_X86_64` (ELF): the image is entered in 64-bit mode.
+/// A type of image that does not exist.
+const NO_TYPE: u8 = 0x77;
+
+/// `EM_X86_64` (ELF): the image is entered in 64-bit mode. In V1 that goes without saying.
 const ARCH_X86_64: u16 = 62;
 
 /// The most segments that Xen takes: it refuses `KEXEC_SEGMENT_MAX` (16) of them already.
 const MAX_SEGMENTS: usize = 15;
 
-/// What Xen is given for one range of machine memory.
+/// What Xen is given for one range of machine memory (V2).
 pub(crate) struct Segment<'a> {
     /// Where it is at the hand-over. Xen maps it there, 1:1.
     pub(crate) dest: MaRange,
@@ -37,53 +42,45 @@ fn kexec_op<T>(cmd: u32, arg: &mut T) -> c_int {
     c_int::try_from(ret).unwrap_or(-(kernel::bindings::EINVAL as c_int))
 }
 
-/// The first Xen that has `KEXEC_CMD_kexec_status`, and the first that bears to be told twice to
-/// unload.
-const STATUS_SINCE: (u32, u32) = (4, 9);
+/// What Xen answers to those questions by which one can tell what it offers. Nothing changes.
+pub(crate) fn ask() -> Answers {
+    Answers {
+        v1: unload_type(Abi::V1, NO_TYPE),
+        v2: unload_type(Abi::V2, NO_TYPE),
+    }
+}
 
-/// Calls `change`, a load or an unload, and sees to it that Xen's status is `loaded` afterwards.
-///
-/// Xen answers other programs, which ask it whether an image is loaded, with a bit that toggles on
-/// every load and on every unload. The same call once more sets it right; it changes nothing else.
+/// The bit that Xen tells other programs when they ask whether an image is loaded; `None` if it is
+/// too old to be asked. It toggles on every load and on every unload.
+pub(crate) fn status() -> Option<bool> {
+    if xen_version() < Version::UNLOADS_SINCE {
+        return None;
+    }
+    let mut arg = xen::xen_kexec_status_t { type_: DEFAULT };
+    match kexec_op(xen::KEXEC_CMD_kexec_status, &mut arg) {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// Calls `change`, a load or an unload, and sees to it that Xen's status is `loaded` afterwards: the
+/// same call once more sets it right, and changes nothing else.
 fn with_true_status(loaded: bool, mut change: impl FnMut() -> Result) -> Result {
     change()?;
-    let mut arg = xen::xen_kexec_status_t { type_: DEFAULT };
-    if xen_version() >= STATUS_SINCE
-        && kexec_op(xen::KEXEC_CMD_kexec_status, &mut arg) != c_int::from(loaded)
-    {
+    if status() == Some(!loaded) {
         // If it fails, Xen has done what it was told to all the same.
         let _ = change();
     }
     Ok(())
 }
 
-/// Whether Xen has this interface, found out without changing anything: it refuses to unload an
-/// image of a type that does not exist. (An unknown command must not be asked: up to 4.20.2 Xen
-/// answers 0 to it.)
-pub(crate) enum Offer {
-    /// It has.
-    V2,
-    /// It was built without kexec, or does not offer it to this kind of domain.
-    Nothing,
-    /// It has an older or newer one, and answered like this.
-    Other(Result),
-}
-
-/// Asks Xen what it has.
-pub(crate) fn probe() -> Offer {
-    let mut arg = xen::xen_kexec_unload_t { type_: 0x77 };
-    match to_result(kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg)) {
-        Err(e) if e == EINVAL => Offer::V2,
-        Err(e) if e == ENOSYS => Offer::Nothing,
-        other => Offer::Other(other),
-    }
-}
-
-/// Hands an image to Xen, in the place of the one that it has. If Xen refuses, it keeps that one.
+/// Hands an image to Xen by V2, in the place of the one that it has. If Xen refuses, it keeps that
+/// one.
 ///
 /// Xen reads the data of the segments before this returns. It does not tell when it cannot read
 /// them, so they must be kernel memory.
-pub(crate) fn load(entry: Maddr, segments: &[Segment<'_>]) -> Result {
+pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
     let mut rows = [xen::xen_kexec_segment_t::default(); MAX_SEGMENTS];
     if segments.len() > rows.len() {
         return Err(E2BIG);
@@ -109,12 +106,45 @@ pub(crate) fn load(entry: Maddr, segments: &[Segment<'_>]) -> Result {
     })
 }
 
-/// Makes Xen drop the image that it has.
-pub(crate) fn unload() -> Result {
-    let mut arg = xen::xen_kexec_unload_t { type_: DEFAULT };
-    with_true_status(false, || {
-        to_result(kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg))
+/// Hands an image to Xen by V1, likewise. Xen copies all pages on the list, and puts them where the
+/// list says.
+///
+/// # Safety
+///
+/// At `list` there is a list made by [`indirection::write`](crate::pure::indirection::write), of
+/// pages that this kernel owns: Xen checks nothing, and what is wrong brings down the machine.
+pub(crate) unsafe fn load_v1(entry: Maddr, list: Maddr) -> Result {
+    let mut arg = xen::xen_kexec_load_v1_t {
+        type_: c_int::from(DEFAULT),
+        ..Default::default()
+    };
+    arg.image.indirection_page = list.raw() as c_ulong;
+    arg.image.start_address = entry.raw() as c_ulong;
+    with_true_status(true, || {
+        to_result(kexec_op(xen::KEXEC_CMD_kexec_load_v1, &mut arg))
     })
+}
+
+/// Makes Xen drop the image that it has, by whichever interface it came.
+pub(crate) fn unload(abi: Abi) -> Result {
+    with_true_status(false, || to_result(unload_type(abi, DEFAULT)))
+}
+
+fn unload_type(abi: Abi, kind: u8) -> c_int {
+    match abi {
+        Abi::V1 => {
+            // Of this structure Xen reads the type, and copies the rest.
+            let mut arg = xen::xen_kexec_load_v1_t {
+                type_: c_int::from(kind),
+                ..Default::default()
+            };
+            kexec_op(xen::KEXEC_CMD_kexec_unload_v1, &mut arg)
+        }
+        Abi::V2 => {
+            let mut arg = xen::xen_kexec_unload_t { type_: kind };
+            kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg)
+        }
+    }
 }
 
 /// Starts the image that Xen has. Returns only if that is not possible, with the reason.

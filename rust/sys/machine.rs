@@ -1,11 +1,14 @@
 //! What this kernel runs on, and the machine's memory.
 
+use core::fmt;
+
 use kernel::bindings;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
 use super::bindings::xen;
 use crate::pure::memmap::MapEntry;
+use crate::pure::xen_abi::Version;
 
 /// What the kernel runs on, as far as kexec is concerned.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,10 +45,30 @@ impl Host {
 }
 
 /// Xen's version, as in `4.20`.
-pub(crate) fn xen_version() -> (u32, u32) {
+pub(crate) fn xen_version() -> Version {
     // SAFETY: The function asks Xen for a number.
     let version = unsafe { c::rkexec_xen_version() };
-    (version >> 16, version & 0xffff)
+    Version::new(version >> 16, version & 0xffff)
+}
+
+/// The rest of Xen's version, as `.4-pre` of `4.20.4-pre`.
+pub(crate) struct ExtraVersion([u8; 16]);
+
+impl ExtraVersion {
+    /// Asks Xen.
+    pub(crate) fn ask() -> Self {
+        let mut text = [0; 16];
+        // SAFETY: Xen writes as many bytes as the buffer has (`xen_extraversion_t`), or none.
+        unsafe { c::rkexec_xen_extraversion(text.as_mut_ptr().cast()) };
+        Self(text)
+    }
+}
+
+impl fmt::Display for ExtraVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        f.write_str(core::str::from_utf8(text).unwrap_or_default())
+    }
 }
 
 /// Whether the processors have pages of 1 GiB.

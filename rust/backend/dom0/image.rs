@@ -1,9 +1,9 @@
 //! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out.
 //!
-//! Xen gets the hand-over with its parameters, of which it keeps a copy, and is told to map the
-//! page tables and the first MiB. All else is found by machine address: the parameters name the
-//! page tables and the copy list, the list names the pages with the data. Tables, list and data
-//! are verified by the hand-over before it relies on them.
+//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`Passage`]). All else is
+//! found by machine address: the parameters name the page tables and the copy list, the list names
+//! the pages with the data. Tables, list and data are verified by the hand-over before it relies on
+//! them.
 //!
 //! An [`Image`] is laid out in full before the first byte of data is copied, so that what can fail
 //! fails early. The order matters: hand-over, tables and list first, then the sources, because a
@@ -14,9 +14,11 @@ use core::fmt;
 use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
+use super::extension::Extension;
 use super::handover::{safe_block, Handover};
 use super::layout::{Layout, PAGES_AT_ONCE};
 use super::memory::{self, Machine};
+use super::passage::Passage;
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::inspect::Tables;
@@ -25,7 +27,6 @@ use crate::pure::boot_params;
 use crate::pure::claim::{self, SegmentClaim};
 use crate::pure::identity::{self, Levels, Table};
 use crate::pure::segment::{Segments, MAX_SEGMENTS};
-use crate::sys::hypercall::{self, Segment};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::p2m::{P2m, XenPv};
@@ -35,9 +36,12 @@ use crate::sys::sha256::Sha256;
 /// An image, from its layout on.
 pub(super) struct Image {
     segments: Segments,
+    /// What is in the last of them, if it is one of ours.
+    extension: Option<Extension>,
     layout: Layout,
     tables: Block,
     handover: Handover,
+    passage: Passage,
     params: Params,
     /// Over the data, as far as it has been copied.
     digest: Sha256,
@@ -49,17 +53,17 @@ impl Image {
     /// Lays out the image: checks what the caller wants, finds pages for all of it, and builds the
     /// map and the copy list.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<Self, LoadError> {
-        let machine = Machine::query()?;
-        let (entry, rsi) = if kimage.is_file() {
-            fix_boot_params(kimage, &machine)?
-        } else {
-            (kimage.entry(), 0)
-        };
-        let segments = check(kimage, entry, &machine)?;
-
         let p2m = XenPv;
+        let machine = Machine::query()?;
+        let Demand {
+            segments,
+            extension,
+            rsi,
+        } = Demand::read(kimage, &machine, &p2m)?;
+
         let handover = Handover::new(&segments, &p2m)?;
         let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &p2m)?;
+        let passage = Passage::new(&handover, &tables, &p2m)?;
 
         let layout = Layout::new(&segments, &p2m)?;
 
@@ -89,21 +93,52 @@ impl Image {
         };
         Ok(Self {
             segments,
+            extension,
             layout,
             tables,
             handover,
+            passage,
             params,
             digest: Sha256::new(),
             next: 0,
         })
     }
 
-    /// Copies the data of segment `index` into its pages. With the last one the image is complete,
-    /// and goes to Xen.
+    /// Copies the data of segment `index` into its pages. With the kernel's last one the image is
+    /// complete, and goes to Xen.
     pub(super) fn load_segment(
         &mut self,
         kimage: &Kimage<'_>,
         index: usize,
+    ) -> Result<(), LoadError> {
+        self.copy_in(index, |_, offset, page| {
+            kimage
+                .read(index, offset, page)
+                .map_err(|_| LoadError::Unreadable { segment: index })
+        })?;
+        if self.next == kimage.nr_segments() && self.extension.is_some() {
+            self.copy_in(self.next, |extension, offset, page| {
+                if let Some(extension) = extension {
+                    extension.read(offset, page);
+                }
+                Ok(())
+            })?;
+        }
+        if self.is_complete() {
+            self.params.image_digest = self.digest.finish();
+            self.handover
+                .set_params(&self.params)
+                .ok_or(LoadError::Kernel("writing the hand-over's parameters", EIO))?;
+            self.announce(kimage);
+        }
+        Ok(())
+    }
+
+    /// Fills the pages of segment `index`, each by what `read` copies to it from an offset on.
+    fn copy_in(
+        &mut self,
+        index: usize,
+        read: impl Fn(Option<&Extension>, usize, &mut [u8]) -> Result<(), LoadError>,
     ) -> Result<(), LoadError> {
         let slots = (self.segments.slots_of(index))
             .filter(|_| index == self.next)
@@ -112,22 +147,13 @@ impl Image {
         for (nr, source) in slots.iter().flatten().enumerate() {
             // SAFETY: The page is in a slot of ours, and nobody else writes to it.
             let page = unsafe { source.page.bytes_mut() };
-            kimage
-                .read(index, nr.saturating_mul(page.len()), page)
-                .map_err(|_| LoadError::Unreadable { segment: index })?;
+            read(self.extension.as_ref(), nr.saturating_mul(page.len()), page)?;
             self.digest.update(page);
             if nr % PAGES_AT_ONCE == 0 {
                 resched();
             }
         }
         self.next = self.next.saturating_add(1);
-        if self.next == self.segments.count() {
-            self.params.image_digest = self.digest.finish();
-            self.handover
-                .set_params(&self.params)
-                .ok_or(LoadError::Kernel("writing the hand-over's parameters", EIO))?;
-            self.announce(kimage);
-        }
         Ok(())
     }
 
@@ -139,26 +165,7 @@ impl Image {
     /// Hands what Xen needs of the image to Xen, in place of what it has. Neither allocates nor
     /// sleeps, and may be repeated.
     pub(super) fn give_to_xen(&self) -> Result {
-        let (Some(handover), Some(entry)) = (self.handover.range(), self.handover.entry()) else {
-            return Err(EIO);
-        };
-        hypercall::load(
-            entry,
-            &[
-                Segment {
-                    dest: memory::FIRST_MIB,
-                    data: None,
-                },
-                Segment {
-                    dest: handover,
-                    data: Some(self.handover.bytes()),
-                },
-                Segment {
-                    dest: self.tables.range(),
-                    data: None,
-                },
-            ],
-        )
+        self.passage.load(&self.handover, &self.tables)
     }
 
     /// Shows the tables that the next kernel will find.
@@ -244,27 +251,66 @@ fn build_tables(
     Ok((block, root, nr))
 }
 
-/// Makes the boot parameters of a file image true of the machine. Returns the entry point of the
-/// kernel and the address of the parameters.
-fn fix_boot_params(kimage: &mut Kimage<'_>, machine: &Machine) -> Result<(u64, u64), LoadError> {
-    let regs = kimage
-        .file_entry()
-        .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
-    let params = kimage.file_data_at(regs.rsi).ok_or(LoadError::Kernel(
-        "looking for the boot parameters",
-        ENOEXEC,
-    ))?;
-    boot_params::fix_up(params, machine.map(), None)?;
-    Ok((regs.rip, regs.rsi))
+/// What the caller of the system call wants, made true of the machine.
+struct Demand {
+    segments: Segments,
+    extension: Option<Extension>,
+    /// The address of the boot parameters, where they are known.
+    rsi: u64,
 }
 
-/// Checks the segments that the caller asks for.
-fn check(kimage: &Kimage<'_>, entry: u64, machine: &Machine) -> Result<Segments, LoadError> {
+impl Demand {
+    fn read(kimage: &mut Kimage<'_>, machine: &Machine, p2m: &impl P2m) -> Result<Self, LoadError> {
+        if !kimage.is_file() {
+            return Ok(Self {
+                segments: check(kimage, kimage.entry(), machine, None)?,
+                extension: None,
+                rsi: 0,
+            });
+        }
+        let regs = kimage
+            .file_entry()
+            .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
+        let mut segments = check(kimage, regs.rip, machine, None)?;
+        let mut extension = Extension::new(machine.map().len(), &segments, p2m)?;
+        if let Some(extension) = &extension {
+            segments = check(kimage, regs.rip, machine, Some(extension.claim()))?;
+        }
+        let params = kimage.file_data_at(regs.rsi).ok_or(LoadError::Kernel(
+            "looking for the boot parameters",
+            ENOEXEC,
+        ))?;
+        let room = extension.as_mut().map(Extension::room);
+        boot_params::fix_up(params, machine.map(), room)?;
+        Ok(Self {
+            segments,
+            extension,
+            rsi: regs.rsi,
+        })
+    }
+}
+
+/// Checks the segments that the caller asks for, and the `extra` one behind them.
+fn check(
+    kimage: &Kimage<'_>,
+    entry: u64,
+    machine: &Machine,
+    extra: Option<SegmentClaim>,
+) -> Result<Segments, LoadError> {
     let mut claims = [SegmentClaim::default(); MAX_SEGMENTS];
-    let nr = kimage.nr_segments();
+    let mut nr = kimage.nr_segments();
     for (index, place) in claims.iter_mut().enumerate().take(nr) {
         *place = kimage.claim(index).unwrap_or_default();
     }
-    let claims = claims.get(..nr).unwrap_or(&claims);
-    Ok(claim::check(claims, entry, machine.ram())?)
+    if let Some(extra) = extra {
+        *claims.get_mut(nr).ok_or(LoadError::Unsupported(
+            "all of the image's segments are in use, and the machine's memory map needs one more",
+        ))? = extra;
+        nr = nr.saturating_add(1);
+    }
+    Ok(claim::check(
+        claims.get(..nr).unwrap_or_default(),
+        entry,
+        machine.ram(),
+    )?)
 }

@@ -2,17 +2,36 @@
 //!
 //! Xen has room for one default image. The kernel loads a new image before it frees the old one,
 //! and frees images that never got as far as Xen: so whoever frees an image must know whether it
-//! is the one that Xen has. Xen itself cannot say which one it has.
+//! is the one that Xen has. Xen itself cannot say which one it has. All that it tells is a bit that
+//! toggles on every load and unload: when that is not what this module has left it at, somebody else
+//! has called Xen since, and what Xen has is no longer ours to drop.
 
 use kernel::prelude::*;
 use kernel::sync::global_lock;
 
+use super::xen;
+use crate::pure::xen_abi::Version;
 use crate::sys::hypercall;
 use crate::sys::kimage::ImageId;
+use crate::sys::machine;
+
+/// What Xen has been given.
+struct Given {
+    id: ImageId,
+    /// Xen's status from then on.
+    status: Option<bool>,
+}
+
+impl Given {
+    /// Whether nobody else has loaded or unloaded anything since, as far as one can see.
+    fn is_there(&self) -> bool {
+        hypercall::status() == self.status
+    }
+}
 
 global_lock! {
     // SAFETY: `init` is called by the module's init before anything else here.
-    unsafe(uninit) static HELD: Mutex<Option<ImageId>> = None;
+    unsafe(uninit) static HELD: Mutex<Option<Given>> = None;
 }
 
 /// Makes the slot usable.
@@ -25,18 +44,43 @@ pub(super) fn init() {
 pub(super) fn fill<E>(id: ImageId, load: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     let mut held = HELD.lock();
     load()?;
-    *held = Some(id);
+    *held = Some(Given {
+        id,
+        status: hypercall::status(),
+    });
     Ok(())
+}
+
+/// Gives Xen the image `id` once more, for somebody else may have used the slot. If Xen refuses,
+/// what it has from before may be as good. Neither allocates nor sleeps.
+pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
+    load().or_else(|e| {
+        let held = HELD.try_lock().ok_or(e)?;
+        match &*held {
+            Some(given) if given.id == id && given.is_there() => Ok(()),
+            _ => Err(e),
+        }
+    })
 }
 
 /// Takes the image `id` from Xen, if Xen has it.
 pub(super) fn clear(id: ImageId) {
     let mut held = HELD.lock();
-    if *held != Some(id) {
+    let Some(given) = held.take_if(|given| given.id == id) else {
+        return;
+    };
+    if machine::xen_version() < Version::UNLOADS_SINCE {
+        // It is some pages of Xen's, and no danger: the hand-over finds that its image is gone.
+        pr_info!(
+            "Xen keeps the hand-over until the next load: before 4.9 it is not safe to unload\n"
+        );
         return;
     }
-    *held = None;
-    if let Err(e) = hypercall::unload() {
+    if !given.is_there() {
+        pr_notice!("another program has used Xen's kexec slot: it is left as it is\n");
+        return;
+    }
+    if let Err(e) = hypercall::unload(xen::used()) {
         pr_warn!("Xen does not unload the image (error {})\n", e.to_errno());
     }
 }
