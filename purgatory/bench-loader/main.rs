@@ -70,6 +70,8 @@ extern "C" fn main(info: &Info) -> ! {
     println!("bench: {name}");
     let stage = stage::build(blob, scenario);
     let root = tables::of_xen(&stage);
+    assert!(tables::lack_first_mib(root), "the first MiB is mapped");
+    println!("bench: 0-1 MiB is not mapped");
     extern "C" {
         fn bench_enter(root: u64, entry: u64, watch: u64) -> !;
     }

@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 
 use super::stage::{self, CHUNK, RSI};
-use super::{memory, qemu};
+use super::{memory, qemu, tables};
 use crate::println;
 
 /// What `boot.s` writes down, in this order.
@@ -122,6 +122,13 @@ pub extern "C" fn check() -> ! {
         "the GDT is flat",
         0,
     );
+    must(
+        tables::have_first_mib(state.cr3),
+        "0-1 MiB is mapped: memory, and devices uncached",
+        0,
+    );
+    read_first_mib();
+    println!("bench: 0-1 MiB can be read");
     for what in stage::differences() {
         must(false, what, 0);
     }
@@ -132,6 +139,22 @@ pub extern "C" fn check() -> ! {
     );
     println!("bench: {}", if good { "PASSED" } else { "FAILED" });
     qemu::exit(if good { qemu::PASSED } else { qemu::FAILED })
+}
+
+/// Reads from each page of 0-1 MiB. Where one is missing, the machine resets.
+fn read_first_mib() {
+    for page in 0..256u64 {
+        // Assembly, for to the language there is nothing at address 0.
+        // SAFETY: It is mapped, or this test has failed; to read from these devices does nothing.
+        unsafe {
+            core::arch::asm!(
+                "mov {value}, [{at}]",
+                at = in(reg) page * 4096,
+                value = out(reg) _,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+    }
 }
 
 /// The descriptors of selectors 0x10 and 0x18, if the table is in the hand-over.

@@ -1,17 +1,24 @@
 //! Two sets of page tables: what Xen maps for an image, and what the module maps for the hand-over.
+//!
+//! The module's are made by the module's own code. Xen's are such as its older interface leaves
+//! them to be if it does nothing of its own accord: without 0-1 MiB.
+
+use rkexec_pure::pure::addr::{Addr, Mfn};
+use rkexec_pure::pure::identity::{
+    build, table_count, walk, Attr, Layout, Levels, Mark, Sources, Table, LEGACY, LOW_MEMORY,
+};
+use rkexec_pure::pure::memmap::{Kind, MapEntry};
 
 use super::memory;
 use super::stage::{self, Stage};
 
 const PAGE: u64 = 4096;
 const PRESENT_WRITABLE: u64 = 3;
-const LARGE: u64 = 1 << 7;
-/// PCD and PWT: uncached, in every PAT that has been seen.
-const UNCACHED: u64 = 0x18;
 /// Bytes that a page table of the second level maps.
 const GIB: u64 = 1 << 30;
 /// Bytes that one of the first level maps.
 const TWO_MIB: u64 = 2 << 20;
+const MIB: u64 = 1 << 20;
 
 /// How many tables [`of_module`] makes.
 pub const NR_OF_MODULE: u64 = 4;
@@ -22,32 +29,74 @@ fn set(table: u64, index: u64, entry: u64) {
     bytes.copy_from_slice(&entry.to_le_bytes());
 }
 
-/// Tables as the module makes them: all of memory, one to one, uncached where the screen is.
-/// Returns the root, which is not the first of them.
+/// The table at this address.
+fn table<'a>(at: u64) -> &'a mut Table {
+    // SAFETY: Mapped, aligned, used for nothing else; any bytes are a table.
+    unsafe { &mut *(at as *mut Table) }
+}
+
+/// Tables as the module makes them for this machine: all of memory, one to one, uncached where the
+/// screen is. Returns the root, which is not the first of them.
 pub fn of_module(at: u64) -> u64 {
-    let [low, directory, pointers, root] = [0, 1, 2, 3].map(|nr| at + nr * PAGE);
-    // SAFETY: Nothing else is there.
-    unsafe { memory(at, NR_OF_MODULE * PAGE) }.fill(0);
-    for page in 0..512 {
-        let address = page * PAGE;
-        let uncached = (0xa_0000..0x10_0000).contains(&address);
-        set(
-            low,
-            page,
-            address | PRESENT_WRITABLE | if uncached { UNCACHED } else { 0 },
-        );
+    let ram = |start, end| MapEntry {
+        start,
+        len_bytes: end - start,
+        kind_raw: Kind::Ram.raw(),
+    };
+    let mut scratch = [Mark::default(); Sources::marks_needed(3)];
+    let mut sources = Sources::new(&mut scratch).expect("there is room");
+    for entry in [ram(0, 0x9_fc00), ram(MIB, stage::MEMORY)] {
+        sources.add_entry(entry).expect("there is room");
     }
-    set(directory, 0, low | PRESENT_WRITABLE);
-    for large in 1..stage::MEMORY / TWO_MIB {
-        set(
-            directory,
-            large,
-            (large * TWO_MIB) | PRESENT_WRITABLE | LARGE,
-        );
-    }
-    set(pointers, 0, directory | PRESENT_WRITABLE);
-    set(root, 0, pointers | PRESENT_WRITABLE);
-    root
+    sources.add_write_back(LOW_MEMORY).expect("there is room");
+    let runs = sources.runs();
+    let layout = Layout {
+        levels: Levels::Four,
+        gib_pages: true,
+    };
+    assert_eq!(table_count(runs, layout), Ok(NR_OF_MODULE as usize));
+    // From the last to the first, so that the root is no special one.
+    let mut tables: [&mut Table; NR_OF_MODULE as usize] =
+        core::array::from_fn(|nr| table(at + (NR_OF_MODULE - 1 - nr as u64) * PAGE));
+    let frame = |_: usize, table: &Table| Mfn::new(Addr::new((&raw const *table).addr() as u64)?);
+    let root = build(runs, layout, &mut tables, frame).expect("there are as many as needed");
+    root.start().raw()
+}
+
+/// Whether the tables below `root` map nothing of 0-1 MiB.
+pub fn lack_first_mib(root: u64) -> bool {
+    let mut lack = true;
+    each_run(root, |start, _, _| lack &= start >= MIB);
+    lack
+}
+
+/// Whether the tables below `root` map 0-1 MiB as the design says: memory, then devices, uncached.
+pub fn have_first_mib(root: u64) -> bool {
+    let (mut at, mut right) = (0, true);
+    each_run(root, |start, end, attr| {
+        if start < MIB {
+            right &= start == at && (attr == Attr::Uncached) == (start >= LEGACY.start().raw());
+            right &= start >= LEGACY.start().raw() || end <= LEGACY.start().raw();
+            at = end;
+        }
+    });
+    // What comes behind is memory again, so a run ends there.
+    right && at == MIB
+}
+
+/// Calls `visit` with start, end and kind of each run of memory that is mapped one to one; any other
+/// mapping counts as one at 0 that ends there.
+fn each_run(root: u64, mut visit: impl FnMut(u64, u64, Attr)) {
+    let root = Addr::new(root).and_then(Mfn::new).expect("a root");
+    let at = |frame: Mfn| Some(&*table(frame.start().raw()));
+    let walked = walk(root, Levels::Four, at, |mapping| {
+        let run = mapping.run;
+        match mapping.is_identity() {
+            true => visit(run.range.start().raw(), run.range.end().raw(), run.attr),
+            false => visit(0, 0, run.attr),
+        }
+    });
+    assert_eq!(walked.broken, 0);
 }
 
 /// Tables as Xen makes them, except that 0-1 MiB is not in them: pages of 4 KiB for the hand-over

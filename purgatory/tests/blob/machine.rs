@@ -51,6 +51,24 @@ fn a_good_image_is_entered_with_and_without_sha_ni() {
     }
 }
 
+/// What Xen's older interface (V1) cannot be asked for.
+#[test]
+#[ignore = "needs QEMU"]
+fn the_first_mib_is_mapped_for_a_next_kernel_though_nobody_had_mapped_it() {
+    let mut machine = Machine::start("good", "max", "pc");
+    assert_eq!(machine.wait(), PASSED);
+    let serial = machine.serial();
+    let steps = [
+        "bench: 0-1 MiB is not mapped",
+        PROGRESS[0],
+        "bench: the next kernel runs",
+        "bench: 0-1 MiB can be read",
+        "bench: PASSED",
+    ];
+    let said = serial.lines().filter(|line| steps.contains(line));
+    assert_eq!(said.collect::<Vec<_>>(), steps, "{serial}");
+}
+
 #[test]
 #[ignore = "needs QEMU"]
 fn no_serial_port_is_no_obstacle() {
