@@ -74,8 +74,9 @@ kselftests: root
 # What the test machines are made of, where scripts/vm looks for it.
 assets := .build/vm/assets
 assets: root
-	@mkdir -p $(assets)
-	@ln -sfn /boot/xen-4.20-amd64.gz $(assets)/xen.gz
+	@rm -f $(assets)/xen.gz && mkdir -p $(assets)/xen
+	@for name in bullseye bookworm trixie sid missing; do \
+		ln -sfn /opt/xen/$$name $(assets)/xen/$$name; done
 	@ln -sfn /opt/xen-utils $(assets)/xen-utils
 	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz

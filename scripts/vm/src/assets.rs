@@ -1,5 +1,6 @@
 //! What the machines are made of: the files that the build provides.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use anyhow::{ensure, Context, Result};
 use clap::Args;
 use flate2::read::GzDecoder;
 
-use crate::initramfs;
+use crate::xen_build::XenBuild;
+use crate::{bzimage, initramfs};
 
 /// The inputs. Each has a place in one directory, and an option of its own.
 #[derive(Args)]
@@ -21,8 +23,9 @@ pub struct Assets {
         global = true
     )]
     assets: PathBuf,
-    /// Xen for BIOS machines, gzipped or not [default: ASSETS/xen.gz].
-    #[arg(long, value_name = "FILE", global = true)]
+    /// The builds of Xen: the directory that has one directory for each, with `xen.gz`, `xen.efi`
+    /// and `version` in it [default: ASSETS/xen].
+    #[arg(long, value_name = "DIR", global = true)]
     xen: Option<PathBuf>,
     /// The stock kernel [default: ASSETS/vmlinuz].
     #[arg(long, value_name = "FILE", global = true)]
@@ -57,9 +60,9 @@ impl Assets {
         given.cloned().unwrap_or_else(|| self.assets.join(name))
     }
 
-    /// Xen, gzipped or not.
+    /// The builds of Xen: a directory for each.
     pub fn xen(&self) -> PathBuf {
-        self.place(self.xen.as_ref(), "xen.gz")
+        self.place(self.xen.as_ref(), "xen")
     }
 
     /// The stock kernel.
@@ -102,36 +105,83 @@ impl Assets {
         self.place(self.kselftests.as_ref(), "kselftests")
     }
 
-    /// Makes what QEMU is given, in `dir`.
+    /// Makes what QEMU is given, in `dir`, with these builds of Xen.
     ///
     /// # Errors
     ///
     /// An input is missing, or a file cannot be written.
-    pub fn prepare(&self, dir: &Path) -> Result<Files> {
+    pub fn prepare(&self, dir: &Path, builds: &BTreeSet<XenBuild>) -> Result<Files> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        let files = Files {
-            xen: dir.join("xen"),
+        let mut files = Files {
+            xen: BTreeMap::new(),
             vmlinuz: self.vmlinuz(),
+            vmlinux: dir.join("vmlinux"),
             initramfs: dir.join("initramfs"),
+            machines: dir.join("machines"),
             with_selftests: None,
             has_module: self.ko().exists(),
             has_tools: self.xen_utils().exists(),
         };
-        unpack(&self.xen(), &files.xen)?;
+        for build in builds {
+            if let Some(xen) = self.prepare_xen(*build, dir)? {
+                files.xen.insert(*build, xen);
+            }
+        }
+        if files.xen.keys().any(|build| !build.unpacks_zstd()) {
+            let name = || files.vmlinuz.display().to_string();
+            let image = fs::read(&files.vmlinuz).with_context(name)?;
+            let kernel = bzimage::unpack(&image).with_context(name)?;
+            fs::write(&files.vmlinux, kernel)
+                .with_context(|| files.vmlinux.display().to_string())?;
+        }
         initramfs::build(self, &files.initramfs)?;
         Ok(files)
     }
+
+    /// A build of Xen. Nothing if the archive does not have it any more, and says so in the file
+    /// `missing`: all others have to be there.
+    fn prepare_xen(&self, build: XenBuild, dir: &Path) -> Result<Option<XenFiles>> {
+        let missing = fs::read_to_string(self.xen().join("missing")).unwrap_or_default();
+        if missing.lines().any(|name| name == build.name()) {
+            return Ok(None);
+        }
+        let place = self.xen().join(build.name());
+        let version = place.join("version");
+        let version =
+            fs::read_to_string(&version).with_context(|| version.display().to_string())?;
+        let elf = dir.join(format!("xen-{build}"));
+        unpack(&place.join("xen.gz"), &elf)?;
+        Ok(Some(XenFiles {
+            elf,
+            efi: place.join("xen.efi"),
+            version: version.trim().to_owned(),
+        }))
+    }
+}
+
+/// A build of Xen.
+#[derive(Clone, Debug)]
+pub struct XenFiles {
+    /// As an ELF file: what QEMU's multiboot loader takes.
+    pub elf: PathBuf,
+    /// As a program for UEFI.
+    pub efi: PathBuf,
+    /// Its version, such as 4.20.
+    pub version: String,
 }
 
 /// What QEMU is given.
 #[derive(Clone)]
 pub struct Files {
-    /// Xen as an ELF file: what QEMU's multiboot loader takes.
-    pub xen: PathBuf,
+    xen: BTreeMap<XenBuild, XenFiles>,
     /// The stock kernel.
     pub vmlinuz: PathBuf,
+    /// The same unpacked, for a Xen that cannot do that: only if one of the builds is such.
+    pub vmlinux: PathBuf,
     /// The initramfs of all machines.
     pub initramfs: PathBuf,
+    /// Where machines may have files of their own, in a directory for each.
+    pub machines: PathBuf,
     /// The larger one that Linux's own tests are in as well.
     with_selftests: Option<PathBuf>,
     /// Whether rkexec is in it.
@@ -141,6 +191,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// A build of Xen, if it is there.
+    pub fn xen(&self, build: XenBuild) -> Option<&XenFiles> {
+        self.xen.get(&build)
+    }
+
     /// Makes the initramfs with Linux's own tests, too. Nothing if there are no such tests.
     ///
     /// # Errors
@@ -170,9 +225,18 @@ impl Files {
     ///
     /// A file cannot be removed.
     pub fn remove(&self) -> Result<()> {
-        let made = [&self.xen, &self.initramfs];
-        for file in made.into_iter().chain(&self.with_selftests) {
+        let mut made: Vec<&Path> = self.xen.values().map(|xen| xen.elf.as_path()).collect();
+        made.push(&self.initramfs);
+        made.extend(self.with_selftests.as_deref());
+        if self.vmlinux.exists() {
+            made.push(&self.vmlinux);
+        }
+        for file in made {
             fs::remove_file(file).with_context(|| file.display().to_string())?;
+        }
+        if self.machines.exists() {
+            fs::remove_dir_all(&self.machines)
+                .with_context(|| self.machines.display().to_string())?;
         }
         Ok(())
     }

@@ -1,9 +1,16 @@
-//! The tests: one row each.
+//! The tests: one row each, in tables by what they are about ([`native`], [`dom0`], [`probe`],
+//! [`xen_versions`]). Here is what a row is made of, and the rows that others are made from.
+
+mod dom0;
+mod native;
+mod probe;
+mod xen_versions;
 
 use std::borrow::Cow;
 
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::probe::Maker;
+use crate::xen_build::XenBuild;
 
 /// A test.
 #[derive(Clone, Debug)]
@@ -98,37 +105,10 @@ const UEFI: Machine = Machine {
     firmware: Firmware::Uefi,
     ..NATIVE
 };
-/// A dom0 that has all the memory that Xen can give it.
-const GREEDY: Machine = Machine {
-    boot: dom0("", ""),
-    ..DOM0
-};
-/// A dom0 with memory above 4 GiB.
-const LARGE: Machine = Machine {
-    memory_mib: 6144,
-    boot: dom0("5G,max:5G", ""),
-    ..DOM0
-};
-/// A dom0 on a processor of 2008.
-const OLD: Machine = Machine {
-    cpu: Cow::Borrowed("Nehalem"),
-    ..DOM0
-};
-/// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator.
-const PVH: Machine = Machine {
-    cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
-    boot: dom0("1G,max:1G", "dom0=pvh cpuidle=0"),
-    qemu: Cow::Borrowed(&[
-        Cow::Borrowed("-machine"),
-        Cow::Borrowed("q35"),
-        Cow::Borrowed("-device"),
-        Cow::Borrowed("amd-iommu"),
-    ]),
-    ..DOM0
-};
 
-const fn dom0(dom0_mem: &'static str, options: &'static str) -> Boot {
+const fn dom0_with(dom0_mem: &'static str, options: &'static str) -> Boot {
     Boot::Dom0 {
+        xen: XenBuild::Trixie,
         dom0_mem: Cow::Borrowed(dom0_mem),
         options: Cow::Borrowed(options),
     }
@@ -161,54 +141,13 @@ const NATIVE_BOOTS: Case = Case {
     ..BOOTS
 };
 
-/// A row without content: a bare machine on which kexec-tools boots the next kernel.
-const TOOLS: Case = Case {
-    scenario: "tools syscall=file",
-    ..NATIVE_BOOTS
-};
-
-/// For kexec-tools with `kexec_load`: it leaves the first KiB out of the next kernel's memory.
-const TOOLS_LOAD: &str = "tools syscall=load next=vmtest.first=1024";
-
-/// A row without content: a bare machine that crashes into the next kernel.
-const CRASHES: Case = Case {
-    machine: Machine {
-        kernel: Cow::Borrowed("crashkernel=256M"),
-        ..NATIVE
-    },
-    scenario: "tools syscall=file kind=crash",
-    expects_trouble: &[
-        "Kernel panic - not syncing: sysrq triggered crash",
-        "Call Trace",
-    ],
-    ..NATIVE_BOOTS
-};
-
 /// A bare machine with this processor.
-const fn native(cpu: &'static str) -> Machine {
+const fn with_cpu(cpu: &'static str) -> Machine {
     Machine {
         cpu: Cow::Borrowed(cpu),
         ..NATIVE
     }
 }
-
-/// A bare machine that has a crash area, with this processor.
-const fn crashing(cpu: &'static str) -> Machine {
-    Machine {
-        cpu: Cow::Borrowed(cpu),
-        kernel: Cow::Borrowed("crashkernel=256M"),
-        ..NATIVE
-    }
-}
-
-/// A row without content: a dom0 whose image is changed before it is started.
-const CAUGHT: Case = Case {
-    scenario: "boot call=file pause=1",
-    says: &["rkexec: resetting the machine"],
-    expects_trouble: &["hand-over failed: .* SHA-256"],
-    seconds: 35,
-    ..BOOTS
-};
 
 /// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
 const SELFTESTS: Case = Case {
@@ -242,358 +181,13 @@ pub fn measures() -> Vec<Case> {
 
 /// All tests.
 pub fn all() -> Vec<Case> {
-    vec![
-        Case {
-            name: "bare metal: kexec_file_load boots a kernel",
-            scenario: "boot call=file",
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal: kexec_load boots a kernel",
-            scenario: "boot call=load",
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal: kexec -s boots a kernel",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: kexec -c boots a kernel",
-            scenario: TOOLS_LOAD,
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: kexec -s -p, and the crash kernel reads the dump",
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal: kexec -c -p, and the crash kernel reads the dump",
-            scenario: "tools syscall=load kind=crash",
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -s boots a kernel",
-            machine: native("max,-la57"),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -c boots a kernel",
-            machine: native("max,-la57"),
-            scenario: TOOLS_LOAD,
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -s -p, and the crash kernel reads the dump",
-            machine: crashing("max,-la57"),
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -s boots a kernel",
-            machine: native("max,-pdpe1gb"),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -c boots a kernel",
-            machine: native("max,-pdpe1gb"),
-            scenario: TOOLS_LOAD,
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -s -p, and the crash kernel reads the dump",
-            machine: crashing("max,-pdpe1gb"),
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, 4 levels, no 1 GiB pages: kexec -s boots a kernel",
-            machine: native("max,-la57,-pdpe1gb"),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, nogbpages: kexec -s boots a kernel",
-            machine: Machine { kernel: Cow::Borrowed("nogbpages"), memory_mib: 4096, ..NATIVE },
-            says: &["without pages of 1 GiB"],
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, from 5 levels to 4: kexec -s boots a kernel",
-            scenario: "tools syscall=file next=no5lvl",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, from 5 levels to 4: kexec -c boots a kernel",
-            scenario: "tools syscall=load next=vmtest.first=1024+no5lvl",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
-            machine: Machine { kernel: Cow::Borrowed("no5lvl"), ..NATIVE },
-            says: &[r"\(4 levels"],
-            ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -s boots a kernel",
-            machine: UEFI,
-            ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -c boots a kernel",
-            machine: UEFI,
-            scenario: TOOLS_LOAD,
-            ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -s -p, and the crash kernel reads the dump",
-            machine: Machine { kernel: Cow::Borrowed("crashkernel=256M"), ..UEFI },
-            ..CRASHES
-        },
-        Case {
-            name: "64 GiB: kexec -s boots a kernel",
-            machine: Machine { memory_mib: 64 << 10, ..NATIVE },
-            seconds: 60,
-            ..TOOLS
-        },
-        Case {
-            name: "256 GiB: kexec -s boots a kernel",
-            machine: Machine { memory_mib: 256 << 10, ..NATIVE },
-            seconds: 90,
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: the module goes, and its image is entered",
-            scenario: "tools syscall=file gone=exec",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: the module goes, the kernel unloads its image and loads another",
-            scenario: "tools syscall=load gone=unload next=vmtest.first=1024",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: three kernels in a row, each from another processor",
-            machine: Machine { cpus: 3, ..NATIVE },
-            scenario: "tools syscall=file rounds=3",
-            end: End::Kernels(4),
-            seconds: 90,
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: the tests' own image for kexec_load boots (a test of the tests)",
-            machine: NATIVE,
-            scenario: "boot call=load without=module",
-            says: &[],
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 of type PVH: the module says why it refuses",
-            machine: PVH,
-            scenario: "refuse",
-            end: End::FirstKernel,
-            says: &["rkexec: not loaded: .*PVH"],
-            expects_trouble: &["rkexec: not loaded: .*PVH"],
-            seconds: 45,
-            ..BOOTS
-        },
-        Case {
-            name: "PV guest: the module says why it refuses",
-            scenario: "guest",
-            says: &["rkexec: not loaded: .*PV guest"],
-            expects_trouble: &["rkexec: not loaded: .*PV guest"],
-            needs: Needs::XenTools,
-            seconds: 80,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_file_load boots a kernel, 40 MB",
-            scenario: "boot call=file blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load boots a kernel, 40 MB",
-            scenario: "boot call=load blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_file_load boots a kernel, 40 MB",
-            machine: GREEDY,
-            scenario: "boot call=file blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_load boots a kernel, 40 MB",
-            machine: GREEDY,
-            scenario: "boot call=load blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_file_load boots a kernel, 200 MB",
-            scenario: "boot call=file blob=198",
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_file_load boots a kernel, 200 MB",
-            machine: GREEDY,
-            scenario: "boot call=file blob=198",
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load to where its own memory is, 200 MB",
-            scenario: "boot call=load dest=dom0 blob=198",
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load to Xen's free heap",
-            scenario: "boot call=load dest=xen-heap blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load over dom0's own kernel",
-            scenario: "boot call=load dest=dom0-kernel blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load over Xen",
-            scenario: "boot call=load dest=xen blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: an image in pages without neighbours, with a copy list of many pages",
-            scenario: "boot call=file scatter=200 blob=38",
-            says: &[r"copy list of \d\d+ pages", "rkexec: image verified", "rkexec: entering 0x"],
-            ..BOOTS
-        },
-        Case {
-            name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
-            machine: OLD,
-            scenario: "boot call=file blob=38",
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "6 GiB: kexec_file_load boots a kernel",
-            machine: LARGE,
-            scenario: "boot call=file blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "6 GiB: kexec_load above 4 GiB",
-            machine: LARGE,
-            scenario: "boot call=load dest=high blob=38",
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: loaded, replaced, unloaded, gone with the module, loaded again and booted",
-            scenario: "lifecycle",
-            says: &[
-                "rkexec: not loaded: an image is loaded that this module has not prepared",
-                "rkexec: the loaded image goes with the module",
-                "rkexec: image verified",
-            ],
-            expects_trouble: &["rkexec: not loaded: an image is loaded"],
-            seconds: 80,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: bad input is refused, and the image loaded before it boots",
-            scenario: "bad-input",
-            says: &[
-                "rkexec: image not loaded: .* is not in the machine's RAM: there is none at 0xa0000",
-                "rkexec: image not loaded: the data of segment 1 cannot be read",
-                "rkexec: image not loaded: not enough memory",
-                "rkexec: image verified",
-            ],
-            expects_trouble: &["rkexec: image not loaded: "],
-            seconds: 80,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec-client and kexec-tools load, unload and boot",
-            scenario: "clients",
-            expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
-            seconds: 80,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: the probe finds exactly the map that the module says",
-            scenario: "probe",
-            end: End::Probe(Maker::Module),
-            seconds: 35,
-            ..BOOTS
-        },
-        Case {
-            name: "bare metal: the probe finds exactly the map that the module says",
-            machine: NATIVE,
-            scenario: "probe",
-            end: End::Probe(Maker::Module),
-            says: &[],
-            seconds: 20,
-            ..BOOTS
-        },
-        Case {
-            name: "UEFI: the probe finds exactly the map that the module says",
-            machine: UEFI,
-            scenario: "probe",
-            end: End::Probe(Maker::Module),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "UEFI, stock kernel: the probe finds holes mapped",
-            machine: UEFI,
-            scenario: "probe without=module",
-            end: End::Probe(Maker::Stock),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal, 4 GiB, 4 levels: the probe finds exactly the map that the module says",
-            machine: Machine { memory_mib: 4096, ..native("max,-la57") },
-            scenario: "probe",
-            end: End::Probe(Maker::Module),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal, stock kernel: the probe finds holes mapped",
-            machine: NATIVE,
-            scenario: "probe without=module",
-            end: End::Probe(Maker::Stock),
-            says: &[],
-            seconds: 20,
-            ..BOOTS
-        },
-        Case {
-            name: "bare metal: Linux's own tests of kexec say what they say without the module",
-            machine: NATIVE,
-            ..SELFTESTS
-        },
-        Case {
-            name: "dom0: Linux's own tests of kexec say what they say without the module",
-            ..SELFTESTS
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed page of the image",
-            end: End::Reset(Target::Source),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed parameter",
-            end: End::Reset(Target::Params),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed copy list",
-            end: End::Reset(Target::CopyList),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed page table",
-            end: End::Reset(Target::PageTable),
-            ..CAUGHT
-        },
-    ]
+    let tables = [
+        native::all(),
+        dom0::all(),
+        xen_versions::all(),
+        probe::all(),
+    ];
+    tables.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 
 use crate::assets::Files;
+use crate::esp::Esp;
+use crate::xen_build::XenBuild;
 
 /// Text that a table has or that a user gives.
 pub type Text = Cow<'static, str>;
@@ -16,6 +18,8 @@ pub enum Boot {
     Native,
     /// Xen, and the kernel as its dom0.
     Dom0 {
+        /// Which Xen.
+        xen: XenBuild,
         /// Xen's `dom0_mem` option; empty for all the memory there is.
         dom0_mem: Text,
         /// More options for Xen.
@@ -57,6 +61,7 @@ pub const DOM0: Machine = Machine {
     cpus: 2,
     cpu: Cow::Borrowed("max"),
     boot: Boot::Dom0 {
+        xen: XenBuild::Trixie,
         dom0_mem: Cow::Borrowed("1G,max:1G"),
         options: Cow::Borrowed(""),
     },
@@ -73,6 +78,9 @@ const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 /// the lock with interrupts off then never answers. That is read from the source. What was seen: 2 of
 /// 80 boots of a small kernel fell silent at that moment, and none of 60 with these words.
 const NO_WATCHDOG: &str = "tsc=nowatchdog";
+
+/// What every Xen is told.
+const XEN_OPTIONS: &str = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
 
 /// Below 4 GiB a PC with more memory than that has this much.
 const LOW_MIB: u64 = 3072;
@@ -110,12 +118,21 @@ impl Machine {
         ram
     }
 
-    /// QEMU's arguments for the machine, with `words` for the kernel.
+    /// The Xen that it boots, if any.
+    pub fn xen(&self) -> Option<XenBuild> {
+        match self.boot {
+            Boot::Native => None,
+            Boot::Dom0 { xen, .. } => Some(xen),
+        }
+    }
+
+    /// QEMU's arguments for the machine, with `words` for the kernel. What it needs beside `files`
+    /// is made in the directory `name` there: no two machines that run may have the same.
     ///
     /// # Errors
     ///
-    /// A path cannot be written in a list of modules.
-    pub fn qemu_args(&self, files: &Files, words: &str) -> Result<Vec<String>> {
+    /// Its Xen is missing, a file cannot be made, or a path cannot be written in a list of modules.
+    pub fn qemu_args(&self, files: &Files, words: &str, name: &str) -> Result<Vec<String>> {
         let mut args: Vec<String> = [
             "-accel",
             "tcg",
@@ -152,30 +169,65 @@ impl Machine {
         let words = format!("{words} {}", self.words());
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
         let common = "panic=-1 printk.devkmsg=on";
-        let initramfs = files.initramfs.display().to_string();
-        let vmlinuz = files.vmlinuz.display().to_string();
         match &self.boot {
             Boot::Native => {
-                add("-kernel", vmlinuz);
-                add("-initrd", initramfs);
+                add("-kernel", files.vmlinuz.display().to_string());
+                add("-initrd", files.initramfs.display().to_string());
                 add(
                     "-append",
                     format!("console=ttyS0,115200 {NO_WATCHDOG} {common} {words}"),
                 );
             }
-            Boot::Dom0 { dom0_mem, options } => {
+            Boot::Dom0 {
+                xen: build,
+                dom0_mem,
+                options,
+            } => {
+                let xen = files
+                    .xen(*build)
+                    .with_context(|| format!("there is no Xen of {build}"))?;
+                let kernel = if build.unpacks_zstd() {
+                    &files.vmlinuz
+                } else {
+                    &files.vmlinux
+                };
                 let limit = match dom0_mem.as_ref() {
                     "" => String::new(),
                     limit => format!("dom0_mem={limit}"),
                 };
-                add("-kernel", files.xen.display().to_string());
-                let xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
-                add("-append", format!("{xen} {limit} {options}"));
-                if vmlinuz.contains([',', ' ']) || initramfs.contains(',') {
-                    bail!("QEMU cannot take a comma in {vmlinuz} or {initramfs}");
+                let options = format!("{XEN_OPTIONS} {limit} {options}");
+                let words = format!("console=hvc0 {common} vmtest.xen={} {words}", xen.version);
+                match self.firmware {
+                    Firmware::Bios => {
+                        let (kernel, initramfs) =
+                            (kernel.display(), files.initramfs.display().to_string());
+                        let kernel = kernel.to_string();
+                        if kernel.contains([',', ' ']) || initramfs.contains(',') {
+                            bail!("QEMU cannot take a comma in {kernel} or {initramfs}");
+                        }
+                        add("-kernel", xen.elf.display().to_string());
+                        add("-append", options);
+                        let words = words.replace(',', ",,");
+                        add("-initrd", format!("{kernel} {words},{initramfs}"));
+                    }
+                    Firmware::Uefi => {
+                        let dir = files.machines.join(name);
+                        let esp = Esp {
+                            xen: &xen.efi,
+                            options: &options,
+                            kernel,
+                            words: &words,
+                            initramfs: &files.initramfs,
+                        };
+                        esp.write(&dir)?;
+                        let dir = dir.display().to_string().replace(',', ",,");
+                        // Virtio is what an emulator is quickest with.
+                        add(
+                            "-drive",
+                            format!("driver=vvfat,dir={dir},if=virtio,readonly=on"),
+                        );
+                    }
                 }
-                let words = format!("console=hvc0 {common} {words}").replace(',', ",,");
-                add("-initrd", format!("{vmlinuz} {words},{initramfs}"));
             }
         }
         args.extend(self.qemu.iter().map(ToString::to_string));

@@ -8,8 +8,10 @@
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
 
 mod assets;
+mod bzimage;
 mod cases;
 mod console;
+mod esp;
 mod gdb;
 mod initramfs;
 mod machine;
@@ -19,7 +21,9 @@ mod qemu;
 mod run_case;
 mod test_run;
 mod watch;
+mod xen_build;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,10 +32,11 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
-use crate::machine::{Boot, Machine, DOM0};
+use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
 use crate::qemu::Vm;
 use crate::test_run::TestArgs;
+use crate::xen_build::XenBuild;
 
 /// Test machines for rkexec: QEMU without KVM, the stock kernel, Debian's Xen.
 #[derive(Parser)]
@@ -65,6 +70,12 @@ struct BootArgs {
     /// The kernel on the bare machine, without Xen.
     #[arg(long)]
     native: bool,
+    /// The Debian release whose Xen it is.
+    #[arg(long, value_enum, default_value = "trixie", value_name = "RELEASE")]
+    xen_of: XenBuild,
+    /// Started by UEFI, not by a BIOS.
+    #[arg(long)]
+    uefi: bool,
     /// What `init` does (`vmtest.scenario=`).
     #[arg(long, default_value = "hello")]
     scenario: String,
@@ -136,19 +147,25 @@ fn exit_code(good: bool) -> ExitCode {
 }
 
 fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
-    let mut files = assets.prepare(&args.output)?;
+    let mut files = assets.prepare(&args.output, &BTreeSet::from([args.xen_of]))?;
     if args.selftests {
         files.add_selftests(assets)?;
         files = files.with_selftests().context("there are no selftests")?;
     }
     files.has_module &= !args.without_module;
     let dom0 = Boot::Dom0 {
+        xen: args.xen_of,
         dom0_mem: args.dom0_mem.clone().into(),
         options: args.xen_options.clone().into(),
     };
     let machine = Machine {
         memory_mib: args.mem,
         boot: if args.native { Boot::Native } else { dom0 },
+        firmware: if args.uefi {
+            Firmware::Uefi
+        } else {
+            Firmware::Bios
+        },
         qemu: args.qemu.iter().cloned().map(Into::into).collect(),
         ..DOM0
     };
@@ -159,7 +176,7 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
         args.append
     );
     let log = args.output.join("serial.log");
-    let mut vm = Vm::start(&machine.qemu_args(&files, &cmdline)?, &log)?;
+    let mut vm = Vm::start(&machine.qemu_args(&files, &cmdline, "boot")?, &log)?;
     vm.expire_after(Duration::from_secs(args.timeout));
     while let Some(line) = vm.next_line()? {
         println!("{line}");

@@ -76,18 +76,13 @@ const STORY: [Chapter; 7] = [
 ///
 /// It cannot be run.
 pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
-    let files = assets.prepare(&args.output)?;
+    let case = cases::story();
+    let files = assets.prepare(&args.output, &case.machine.xen().into_iter().collect())?;
     let log = args.output.join("serial.log");
     let mut story = Story::begin(io::stdout())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
     let started = Instant::now();
-    let result = run_case::run(
-        &cases::story(),
-        &files,
-        &log,
-        args.timeout_factor,
-        &mut story,
-    );
+    let result = run_case::run(&case, &files, &log, args.timeout_factor, &mut story);
     files.remove()?;
     story.end(started.elapsed().as_secs(), &result)?;
     println!("The whole serial log: {}", log.display());

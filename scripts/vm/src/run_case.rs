@@ -49,7 +49,8 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Notes> {
     let socket = GdbSocket::new();
-    let mut args = case.machine.qemu_args(files, &words(case, files))?;
+    let name = log.file_stem().unwrap_or_default().to_string_lossy();
+    let mut args = case.machine.qemu_args(files, &words(case, files), &name)?;
     if matches!(case.end, End::Reset(_)) {
         args.extend(socket.qemu_args());
     }

@@ -61,7 +61,8 @@ pub fn run(cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
     ensure!(!cases.is_empty(), "no test has such a name");
     // The longest first, so that no processor has nothing to do at the end.
     cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
-    let mut files = assets.prepare(&args.output)?;
+    let builds = cases.iter().filter_map(|case| case.machine.xen()).collect();
+    let mut files = assets.prepare(&args.output, &builds)?;
     if cases.iter().any(|case| case.needs == Needs::Selftests) {
         files.add_selftests(assets)?;
     }
@@ -139,13 +140,20 @@ fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
 }
 
 /// The files for a test, or what is missing for it.
-fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, &'static str> {
+fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, String> {
+    if let Some(build) = case.machine.xen() {
+        if files.xen(build).is_none() {
+            return Err(format!(
+                "the Xen of {build}, which the archive no longer has"
+            ));
+        }
+    }
     match case.needs {
-        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)"),
+        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)".to_owned()),
         Needs::Nothing | Needs::XenTools => Ok(Cow::Borrowed(files)),
         Needs::Selftests => match files.with_selftests() {
             Some(files) => Ok(Cow::Owned(files)),
-            None => Err("Linux's own tests (scripts/kselftests)"),
+            None => Err("Linux's own tests (scripts/kselftests)".to_owned()),
         },
     }
 }

@@ -1,0 +1,207 @@
+//! Tests of a dom0 on the Xen that most use: loads of all kinds, refusals, and what the hand-over
+//! finds.
+
+use std::borrow::Cow;
+
+use super::{dom0_with, Case, End, Needs, Target, BOOTS, SELFTESTS};
+use crate::machine::{Machine, DOM0};
+
+/// A dom0 that has all the memory that Xen can give it.
+const GREEDY: Machine = Machine {
+    boot: dom0_with("", ""),
+    ..DOM0
+};
+/// A dom0 with memory above 4 GiB.
+const LARGE: Machine = Machine {
+    memory_mib: 6144,
+    boot: dom0_with("5G,max:5G", ""),
+    ..DOM0
+};
+/// A dom0 on a processor of 2008.
+const OLD: Machine = Machine {
+    cpu: Cow::Borrowed("Nehalem"),
+    ..DOM0
+};
+/// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator.
+const PVH: Machine = Machine {
+    cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
+    boot: dom0_with("1G,max:1G", "dom0=pvh cpuidle=0"),
+    qemu: Cow::Borrowed(&[
+        Cow::Borrowed("-machine"),
+        Cow::Borrowed("q35"),
+        Cow::Borrowed("-device"),
+        Cow::Borrowed("amd-iommu"),
+    ]),
+    ..DOM0
+};
+
+/// A row without content: a dom0 whose image is changed before it is started.
+const CAUGHT: Case = Case {
+    scenario: "boot call=file pause=1",
+    says: &["rkexec: resetting the machine"],
+    expects_trouble: &["hand-over failed: .* SHA-256"],
+    seconds: 35,
+    ..BOOTS
+};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    vec![
+        Case {
+            name: "dom0 of type PVH: the module says why it refuses",
+            machine: PVH,
+            scenario: "refuse",
+            end: End::FirstKernel,
+            says: &["rkexec: not loaded: .*PVH"],
+            expects_trouble: &["rkexec: not loaded: .*PVH"],
+            seconds: 45,
+            ..BOOTS
+        },
+        Case {
+            name: "PV guest: the module says why it refuses",
+            scenario: "guest",
+            says: &["rkexec: not loaded: .*PV guest"],
+            expects_trouble: &["rkexec: not loaded: .*PV guest"],
+            needs: Needs::XenTools,
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_file_load boots a kernel, 40 MB",
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load boots a kernel, 40 MB",
+            scenario: "boot call=load blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_file_load boots a kernel, 40 MB",
+            machine: GREEDY,
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_load boots a kernel, 40 MB",
+            machine: GREEDY,
+            scenario: "boot call=load blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_file_load boots a kernel, 200 MB",
+            scenario: "boot call=file blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0 with all memory: kexec_file_load boots a kernel, 200 MB",
+            machine: GREEDY,
+            scenario: "boot call=file blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load to where its own memory is, 200 MB",
+            scenario: "boot call=load dest=dom0 blob=198",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load to Xen's free heap",
+            scenario: "boot call=load dest=xen-heap blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load over dom0's own kernel",
+            scenario: "boot call=load dest=dom0-kernel blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec_load over Xen",
+            scenario: "boot call=load dest=xen blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: an image in pages without neighbours, with a copy list of many pages",
+            scenario: "boot call=file scatter=200 blob=38",
+            says: &[r"copy list of \d\d+ pages", "rkexec: image verified", "rkexec: entering 0x"],
+            ..BOOTS
+        },
+        Case {
+            name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
+            machine: OLD,
+            scenario: "boot call=file blob=38",
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
+            name: "6 GiB: kexec_file_load boots a kernel",
+            machine: LARGE,
+            scenario: "boot call=file blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "6 GiB: kexec_load above 4 GiB",
+            machine: LARGE,
+            scenario: "boot call=load dest=high blob=38",
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: loaded, replaced, unloaded, gone with the module, loaded again and booted",
+            scenario: "lifecycle",
+            says: &[
+                "rkexec: not loaded: an image is loaded that this module has not prepared",
+                "rkexec: the loaded image goes with the module",
+                "rkexec: image verified",
+            ],
+            expects_trouble: &["rkexec: not loaded: an image is loaded"],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: bad input is refused, and the image loaded before it boots",
+            scenario: "bad-input",
+            says: &[
+                "rkexec: image not loaded: .* is not in the machine's RAM: there is none at 0xa0000",
+                "rkexec: image not loaded: the data of segment 1 cannot be read",
+                "rkexec: image not loaded: not enough memory",
+                "rkexec: image verified",
+            ],
+            expects_trouble: &["rkexec: image not loaded: "],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: kexec-client and kexec-tools load, unload and boot",
+            scenario: "clients",
+            expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
+            seconds: 80,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: Linux's own tests of kexec say what they say without the module",
+            ..SELFTESTS
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed page of the image",
+            end: End::Reset(Target::Source),
+            ..CAUGHT
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed parameter",
+            end: End::Reset(Target::Params),
+            ..CAUGHT
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed copy list",
+            end: End::Reset(Target::CopyList),
+            ..CAUGHT
+        },
+        Case {
+            name: "dom0: the hand-over finds a changed page table",
+            end: End::Reset(Target::PageTable),
+            ..CAUGHT
+        },
+    ]
+}
