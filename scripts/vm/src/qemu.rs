@@ -1,6 +1,7 @@
 //! A running QEMU: started, watched, and killed in every case.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -44,9 +45,22 @@ pub fn kill_all_on_ctrl_c() -> Result<()> {
     .context("cannot handle Ctrl-C")
 }
 
+/// A machine has said nothing for so long.
+#[derive(Debug)]
+pub struct Silence(Duration);
+
+impl fmt::Display for Silence {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "it has said nothing for {} s", self.0.as_secs())
+    }
+}
+
+impl std::error::Error for Silence {}
+
 /// A machine that runs, and is killed when this value goes.
 pub struct Vm {
     child: Child,
+    log: File,
     stdin: ChildStdin,
     lines: Receiver<String>,
     started: Instant,
@@ -68,6 +82,7 @@ impl Vm {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         command.stderr(log.try_clone()?);
+        let own_log = log.try_clone()?;
         // A group of its own: Ctrl-C on the terminal reaches this program alone, which kills it.
         command.process_group(0);
         // SAFETY: prctl(2) is a system call and allocates nothing, so it may run after fork(2).
@@ -102,6 +117,7 @@ impl Vm {
         });
         Ok(Self {
             child,
+            log: own_log,
             stdin,
             lines,
             started: Instant::now(),
@@ -129,7 +145,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// Its time is over.
+    /// Its time is over; [`Silence`] if it has said nothing for too long.
     pub fn next_line(&mut self) -> Result<Option<String>> {
         let left = match self.deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
@@ -139,13 +155,20 @@ impl Vm {
         match self.lines.recv_timeout(left.min(silence)) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) if silence < left => {
-                bail!("it has said nothing for {} s", silence.as_secs())
-            }
+            Err(RecvTimeoutError::Timeout) if silence < left => bail!(Silence(silence)),
             Err(RecvTimeoutError::Timeout) => {
                 bail!("it has not ended after {} s", self.age().as_secs())
             }
         }
+    }
+
+    /// Adds what somebody else says of the machine to its log.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn append_to_log(&mut self, text: &str) -> Result<()> {
+        writeln!(self.log, "\n{text}").context("the log")
     }
 
     /// Types `text` on the serial port.

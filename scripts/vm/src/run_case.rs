@@ -1,24 +1,30 @@
 //! One test from power-on to its verdict.
 
+use std::fmt;
+use std::fs;
 use std::mem::offset_of;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use regex::{Regex, RegexSet};
 use rkexec_pure::abi::handover::Header;
 
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
 use crate::gdb::Gdb;
+use crate::monitor::{places, Monitor};
 use crate::probe::Findings;
-use crate::qemu::Vm;
+use crate::qemu::{Silence, Vm};
+use crate::socket::Socket;
 use crate::watch::{is_trouble, Event, Report};
 
 /// How long a machine may take, in multiples of what it usually takes.
 const PATIENCE: u64 = 5;
 /// For how long it may say nothing, in seconds: the longest load takes a third of that.
 const SILENCE: u64 = 120;
+/// Likewise before the test begins, while firmware, Xen and the kernel start.
+const SILENCE_AT_START: u64 = 60;
 /// How long it goes on after trouble, for the rest of what it says.
 const AFTER_TROUBLE: Duration = Duration::from_secs(3);
 
@@ -36,7 +42,24 @@ impl Observer for () {
     fn line(&mut self, _line: &str, _event: Option<&Event>) {}
 }
 
+/// A machine that fell silent while its first kernel was still starting: nothing that is tested had
+/// run yet.
+#[derive(Debug)]
+struct NeverStarted(String);
+
+impl fmt::Display for NeverStarted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "while the first kernel started: {}", self.0)
+    }
+}
+
+impl std::error::Error for NeverStarted {}
+
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
+///
+/// About one in a hundred emulated machines with several processors freezes while the stock kernel
+/// or Xen brings them up, on which nothing of this project has run by then. Such a machine is
+/// started once more, and that is said; its log is kept as `log` with the ending `frozen`.
 ///
 /// # Errors
 ///
@@ -48,24 +71,60 @@ pub fn run(
     time_factor: u64,
     observer: &mut dyn Observer,
 ) -> Result<Notes> {
-    let socket = GdbSocket::new();
+    let error = match run_once(case, files, log, time_factor, observer) {
+        Err(error) if error.is::<NeverStarted>() => error,
+        result => return result,
+    };
+    fs::rename(log, log.with_extension("frozen"))?;
+    let mut notes = run_once(case, files, log, time_factor, observer)
+        .with_context(|| format!("the second machine, after this of the first: {error}"))?;
+    notes.insert(0, format!("a second machine was started: {error}"));
+    Ok(notes)
+}
+
+fn run_once(
+    case: &Case,
+    files: &Files,
+    log: &Path,
+    time_factor: u64,
+    observer: &mut dyn Observer,
+) -> Result<Notes> {
+    let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
     let name = log.file_stem().unwrap_or_default().to_string_lossy();
     let mut args = case.machine.qemu_args(files, &words(case, files), &name)?;
+    args.extend(monitor.qemu_args());
     if matches!(case.end, End::Reset(_)) {
-        args.extend(socket.qemu_args());
+        args.extend(socket.qemu_args("-gdb", "chardev:gdb"));
     }
     let mut vm = Vm::start(&args, log)?;
     vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
-    vm.expire_after_silence(Duration::from_secs(SILENCE * time_factor));
+    vm.expire_after_silence(Duration::from_secs(SILENCE_AT_START * time_factor));
     let mut course = Course::new(case)?;
-    while let Some(line) = vm.next_line().or_else(|error| course.trouble_or(error))? {
+    loop {
+        let line = match vm.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => return course.machine_ended(),
+            Err(error) if error.is::<Silence>() => {
+                let registers = monitor.registers().unwrap_or_else(|why| format!("{why:#}"));
+                vm.append_to_log(&registers)?;
+                let places = places(&registers);
+                let error = match course.stage {
+                    0 => anyhow!(NeverStarted(format!("{error} ({places})"))),
+                    _ => error.context(places),
+                };
+                return Err(course.out_of_time(error));
+            }
+            Err(error) => return Err(course.out_of_time(error)),
+        };
         let event = course.report.feed(&line)?;
         observer.line(&line, event.as_ref());
+        if matches!(event, Some(Event::Begins(_))) {
+            vm.expire_after_silence(Duration::from_secs(SILENCE * time_factor));
+        }
         if course.take(&line, event, &mut vm, &socket)? {
             return course.end();
         }
     }
-    course.machine_ended()
 }
 
 /// What the kernel is told of the test.
@@ -140,7 +199,7 @@ impl<'a> Course<'a> {
         line: &str,
         event: Option<Event>,
         vm: &mut Vm,
-        socket: &GdbSocket,
+        socket: &Socket,
     ) -> Result<bool> {
         self.missing.retain(|pattern| !pattern.is_match(line));
         if let Some(address) = self.target.as_ref().and_then(|it| it.captures(line)) {
@@ -199,11 +258,11 @@ impl<'a> Course<'a> {
     }
 
     /// Changes memory from outside.
-    fn change(&mut self, target: Target, socket: &GdbSocket) -> Result<()> {
+    fn change(&mut self, target: Target, socket: &Socket) -> Result<()> {
         let address = self
             .address
             .with_context(|| format!("the log has no {}", target.label()))?;
-        let mut gdb = Gdb::connect(&socket.0)?;
+        let mut gdb = Gdb::connect(socket.path())?;
         let address = address
             + match target {
                 // Anywhere in the page.
@@ -224,10 +283,10 @@ impl<'a> Course<'a> {
     }
 
     /// The error to report when the machine has run out of time.
-    fn trouble_or(&mut self, error: anyhow::Error) -> Result<Option<String>> {
+    fn out_of_time(&mut self, error: anyhow::Error) -> anyhow::Error {
         match self.trouble.take() {
-            Some(line) => bail!("it says: {line}"),
-            None => Err(error),
+            Some(line) => anyhow!("it says: {line}"),
+            None => error,
         }
     }
 
@@ -260,33 +319,5 @@ impl<'a> Course<'a> {
         let missing: Vec<_> = self.missing.iter().map(Regex::as_str).collect();
         ensure!(missing.is_empty(), "it never said: {}", missing.join("; "));
         Ok(self.notes)
-    }
-}
-
-/// Where QEMU's gdb server listens. Not beside the log: such a path must be short.
-struct GdbSocket(PathBuf);
-
-impl GdbSocket {
-    fn new() -> Self {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("vm-{}-{number}.gdb", std::process::id())))
-    }
-
-    fn qemu_args(&self) -> [String; 4] {
-        let chardev = format!("socket,id=gdb,server=on,wait=off,path={}", self.0.display());
-        [
-            "-chardev".to_owned(),
-            chardev,
-            "-gdb".to_owned(),
-            "chardev:gdb".to_owned(),
-        ]
-    }
-}
-
-impl Drop for GdbSocket {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
