@@ -51,7 +51,11 @@ impl Monitor {
 /// From the registers of all processors, of each where it is and whether it sleeps.
 pub fn places(registers: &str) -> String {
     let words = registers.split_whitespace();
-    let wanted = words.filter(|word| word.starts_with("RIP=") || word.starts_with("HLT="));
+    let wanted = words.filter(|word| {
+        ["RIP=", "EIP=", "HLT="]
+            .iter()
+            .any(|name| word.starts_with(name))
+    });
     wanted.collect::<Vec<_>>().join(" ")
 }
 
