@@ -21,6 +21,20 @@ pub fn is_dom0() -> bool {
     present() && std::fs::read_to_string(caps).is_ok_and(|caps| caps.contains("control_d"))
 }
 
+/// Xen's version, as it writes it in its banner.
+///
+/// # Errors
+///
+/// This kernel does not run on Xen.
+pub fn version() -> Result<String> {
+    let part = |name: &str| {
+        let path = format!("/sys/hypervisor/version/{name}");
+        std::fs::read_to_string(&path).context(path)
+    };
+    let (major, minor, extra) = (part("major")?, part("minor")?, part("extra")?);
+    Ok(format!("{}.{}{}", major.trim(), minor.trim(), extra.trim()))
+}
+
 /// A dom0's way to Xen.
 pub struct Xen(Privcmd);
 
@@ -87,9 +101,11 @@ impl Xen {
     ///
     /// Xen's, and a Xen that speaks none of the versions of this interface that are known here.
     pub fn free_pages(&self) -> Result<u64> {
-        // The part of the structure that is read has not changed from 4.14 (0x13) on.
+        const OLDEST: u32 = 0x13;
+        // From this version on, Xen 4.17's, there is one number more before those of pages.
+        const LONGER: u32 = 0x15;
         let newest = xen::XEN_SYSCTL_INTERFACE_VERSION;
-        for version in (0x13..=newest + 2).rev() {
+        for version in (OLDEST..=newest + 2).rev() {
             let mut request = Locked::<xen::xen_sysctl>::zeroed(1)?;
             request.as_mut()[0].cmd = xen::XEN_SYSCTL_physinfo;
             request.as_mut()[0].interface_version = version;
@@ -99,14 +115,21 @@ impl Xen {
                     .call(xen::__HYPERVISOR_sysctl, [request.address(), 0, 0, 0, 0])
             };
             match result {
-                // SAFETY: The answer to this operation is in this field of the union; all of its
-                // fields are integers.
-                Ok(_) => return Ok(unsafe { request.as_ref()[0].u.physinfo.free_pages }),
+                Ok(_) => {
+                    // SAFETY: The answer to this operation is in this field of the union; all of
+                    // its fields are integers.
+                    let info = unsafe { request.as_ref()[0].u.physinfo };
+                    // What is the total now was the free pages in the shorter structure.
+                    return Ok(match version {
+                        ..LONGER => info.total_pages,
+                        _ => info.free_pages,
+                    });
+                }
                 Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
                 Err(error) => return Err(error).context("XEN_SYSCTL_physinfo"),
             }
         }
-        bail!("XEN_SYSCTL_physinfo: Xen knows none of the interface versions 0x13 to {newest:#x}+2")
+        bail!("XEN_SYSCTL_physinfo: Xen knows none of the interface versions {OLDEST:#x} to {newest:#x}+2")
     }
 
     /// What Xen says to `KEXEC_CMD_kexec_status` about a default image.
