@@ -8,6 +8,7 @@ use std::mem::offset_of;
 
 use anyhow::{ensure, Result};
 
+use crate::acpi;
 use crate::bzimage::BzImage;
 use crate::memory::Map;
 use crate::places::Places;
@@ -115,6 +116,10 @@ fn boot_params_page(
     put(
         header + offset_of!(setup_header, type_of_loader),
         &[LOADER_UNDEFINED],
+    );
+    put(
+        offset_of!(boot_params, acpi_rsdp_addr),
+        &acpi::root_pointer().to_le_bytes(),
     );
     let cmdline = places.start + PAGE as u64;
     for (low, high, value) in [

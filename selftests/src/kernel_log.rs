@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
 
-/// What the kernel has logged since a moment.
+/// What the kernel has logged since a moment, or all of it.
 pub struct KernelLog(File);
 
 impl KernelLog {
@@ -16,11 +16,20 @@ impl KernelLog {
     ///
     /// `/dev/kmsg` cannot be read.
     pub fn from_now_on() -> Result<Self> {
+        let mut log = Self::from_the_start()?;
+        log.0.seek(SeekFrom::End(0))?;
+        Ok(log)
+    }
+
+    /// From the first line that the kernel still has.
+    ///
+    /// # Errors
+    ///
+    /// `/dev/kmsg` cannot be read.
+    pub fn from_the_start() -> Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.read(true).custom_flags(libc::O_NONBLOCK);
-        let mut file = options.open("/dev/kmsg").context("/dev/kmsg")?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Self(file))
+        Ok(Self(options.open("/dev/kmsg").context("/dev/kmsg")?))
     }
 
     /// What has come since the last time.

@@ -5,6 +5,7 @@
 //! with what stage 1 wrote down for it ([`expect::Expected`]), or reads the dump of stage 1
 //! ([`vmcore`]). It may go on with a scenario of its own: stage 3, and so on.
 
+pub mod acpi;
 pub mod bzimage;
 pub mod expect;
 pub mod image;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{bail, ensure, Context, Result};
 
+use crate::acpi;
 use crate::expect::{self, Expected};
 use crate::initrd;
 use crate::memory::Map;
@@ -81,6 +82,7 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         ensure!(online == all, "online: {online} instead of {all}");
         Ok(())
     });
+    report.test("it has found the tables of ACPI", acpi::is_found);
     report.test("its boot_params do not say that it is on Xen", |_| {
         subarch_is_pc()
     });

@@ -15,6 +15,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::LittleEndian;
 use sha2::{Digest, Sha256};
 
+use crate::acpi;
 use crate::initrd;
 use crate::params::Params;
 use crate::report::Report;
@@ -92,6 +93,7 @@ fn physical(at: usize) -> Result<u64> {
 /// Nothing could be checked.
 pub fn check(report: &mut Report, params: &Params) -> Result<()> {
     let marker: Marker = params.need("marker")?;
+    report.test("it has found the tables of ACPI", acpi::is_found);
     let file = File::open(VMCORE).context(VMCORE)?;
     let mut headers = vec![0; HEADERS];
     let got = file.read_at(&mut headers, 0).context(VMCORE)?;
