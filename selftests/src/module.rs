@@ -7,6 +7,9 @@ use std::process::Command;
 use anyhow::{ensure, Context, Result};
 use nix::kmod::{finit_module, ModuleInitFlags};
 
+use crate::params::Params;
+use crate::xen;
+
 /// Its name.
 pub const NAME: &str = "rkexec";
 
@@ -68,13 +71,53 @@ pub fn expect_map(kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// Loads it.
+/// What it says of its way to Xen.
+pub const XEN: &str = "/sys/kernel/debug/rkexec/xen";
+
+/// Checks that it uses the interface of Xen that the runner wants (`vmtest.abi=`), and has seen the
+/// Xen that is there: the one that the runner has booted (`vmtest.xen=`), as Linux says it too.
+///
+/// # Errors
+///
+/// It does not.
+pub fn expect_interface(params: &Params) -> Result<()> {
+    let said = std::fs::read_to_string(XEN).context(XEN)?;
+    let value = |name: &str| {
+        let mut lines = said.lines();
+        lines
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .with_context(|| format!("{XEN} has no {name}:\n{said}"))
+    };
+    let version = xen::version()?;
+    ensure!(
+        value("version")? == version,
+        "{XEN} has another version than {version}:\n{said}"
+    );
+    let booted: String = params.need("xen")?;
+    ensure!(
+        version == booted || version.starts_with(&format!("{booted}.")),
+        "this is Xen {version}, and not {booted}"
+    );
+    // All of these versions have both, and V2 is the usual one.
+    ensure!(value("interfaces")? == "V1 V2", "{said}");
+    let wanted = match params.need::<String>("abi")?.as_str() {
+        "v1" => "V1",
+        _ => "V2",
+    };
+    ensure!(value("used")? == wanted, "not {wanted}:\n{said}");
+    Ok(())
+}
+
+/// Loads it, with the interface of Xen that the runner wants (`vmtest.abi=`), if any.
 ///
 /// # Errors
 ///
 /// modprobe fails, or does not do it.
 pub fn load() -> Result<()> {
-    modprobe(&[NAME])?;
+    let abi: Option<String> = Params::of_this_kernel()?.get("abi")?;
+    let abi = abi.map(|abi| format!("xen_abi={abi}"));
+    let words: Vec<_> = [NAME].into_iter().chain(abi.as_deref()).collect();
+    modprobe(&words)?;
     ensure!(
         is_loaded(),
         "modprobe says yes, and the module is not there"

@@ -99,7 +99,7 @@ fn run_once(
     let mut vm = Vm::start(&args, log)?;
     vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
     vm.expire_after_silence(Duration::from_secs(SILENCE_AT_START * time_factor));
-    let mut course = Course::new(case)?;
+    let mut course = Course::new(case, files)?;
     loop {
         let line = match vm.next_line() {
             Ok(Some(line)) => line,
@@ -146,6 +146,22 @@ fn words(case: &Case, files: &Files) -> String {
     text
 }
 
+/// What the module has to say of its way to Xen (a regular expression), in a test of one.
+fn interface(case: &Case, files: &Files) -> Option<String> {
+    let name = match case
+        .scenario
+        .split(' ')
+        .find_map(|it| it.strip_prefix("abi="))?
+    {
+        "v1" => "V1",
+        _ => "V2",
+    };
+    let version = regex::escape(&files.xen(case.machine.xen()?)?.version);
+    Some(format!(
+        r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {name}\b"
+    ))
+}
+
 /// How far a test has come.
 struct Course<'a> {
     case: &'a Case,
@@ -164,7 +180,7 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(case: &'a Case) -> Result<Self> {
+    fn new(case: &'a Case, files: &Files) -> Result<Self> {
         let target = match case.end {
             End::Reset(target) => Some(Regex::new(&format!(
                 r"{} ma:0x([0-9a-f]+)",
@@ -172,6 +188,9 @@ impl<'a> Course<'a> {
             ))?),
             _ => None,
         };
+        let interface = interface(case, files);
+        let says = case.says.iter().copied().chain(interface.as_deref());
+        let missing: Result<_, _> = says.map(Regex::new).collect();
         Ok(Self {
             case,
             report: Report::default(),
@@ -179,11 +198,7 @@ impl<'a> Course<'a> {
             trouble: None,
             failed: Vec::new(),
             just_failed: false,
-            missing: case
-                .says
-                .iter()
-                .map(|it| Regex::new(it))
-                .collect::<Result<_, _>>()?,
+            missing: missing?,
             target,
             address: None,
             caught: false,

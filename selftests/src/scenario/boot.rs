@@ -1,8 +1,9 @@
 //! One load, and off into the next kernel.
 //!
 //! `vmtest.call=` file or load, `vmtest.dest=` a [`Destination`], `vmtest.blob=` MiB,
-//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
-//! somebody outside can change memory.
+//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.abi=`: the interface of Xen that the
+//! module has to use, `vmtest.pause=1`: wait for a line on the console before the next kernel is
+//! entered, so that somebody outside can change memory.
 
 use std::io::BufRead;
 
@@ -20,8 +21,15 @@ use crate::places::Destination;
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    if stage.params.get::<String>("module")?.is_some() {
+    let params = stage.params;
+    if params.get::<String>("module")?.is_some() {
         stage.report.test("modprobe rkexec", |_| module::load());
+        if params.get::<String>("abi")?.is_some() {
+            stage.report.test(
+                "it uses the wanted interface of the Xen that is there",
+                |_| module::expect_interface(params),
+            );
+        }
     }
     let call: Call = stage.params.get("call")?.unwrap_or(Call::File);
     let destination = stage.params.get("dest")?.unwrap_or(Destination::Lowest);
