@@ -86,7 +86,7 @@ assets: root
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
 
-.PHONY: run test ktest map bench
+.PHONY: run test soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) $(bin)/vm run
 
@@ -94,6 +94,10 @@ run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tel
 test: root ## all tests; the last line is their count
 	@status=0; $(MAKE) --keep-going all || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
+
+# Beside what make test does, for no failure in a hundred is another thing than none in one.
+soak: all ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (an hour and more)
+	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)"
 
 ktest: all ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
 	@$(in-root) scripts/ktest/run

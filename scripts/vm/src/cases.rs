@@ -6,6 +6,8 @@ mod native;
 mod probe;
 mod xen_versions;
 
+pub use xen_versions::{cycle, Abi, Call};
+
 use std::borrow::Cow;
 
 use crate::machine::{Boot, Firmware, Machine, DOM0};

@@ -4,6 +4,7 @@
 //! - `vm boot` boots one machine and shows its serial console;
 //! - `vm run` tells the story of one boot ([`narrate`]);
 //! - `vm test` runs the tests ([`cases`], [`test_run`]);
+//! - `vm soak` does the same thing on every Xen again and again ([`soak`]).
 //!
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
 
@@ -20,7 +21,9 @@ mod narrate;
 mod probe;
 mod qemu;
 mod run_case;
+mod soak;
 mod socket;
+mod tap;
 mod test_run;
 mod watch;
 mod xen_build;
@@ -37,6 +40,7 @@ use crate::assets::Assets;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
 use crate::qemu::Vm;
+use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
 use crate::xen_build::XenBuild;
 
@@ -63,6 +67,8 @@ enum Command {
     Run(RunArgs),
     /// Run the tests; the results are TAP, the exit status 0 if all passed.
     Test(TestArgs),
+    /// Load and boot again and again, on every Xen in all ways; the results are TAP.
+    Soak(SoakArgs),
     /// Measure; the results are remarks in TAP.
     Measure(TestArgs),
 }
@@ -133,6 +139,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let passed = test_run::run(cases::all(), &cli.assets, &args)?;
             Ok(exit_code(passed))
         }
+        Command::Soak(args) => Ok(exit_code(soak::run(&cli.assets, &args)?)),
         Command::Measure(args) => {
             let passed = test_run::run(cases::measures(), &cli.assets, &args)?;
             Ok(exit_code(passed))

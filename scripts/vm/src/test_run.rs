@@ -1,25 +1,20 @@
-//! A run of many tests: at most two machines at a time, the results as TAP.
+//! A run of many tests: at most two machines at a time, the results as TAP ([`crate::tap`]).
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 use clap::Args;
 use regex::Regex;
 
 use crate::assets::{Assets, Files};
 use crate::cases::{Case, Needs};
-use crate::console;
 use crate::run_case;
-
-/// Lines of the log that a failed test shows.
-const TAIL: usize = 30;
+use crate::tap::Tap;
 
 /// Which tests, and how.
 #[derive(Args)]
@@ -72,34 +67,26 @@ pub fn run(cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
         assets.ko().display()
     );
 
-    let started = Instant::now();
-    println!("TAP version 13\n1..{}", cases.len());
-    let results = Mutex::new(Results::default());
-    for_each(cases, args.jobs, |case| one(&case, &files, args, &results));
-    let Results {
-        passed,
-        failed,
-        skipped,
-    } = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    println!(
-        "# {passed} passed, {failed} failed, {skipped} skipped ({} s)",
-        started.elapsed().as_secs()
-    );
-    println!("# the serial logs are in {}", args.output.display());
+    let tap = Tap::begin(cases.len(), &args.output);
+    for_each(cases, args.jobs, |case| one(&case, &files, args, &tap));
+    let all_passed = tap.end();
     if !args.keep {
         files.remove()?;
     }
-    Ok(failed == 0)
+    Ok(all_passed)
 }
 
 /// Does `work` with each of the items, in order, `jobs` of them at a time.
-fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
+pub fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
     let queue = Mutex::new(VecDeque::from(items));
     thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| loop {
                 // The queue is free again before the work begins.
-                let next = lock(&queue).pop_front();
+                let next = queue
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop_front();
                 let Some(item) = next else { break };
                 work(item);
             });
@@ -107,36 +94,15 @@ fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
     });
 }
 
-#[derive(Default)]
-struct Results {
-    passed: usize,
-    failed: usize,
-    skipped: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn one(case: &Case, files: &Files, args: &TestArgs, results: &Mutex<Results>) {
+fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
     let files = match files_for(case, files) {
         Ok(files) => files,
-        Err(missing) => {
-            let mut results = lock(results);
-            results.skipped += 1;
-            return results.print(&format!("ok {} # SKIP without {missing}\n", case.name));
-        }
+        Err(missing) => return tap.skip(case.name, &missing),
     };
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
     let result = run_case::run(case, &files, &log, args.timeout_factor, &mut ());
-    let text = result_lines(case.name, &result, started.elapsed(), &log);
-    let mut results = lock(results);
-    match result {
-        Ok(_) => results.passed += 1,
-        Err(_) => results.failed += 1,
-    }
-    results.print(&text);
+    tap.result(case.name, &result, started.elapsed(), &log);
 }
 
 /// The files for a test, or what is missing for it.
@@ -158,65 +124,6 @@ fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, String
     }
 }
 
-impl Results {
-    /// Prints the lines of the latest result, with its number.
-    fn print(&self, text: &str) {
-        let number = self.passed + self.failed + self.skipped;
-        let mut out = std::io::stdout().lock();
-        // A terminal that is gone is no reason to stop: the exit status still tells.
-        let _ = write!(
-            out,
-            "{}",
-            text.replacen("ok ", &format!("ok {number} - "), 1)
-        );
-        let _ = out.flush();
-    }
-}
-
-/// The TAP lines of a result, but for its number.
-fn result_lines(
-    name: &str,
-    result: &Result<run_case::Notes>,
-    took: Duration,
-    log: &Path,
-) -> String {
-    let seconds = took.as_secs();
-    match result {
-        Ok(notes) => {
-            let mut text = format!("ok {name} ({seconds} s)\n");
-            for note in notes {
-                text.push_str(&format!("#   {note}\n"));
-            }
-            text
-        }
-        Err(error) => {
-            let mut text = format!("not ok {name} ({seconds} s)\n#   {error:#}\n");
-            for line in tail(log).unwrap_or_else(|error| vec![format!("{error:#}")]) {
-                text.push_str(&format!("#   | {line}\n"));
-            }
-            text.push_str(&format!("#   the log: {}\n", log.display()));
-            text
-        }
-    }
-}
-
-/// The lines of a log that a failure shows.
-fn tail(log: &Path) -> Result<Vec<String>> {
-    let bytes = fs::read(log).with_context(|| log.display().to_string())?;
-    let lines = bytes.split(|byte| *byte == b'\n').map(console::clean);
-    Ok(excerpt(lines.filter(|line| !line.is_empty()).collect()))
-}
-
-/// The last lines up to the first test of the guest that failed, or up to the end.
-fn excerpt(lines: Vec<String>) -> Vec<String> {
-    // The reason is on the line behind it.
-    let failed = lines
-        .iter()
-        .position(|line| line.contains("vmtest: not ok"));
-    let end = failed.map_or(lines.len(), |at| (at + 2).min(lines.len()));
-    lines[end.saturating_sub(TAIL)..end].to_vec()
-}
-
 /// A name as the name of a file.
 fn slug(name: &str) -> String {
     let words = name
@@ -228,28 +135,9 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-    use anyhow::anyhow;
+    use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn a_result_is_a_line_of_tap_with_remarks() {
-        let log = Path::new("/nowhere/x.log");
-        let good = result_lines(
-            "a: b",
-            &Ok(vec!["5 us".to_owned()]),
-            Duration::from_secs(3),
-            log,
-        );
-        assert_eq!(good, "ok a: b (3 s)\n#   5 us\n");
-        let bad = result_lines("a", &Err(anyhow!("why")), Duration::from_secs(3), log);
-        assert!(
-            bad.starts_with("not ok a (3 s)\n#   why\n#   | /nowhere/x.log"),
-            "{bad}"
-        );
-        assert!(bad.ends_with("#   the log: /nowhere/x.log\n"));
-    }
 
     #[test]
     fn as_many_run_at_a_time_as_were_asked_for() {
@@ -262,16 +150,6 @@ mod tests {
             });
             assert_eq!(most.into_inner(), usize::from(jobs));
         }
-    }
-
-    #[test]
-    fn a_failure_shows_what_came_before_it() {
-        let lines = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let log = lines(&["a", "x vmtest: not ok 1 - y", "x vmtest: # why", "b"]);
-        assert_eq!(excerpt(log.clone()), log[..3]);
-        assert_eq!(excerpt(lines(&["a", "b"])), ["a", "b"]);
-        let long: Vec<_> = (0..100).map(|number| number.to_string()).collect();
-        assert_eq!(excerpt(long.clone()), long[100 - TAIL..]);
     }
 
     #[test]

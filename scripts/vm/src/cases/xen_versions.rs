@@ -7,7 +7,7 @@ use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Sid, Trixie};
 
 /// A dom0 on this Xen.
-pub const fn on(xen: XenBuild, firmware: Firmware) -> Machine {
+const fn on(xen: XenBuild, firmware: Firmware) -> Machine {
     Machine {
         boot: Boot::Dom0 {
             xen,
@@ -24,6 +24,37 @@ const fn boots(xen: XenBuild, firmware: Firmware) -> Case {
     Case {
         machine: on(xen, firmware),
         ..BOOTS
+    }
+}
+
+/// A kexec interface of Xen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abi {
+    /// The one of the first versions, and what it means now.
+    V1,
+    /// The usual one.
+    V2,
+}
+
+/// A system call that loads a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `kexec_file_load(2)`.
+    File,
+    /// `kexec_load(2)`.
+    Load,
+}
+
+/// A cycle of load and boot that is not in the table.
+pub fn cycle(xen: XenBuild, firmware: Firmware, abi: Abi, call: Call) -> Case {
+    Case {
+        scenario: match (call, abi) {
+            (Call::File, Abi::V1) => "boot call=file abi=v1",
+            (Call::File, Abi::V2) => "boot call=file abi=v2",
+            (Call::Load, Abi::V1) => "boot call=load abi=v1",
+            (Call::Load, Abi::V2) => "boot call=load abi=v2",
+        },
+        ..boots(xen, firmware)
     }
 }
 

@@ -1,0 +1,169 @@
+//! `vm soak`: load, boot, and again, on every Xen, in all ways by turns.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{ensure, Result};
+use clap::Args;
+
+use crate::assets::Assets;
+use crate::cases::{self, Abi, Call};
+use crate::machine::Firmware;
+use crate::run_case;
+use crate::tap::Tap;
+use crate::test_run::for_each;
+use crate::xen_build::XenBuild;
+
+/// How long, and how.
+#[derive(Args)]
+pub struct SoakArgs {
+    /// Cycles of load and boot.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cycles: u32,
+    /// Begin with this one, such as the one that has failed.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    from: u32,
+    /// Machines at a time.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    jobs: u8,
+    /// Where the serial logs go.
+    #[arg(long, default_value = ".build/vm/soak", value_name = "DIR")]
+    output: PathBuf,
+    /// Be this much more patient, on a slow machine.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_factor: u64,
+}
+
+const BUILDS: [XenBuild; 4] = [
+    XenBuild::Bullseye,
+    XenBuild::Bookworm,
+    XenBuild::Trixie,
+    XenBuild::Sid,
+];
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cycle {
+    number: u32,
+    xen: XenBuild,
+    firmware: Firmware,
+    abi: Abi,
+    call: Call,
+}
+
+impl fmt::Display for Cycle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            number,
+            xen,
+            firmware,
+            abi,
+            call,
+        } = self;
+        write!(out, "cycle {number}: Xen of {xen}, ")?;
+        let name = match call {
+            Call::File => "kexec_file_load",
+            Call::Load => "kexec_load",
+        };
+        let firmware = match firmware {
+            Firmware::Bios => "BIOS",
+            Firmware::Uefi => "UEFI",
+        };
+        write!(out, "{firmware}, {name} by {abi:?}")
+    }
+}
+
+/// The cycles `from` and as many as `count`. Everything by turns: in as many cycles as there are
+/// combinations each has one.
+fn plan(from: u32, count: u32, builds: &[XenBuild]) -> Vec<Cycle> {
+    let cycle = |number: u32| {
+        let mut left = number as usize - 1;
+        let mut turn = |choices: usize| {
+            let choice = left % choices;
+            left /= choices;
+            choice
+        };
+        Cycle {
+            number,
+            xen: builds[turn(builds.len())],
+            firmware: [Firmware::Bios, Firmware::Uefi][turn(2)],
+            abi: [Abi::V2, Abi::V1][turn(2)],
+            call: [Call::File, Call::Load][turn(2)],
+        }
+    };
+    (from..).take(count as usize).map(cycle).collect()
+}
+
+/// Runs them. True if all of them passed.
+///
+/// # Errors
+///
+/// They cannot be run.
+pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
+    let files = assets.prepare(&args.output, &BUILDS.into())?;
+    ensure!(
+        files.has_module,
+        "{} is missing: nothing can be tested",
+        assets.ko().display()
+    );
+    let (builds, missing): (Vec<_>, Vec<_>) =
+        BUILDS.into_iter().partition(|it| files.xen(*it).is_some());
+    ensure!(!builds.is_empty(), "there is no Xen");
+    let cycles = plan(args.from, args.cycles, &builds);
+    let tap = Tap::begin(cycles.len(), &args.output);
+    for build in missing {
+        println!("# WARNING: not on the Xen of {build}, which the archive no longer has");
+    }
+    let counts: Mutex<BTreeMap<XenBuild, (u32, u32)>> = Mutex::default();
+    for_each(cycles, args.jobs, |cycle| {
+        let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
+        let log = args.output.join(format!("cycle-{}.log", cycle.number));
+        let started = Instant::now();
+        let result = run_case::run(&case, &files, &log, args.timeout_factor, &mut ());
+        tap.result(&cycle.to_string(), &result, started.elapsed(), &log);
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (passed, failed) = counts.entry(cycle.xen).or_default();
+        match result {
+            Ok(_) => *passed += 1,
+            Err(_) => *failed += 1,
+        }
+    });
+    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (build, (passed, failed)) in counts {
+        let version = files.xen(build).map_or("", |xen| &xen.version);
+        println!("# Xen {version} ({build}): {passed} passed, {failed} failed");
+    }
+    let all_passed = tap.end();
+    files.remove()?;
+    Ok(all_passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_has_its_turn() {
+        let cycles = plan(1, 100, &BUILDS);
+        assert_eq!(cycles.len(), 100);
+        let (first, rest) = cycles.split_at(32);
+        for (at, cycle) in first.iter().enumerate() {
+            let same = |other: &&Cycle| {
+                Cycle {
+                    number: cycle.number,
+                    ..**other
+                } == *cycle
+            };
+            assert_eq!(first.iter().filter(same).count(), 1, "{cycle}");
+            assert!(same(&&rest[at]), "{cycle}");
+        }
+        assert_eq!(plan(5, 3, &BUILDS), cycles[4..7]);
+        assert_eq!(
+            first[5].to_string(),
+            "cycle 6: Xen of bookworm, UEFI, kexec_file_load by V2"
+        );
+    }
+}
