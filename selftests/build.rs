@@ -28,6 +28,7 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "boot_params",
             "setup_header",
             "boot_e820_entry",
+            "SETUP_E820_EXT",
             "efi_info",
             "kexec_segment",
             "KEXEC_.*",

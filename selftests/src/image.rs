@@ -2,7 +2,8 @@
 //!
 //! That piece has three pages: `boot_params`, the command line, and a few instructions that set
 //! RSI to the first of them and jump to the kernel. With them the image is complete in itself, and
-//! enters the kernel in the same way whoever starts it.
+//! enters the kernel in the same way whoever starts it. A map of memory that is too long for
+//! `boot_params` goes on behind them, in a `setup_data` (Documentation/arch/x86/boot.rst).
 
 use std::mem::offset_of;
 
@@ -10,14 +11,16 @@ use anyhow::{ensure, Result};
 
 use crate::acpi;
 use crate::bzimage::BzImage;
-use crate::memory::Map;
+use crate::memory::{Entry, Map};
 use crate::places::Places;
-use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header};
+use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header, SETUP_E820_EXT};
 use crate::sys::kexec::Segment;
 
 const PAGE: usize = 4096;
 /// Lines that fit in `boot_params`.
 const E820_MAX: usize = 128;
+/// Pages of the piece to start with, without the rest of a long map.
+const START_PAGES: usize = 3;
 /// What a boot loader calls itself that has no number of its own.
 const LOADER_UNDEFINED: u8 = 0xff;
 
@@ -35,17 +38,18 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Those of an image with this kernel and this initrd.
+    /// Those of an image with this kernel and this initrd, for a machine with this memory.
     ///
     /// # Errors
     ///
     /// The kernel does not say how large it is.
-    pub fn of(kernel: BzImage<'_>, initrd: &[u8]) -> Result<Self> {
+    pub fn of(kernel: BzImage<'_>, initrd: &[u8], machine: &Map) -> Result<Self> {
+        let rest = rest_of_map(machine).len().next_multiple_of(PAGE);
         Ok(Self {
             kernel: kernel.memory()?.next_multiple_of(PAGE as u64),
             alignment: kernel.alignment()?,
             initrd: (initrd.len() as u64).next_multiple_of(PAGE as u64),
-            start: 3 * PAGE as u64,
+            start: (START_PAGES * PAGE + rest) as u64,
         })
     }
 }
@@ -64,7 +68,7 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     ///
-    /// The command line or the map is too long.
+    /// The command line is too long.
     pub fn new(
         kernel: BzImage<'a>,
         initrd: &'a [u8],
@@ -72,12 +76,14 @@ impl<'a> Image<'a> {
         machine: &Map,
         places: Places,
     ) -> Result<Self> {
-        let sizes = Sizes::of(kernel, initrd)?;
+        let sizes = Sizes::of(kernel, initrd, machine)?;
         ensure!(cmdline.len() < PAGE, "the command line is too long");
-        let mut start = boot_params_page(kernel, initrd.len() as u64, machine, places)?;
+        let mut start = boot_params_page(kernel, initrd.len() as u64, machine, places);
         start.extend_from_slice(cmdline.as_bytes());
         start.resize(2 * PAGE, 0);
         start.extend_from_slice(&jump(places.start, kernel.entry(places.kernel)));
+        start.resize(START_PAGES * PAGE, 0);
+        start.extend_from_slice(&rest_of_map(machine));
         Ok(Self {
             kernel,
             initrd,
@@ -108,7 +114,7 @@ fn boot_params_page(
     initrd_bytes: u64,
     machine: &Map,
     places: Places,
-) -> Result<Vec<u8>> {
+) -> Vec<u8> {
     let mut page = vec![0; PAGE];
     let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
     let header = offset_of!(boot_params, hdr);
@@ -144,28 +150,48 @@ fn boot_params_page(
         put(high, &bytes[4..]);
     }
     let lines = machine.entries();
-    ensure!(
-        lines.len() <= E820_MAX,
-        "{} lines are too many for boot_params",
-        lines.len()
-    );
-    put(offset_of!(boot_params, e820_entries), &[lines.len() as u8]);
-    for (number, line) in lines.iter().enumerate() {
-        let at = offset_of!(boot_params, e820_table) + number * size_of::<boot_e820_entry>();
+    if lines.len() > E820_MAX {
+        let rest = places.start + (START_PAGES * PAGE) as u64;
         put(
-            at + offset_of!(boot_e820_entry, addr),
-            &line.start.to_le_bytes(),
-        );
-        put(
-            at + offset_of!(boot_e820_entry, size),
-            &(line.end - line.start).to_le_bytes(),
-        );
-        put(
-            at + offset_of!(boot_e820_entry, type_),
-            &line.kind.to_le_bytes(),
+            header + offset_of!(setup_header, setup_data),
+            &rest.to_le_bytes(),
         );
     }
-    Ok(page)
+    let lines = &lines[..lines.len().min(E820_MAX)];
+    put(offset_of!(boot_params, e820_entries), &[lines.len() as u8]);
+    put(offset_of!(boot_params, e820_table), &e820_table(lines));
+    page
+}
+
+/// The lines that `boot_params` has no room for, as a `setup_data`; nothing if it has room for all.
+fn rest_of_map(machine: &Map) -> Vec<u8> {
+    let Some(lines @ [_, ..]) = machine.entries().get(E820_MAX..) else {
+        return Vec::new();
+    };
+    let table = e820_table(lines);
+    // `struct setup_data`: next, of which there is none; type; the length of what follows.
+    let mut node = 0_u64.to_le_bytes().to_vec();
+    node.extend_from_slice(&SETUP_E820_EXT.to_le_bytes());
+    node.extend_from_slice(&(table.len() as u32).to_le_bytes());
+    node.extend_from_slice(&table);
+    node
+}
+
+fn e820_table(lines: &[Entry]) -> Vec<u8> {
+    let mut table = vec![0; lines.len() * size_of::<boot_e820_entry>()];
+    for (line, room) in lines
+        .iter()
+        .zip(table.chunks_exact_mut(size_of::<boot_e820_entry>()))
+    {
+        let mut put = |at: usize, bytes: &[u8]| room[at..at + bytes.len()].copy_from_slice(bytes);
+        put(offset_of!(boot_e820_entry, addr), &line.start.to_le_bytes());
+        put(
+            offset_of!(boot_e820_entry, size),
+            &(line.end - line.start).to_le_bytes(),
+        );
+        put(offset_of!(boot_e820_entry, type_), &line.kind.to_le_bytes());
+    }
+    table
 }
 
 /// `mov rsi, boot_params; mov rax, entry; jmp rax`.
@@ -176,4 +202,31 @@ fn jump(boot_params: u64, entry: u64) -> Vec<u8> {
     code.extend_from_slice(&entry.to_le_bytes());
     code.extend_from_slice(&[0xff, 0xe0]);
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: u64) -> Map {
+        let line = |number: u64| Entry {
+            start: number << 13,
+            end: (number << 13) + 4096,
+            kind: 1,
+        };
+        Map::new((0..lines).map(line).collect())
+    }
+
+    #[test]
+    fn what_boot_params_has_no_room_for_goes_on_behind_it() {
+        assert!(rest_of_map(&map(0)).is_empty());
+        assert!(rest_of_map(&map(128)).is_empty());
+        let rest = rest_of_map(&map(131));
+        assert_eq!(rest.len(), 16 + 3 * 20);
+        assert_eq!(rest[..8], [0; 8]);
+        assert_eq!(rest[8..16], [1, 0, 0, 0, 60, 0, 0, 0]);
+        assert_eq!(rest[16..24], (128_u64 << 13).to_le_bytes());
+        assert_eq!(rest[24..32], 4096_u64.to_le_bytes());
+        assert_eq!(rest[32..36], [1, 0, 0, 0]);
+    }
 }

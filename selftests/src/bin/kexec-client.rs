@@ -230,7 +230,7 @@ fn load(
     let kernel = BzImage::parse(kernel)?;
     let places = match places {
         Some(places) => places,
-        None => places::find(to, &machine, Sizes::of(kernel, initrd)?)?,
+        None => places::find(to, &machine, Sizes::of(kernel, initrd, &machine)?)?,
     };
     println!("{places:x?}");
     let image = Image::new(kernel, initrd, cmdline, &machine, places)?;

@@ -265,7 +265,7 @@ impl Loader {
 
     fn load(&self, destination: Destination) -> Result<()> {
         let kernel = BzImage::parse(&self.kernel)?;
-        let sizes = Sizes::of(kernel, &self.initrd)?;
+        let sizes = Sizes::of(kernel, &self.initrd, &self.machine)?;
         let places = places::find(destination, &self.machine, sizes)?;
         let cmdline = &self.expected.cmdline;
         let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
@@ -273,7 +273,7 @@ impl Loader {
     }
 
     fn tell_destination(&self, stage: &mut Stage1<'_>, destination: Destination) -> Result<()> {
-        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd)?;
+        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd, &self.machine)?;
         let places = places::find(destination, &self.machine, sizes)?;
         stage
             .report
