@@ -20,8 +20,8 @@ headers = /usr/src/linux-headers-$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
-.PHONY: all root metadata tools guest probe handover module kselftests assets
-all: module tools guest probe kselftests assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
+.PHONY: all root metadata tools guest probe handover module kselftests xen-without-kexec assets
+all: module tools guest probe kselftests xen-without-kexec assets ## the module (.build/rkexec.ko) and the tools; make run, make test need no more
 
 root: ## the build root
 	@scripts/buildroot
@@ -71,12 +71,17 @@ kselftests: root
 	@$(in-root) scripts/kselftests --check || \
 		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
 
+xen-without-kexec: root
+	@$(in-root) scripts/xen-without-kexec --check || \
+		$(step) xen-without-kexec "building a Xen without kexec" $(in-root) scripts/xen-without-kexec
+
 # What the test machines are made of, where scripts/vm looks for it.
 assets := .build/vm/assets
 assets: root
 	@rm -f $(assets)/xen.gz && mkdir -p $(assets)/xen
 	@for name in bullseye bookworm trixie sid missing; do \
 		ln -sfn /opt/xen/$$name $(assets)/xen/$$name; done
+	@ln -sfn /rkexec/.build/xen-without-kexec $(assets)/xen/without-kexec
 	@ln -sfn /opt/xen-utils $(assets)/xen-utils
 	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
@@ -132,7 +137,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm
+	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -49,6 +49,11 @@ pub fn is_loaded() -> bool {
     Path::new("/sys/module").join(NAME).exists()
 }
 
+/// Whether its patch is there, enabled or not.
+pub fn is_patching() -> bool {
+    Path::new("/sys/kernel/livepatch").join(NAME).exists()
+}
+
 /// What it says that the loaded images will find mapped.
 pub const MAP: &str = "/sys/kernel/debug/rkexec/identity_map";
 

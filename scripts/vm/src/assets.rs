@@ -139,13 +139,17 @@ impl Assets {
     }
 
     /// A build of Xen. Nothing if the archive does not have it any more, and says so in the file
-    /// `missing`: all others have to be there.
+    /// `missing`: all others of the archive have to be there. Nothing either if it is to be built
+    /// here, and was not.
     fn prepare_xen(&self, build: XenBuild, dir: &Path) -> Result<Option<XenFiles>> {
         let missing = fs::read_to_string(self.xen().join("missing")).unwrap_or_default();
         if missing.lines().any(|name| name == build.name()) {
             return Ok(None);
         }
         let place = self.xen().join(build.name());
+        if build == XenBuild::WithoutKexec && !place.exists() {
+            return Ok(None);
+        }
         let version = place.join("version");
         let version =
             fs::read_to_string(&version).with_context(|| version.display().to_string())?;

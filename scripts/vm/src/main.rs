@@ -78,7 +78,7 @@ struct BootArgs {
     /// The kernel on the bare machine, without Xen.
     #[arg(long)]
     native: bool,
-    /// The Debian release whose Xen it is.
+    /// Which Xen: mostly the Debian release that it comes from.
     #[arg(long, value_enum, default_value = "trixie", value_name = "RELEASE")]
     xen_of: XenBuild,
     /// Started by UEFI, not by a BIOS.

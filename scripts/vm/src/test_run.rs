@@ -97,7 +97,7 @@ pub fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
 fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
     let files = match files_for(case, files) {
         Ok(files) => files,
-        Err(missing) => return tap.skip(case.name, &missing),
+        Err(missing) => return tap.skip(case.name, missing),
     };
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
@@ -106,20 +106,18 @@ fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
 }
 
 /// The files for a test, or what is missing for it.
-fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, String> {
+fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, &'static str> {
     if let Some(build) = case.machine.xen() {
         if files.xen(build).is_none() {
-            return Err(format!(
-                "the Xen of {build}, which the archive no longer has"
-            ));
+            return Err(build.missing());
         }
     }
     match case.needs {
-        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)".to_owned()),
+        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)"),
         Needs::Nothing | Needs::XenTools => Ok(Cow::Borrowed(files)),
         Needs::Selftests => match files.with_selftests() {
             Some(files) => Ok(Cow::Owned(files)),
-            None => Err("Linux's own tests (scripts/kselftests)".to_owned()),
+            None => Err("Linux's own tests (scripts/kselftests)"),
         },
     }
 }

@@ -1,10 +1,10 @@
-//! The builds of Xen that a machine can boot: one of each Debian release.
+//! The builds of Xen that a machine can boot: one of each Debian release, and one of our own.
 
 use std::fmt;
 
 use clap::ValueEnum;
 
-/// A build of Xen, by the Debian release that it comes from.
+/// A build of Xen; most by the Debian release that they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum XenBuild {
     /// Debian 11: Xen 4.14.
@@ -15,6 +15,8 @@ pub enum XenBuild {
     Trixie,
     /// Debian's unstable release: the newest that there is.
     Sid,
+    /// One that was built here, without CONFIG_KEXEC: only for machines with a BIOS.
+    WithoutKexec,
 }
 
 impl XenBuild {
@@ -25,6 +27,15 @@ impl XenBuild {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
             Self::Sid => "sid",
+            Self::WithoutKexec => "without-kexec",
+        }
+    }
+
+    /// What a test says that is skipped because it is not there.
+    pub fn missing(self) -> &'static str {
+        match self {
+            Self::WithoutKexec => "a Xen without kexec (scripts/xen-without-kexec)",
+            _ => "the Xen of a release that the archive no longer has",
         }
     }
 

@@ -1,10 +1,11 @@
-//! Tests on every Xen there is, through both of its kexec interfaces, and with UEFI.
+//! Tests on every Xen there is, through both of its kexec interfaces, with UEFI, and without any
+//! kexec.
 
 use std::borrow::Cow;
 
-use super::{Case, BOOTS};
+use super::{Case, End, BOOTS};
 use crate::machine::{Boot, Firmware, Machine, DOM0};
-use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Sid, Trixie};
+use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Sid, Trixie, WithoutKexec};
 
 /// A dom0 on this Xen.
 const fn on(xen: XenBuild, firmware: Firmware) -> Machine {
@@ -127,6 +128,18 @@ pub fn all() -> Vec<Case> {
             name: "Xen with UEFI: kexec_file_load boots a kernel, by V1",
             scenario: "boot call=file abi=v1",
             ..boots(Trixie, UEFI)
+        },
+        Case {
+            name: "Xen without kexec: the module says why it refuses",
+            scenario: "refuse",
+            end: End::FirstKernel,
+            says: &[
+                r"rkexec: not loaded: Xen \d+\.\d+ was built without kexec \(CONFIG_KEXEC\)",
+                "could not insert 'rkexec': Operation not supported",
+            ],
+            expects_trouble: &["rkexec: not loaded: .*CONFIG_KEXEC"],
+            seconds: 45,
+            ..boots(WithoutKexec, BIOS)
         },
     ]
 }
