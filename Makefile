@@ -83,6 +83,7 @@ assets: root
 		ln -sfn /opt/xen/$$name $(assets)/xen/$$name; done
 	@ln -sfn /rkexec/.build/xen-without-kexec $(assets)/xen/without-kexec
 	@ln -sfn /opt/xen-utils $(assets)/xen-utils
+	@ln -sfn /usr/lib/grub/x86_64-efi/monolithic/grubx64.efi $(assets)/grub.efi
 	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
 	@ln -sfn /rkexec/.build/rkexec.ko $(assets)/rkexec.ko

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use anyhow::{bail, ensure, Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::report::Report;
+
 /// `E820_TYPE_RAM` and so on.
 const NAMES: [(u32, &str); 6] = [
     (1, "System RAM"),
@@ -104,6 +106,18 @@ impl Map {
             });
         }
         Ok(Self::new(entries))
+    }
+
+    /// Checks that it has at least so many lines, and tells how many it has.
+    ///
+    /// # Errors
+    ///
+    /// It has less.
+    pub fn expect_lines(&self, report: &mut Report, least: usize) -> Result<()> {
+        let count = self.0.len();
+        report.note(&format!("{count} lines"));
+        ensure!(count >= least, "{count} lines, and not {least} at least");
+        Ok(())
     }
 
     /// Fails with the first difference, unless `handed` is this map.

@@ -67,6 +67,11 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         }
         expected.memory.above(first).expect(&map)
     });
+    if let Some(least) = params.get("lines")? {
+        report.test("and that is as long as it should be", |report| {
+            Map::of_firmware()?.expect_lines(report, least)
+        });
+    }
     if let Some(built) = params.get::<Map>("ram")? {
         report.test("and that is what the machine was built with", |_| {
             built.above(first).expect(&Map::of_firmware()?.ram())

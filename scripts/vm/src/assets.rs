@@ -49,6 +49,10 @@ pub struct Assets {
     /// the package xen-utils-4.20; that test is skipped without them [default: ASSETS/xen-utils].
     #[arg(long, value_name = "DIR", global = true)]
     xen_utils: Option<PathBuf>,
+    /// GRUB for UEFI, as Debian has it in one file; what wants it is skipped without it
+    /// [default: ASSETS/grub.efi].
+    #[arg(long, value_name = "FILE", global = true)]
+    grub: Option<PathBuf>,
     /// Linux's own tests of kexec, as `scripts/kselftests` installs them; what wants them is
     /// skipped without them [default: ASSETS/kselftests].
     #[arg(long, value_name = "DIR", global = true)]
@@ -100,6 +104,11 @@ impl Assets {
         self.place(self.xen_utils.as_ref(), "xen-utils")
     }
 
+    /// GRUB for UEFI. It may be missing, then what wants it is skipped.
+    pub fn grub(&self) -> PathBuf {
+        self.place(self.grub.as_ref(), "grub.efi")
+    }
+
     /// Linux's own tests of kexec. They may be missing, then what wants them is skipped.
     pub fn kselftests(&self) -> PathBuf {
         self.place(self.kselftests.as_ref(), "kselftests")
@@ -118,6 +127,7 @@ impl Assets {
             vmlinux: dir.join("vmlinux"),
             initramfs: dir.join("initramfs"),
             machines: dir.join("machines"),
+            grub: self.grub(),
             with_selftests: None,
             has_module: self.ko().exists(),
             has_tools: self.xen_utils().exists(),
@@ -186,6 +196,8 @@ pub struct Files {
     pub initramfs: PathBuf,
     /// Where machines may have files of their own, in a directory for each.
     pub machines: PathBuf,
+    /// GRUB for UEFI, which may be missing.
+    pub grub: PathBuf,
     /// The larger one that Linux's own tests are in as well.
     with_selftests: Option<PathBuf>,
     /// Whether rkexec is in it.

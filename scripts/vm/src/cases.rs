@@ -1,7 +1,9 @@
 //! The tests: one row each, in tables by what they are about ([`native`], [`dom0`], [`probe`],
-//! [`xen_versions`]). Here is what a row is made of, and the rows that others are made from.
+//! [`xen_versions`], [`long_map`]). Here is what a row is made of, and the rows that others are made
+//! from.
 
 mod dom0;
+mod long_map;
 mod native;
 mod probe;
 mod xen_versions;
@@ -187,6 +189,7 @@ pub fn all() -> Vec<Case> {
         native::all(),
         dom0::all(),
         xen_versions::all(),
+        long_map::all(),
         probe::all(),
     ];
     tables.into_iter().flatten().collect()

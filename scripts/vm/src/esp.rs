@@ -1,7 +1,7 @@
 //! The disk that a dom0 with UEFI starts from: a directory, of which QEMU makes a FAT file system.
 //!
 //! xen.efi reads its options and the files' names from a text file beside it
-//! (docs/misc/efi.pandoc in Xen's source).
+//! (docs/misc/efi.pandoc in Xen's source). The firmware starts it, or GRUB does ([`crate::grub`]).
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,9 +9,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::grub::Grub;
+
+/// What UEFI looks for in `EFI/BOOT` on a disk that it knows nothing about.
+const FIRST: &str = "BOOTX64.EFI";
+
 /// What is on it.
 pub struct Esp<'a> {
-    /// `xen.efi`, which the firmware starts.
+    /// What comes before Xen, if anything.
+    pub grub: Option<Grub<'a>>,
+    /// `xen.efi`.
     pub xen: &'a Path,
     /// Its options.
     pub options: &'a str,
@@ -33,20 +40,28 @@ impl Esp<'_> {
         if dir.exists() {
             fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
-        // Where UEFI looks on a disk that it knows nothing about.
         let boot = dir.join("EFI/BOOT");
         fs::create_dir_all(&boot).with_context(|| boot.display().to_string())?;
-        for (file, name) in [
-            (self.xen, "BOOTX64.EFI"),
-            (self.kernel, "KERNEL"),
-            (self.initramfs, "INITRD"),
-        ] {
+        let mut files = vec![(self.kernel, "KERNEL"), (self.initramfs, "INITRD")];
+        if let Some(grub) = &self.grub {
+            files.extend([(grub.program, FIRST), (self.xen, "XEN.EFI")]);
+            grub.configure(dir, "/EFI/BOOT/XEN.EFI")?;
+        } else {
+            files.push((self.xen, FIRST));
+        }
+        for (file, name) in files {
             let file = file
                 .canonicalize()
                 .with_context(|| file.display().to_string())?;
             symlink(file, boot.join(name)).with_context(|| name.to_owned())?;
         }
-        fs::write(boot.join("BOOTX64.CFG"), self.config()).context("BOOTX64.CFG")
+        // Xen looks for a name like its own.
+        let name = if self.grub.is_some() {
+            "XEN.CFG"
+        } else {
+            "BOOTX64.CFG"
+        };
+        fs::write(boot.join(name), self.config()).context(name)
     }
 
     fn config(&self) -> String {

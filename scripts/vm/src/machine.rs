@@ -6,6 +6,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::assets::Files;
 use crate::esp::Esp;
+use crate::grub::{Grub, Holes};
 use crate::xen_build::XenBuild;
 
 /// Text that a table has or that a user gives.
@@ -49,6 +50,8 @@ pub struct Machine {
     pub boot: Boot,
     /// Who starts it.
     pub firmware: Firmware,
+    /// Pages that are taken out of its memory: only for a dom0 with UEFI.
+    pub holes: Option<Holes>,
     /// More words for the first kernel.
     pub kernel: Text,
     /// More arguments for QEMU.
@@ -66,6 +69,7 @@ pub const DOM0: Machine = Machine {
         options: Cow::Borrowed(""),
     },
     firmware: Firmware::Bios,
+    holes: None,
     kernel: Cow::Borrowed(""),
     qemu: Cow::Borrowed(&[]),
 };
@@ -166,6 +170,9 @@ impl Machine {
             add("-machine", "q35".to_owned());
             add("-bios", OVMF.to_owned());
         }
+        if self.holes.is_some() && (self.xen().is_none() || self.firmware == Firmware::Bios) {
+            bail!("holes are made by GRUB, which starts no other machine than a dom0 with UEFI");
+        }
         let words = format!("{words} {}", self.words());
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
         let common = "panic=-1 printk.devkmsg=on";
@@ -212,7 +219,12 @@ impl Machine {
                     }
                     Firmware::Uefi => {
                         let dir = files.machines.join(name);
+                        let grub = self.holes.map(|holes| Grub {
+                            program: &files.grub,
+                            holes,
+                        });
                         let esp = Esp {
+                            grub,
                             xen: &xen.efi,
                             options: &options,
                             kernel,

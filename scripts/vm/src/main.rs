@@ -14,6 +14,7 @@ mod cases;
 mod console;
 mod esp;
 mod gdb;
+mod grub;
 mod initramfs;
 mod machine;
 mod monitor;

@@ -112,6 +112,9 @@ fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, &'stat
             return Err(build.missing());
         }
     }
+    if case.machine.holes.is_some() && !files.grub.exists() {
+        return Err("GRUB for UEFI (grub-efi-amd64-unsigned)");
+    }
     match case.needs {
         Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)"),
         Needs::Nothing | Needs::XenTools => Ok(Cow::Borrowed(files)),

@@ -1,9 +1,10 @@
 //! One load, and off into the next kernel.
 //!
 //! `vmtest.call=` file or load, `vmtest.dest=` a [`Destination`], `vmtest.blob=` MiB,
-//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.abi=`: the interface of Xen that the
-//! module has to use, `vmtest.pause=1`: wait for a line on the console before the next kernel is
-//! entered, so that somebody outside can change memory.
+//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.lines=` the least number of lines
+//! that the machine's map has to have, `vmtest.abi=`: the interface of Xen that the module has to
+//! use, `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
+//! somebody outside can change memory.
 
 use std::io::BufRead;
 
@@ -34,6 +35,12 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     let call: Call = stage.params.get("call")?.unwrap_or(Call::File);
     let destination = stage.params.get("dest")?.unwrap_or(Destination::Lowest);
     let loader = Loader::new(stage)?;
+    if let Some(least) = stage.params.get("lines")? {
+        let name = "the machine's map is as long as it should be";
+        stage
+            .report
+            .test(name, |report| loader.machine.expect_lines(report, least));
+    }
     let scatter: Option<i32> = stage.params.get("scatter")?;
     let _scattered = scatter.map(scatter_free_memory).transpose()?;
     let loaded = loader.load_and_check(stage, call, destination);

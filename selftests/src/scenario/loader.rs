@@ -85,7 +85,7 @@ fn next_cmdline(params: &Params) -> Result<String> {
     let mut words = vec![base.to_owned()];
     let stage: u32 = params.get("stage")?.unwrap_or(1);
     words.push(format!("vmtest.stage={}", stage + 1));
-    let mut names = vec!["ram", "cpus", "marker"];
+    let mut names = vec!["ram", "cpus", "lines", "marker"];
     match rounds_left(params)? {
         0 => {}
         left => {

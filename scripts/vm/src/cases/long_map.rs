@@ -1,0 +1,83 @@
+//! Tests on a machine whose memory map has more entries than `boot_params` has room for.
+
+use std::borrow::Cow;
+
+use super::{Case, BOOTS};
+use crate::grub::Holes;
+use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::xen_build::XenBuild;
+
+const MIB: u64 = 1 << 20;
+
+/// A dom0 on a machine with 80 pages of bad memory, close together.
+const LONG: Machine = Machine {
+    firmware: Firmware::Uefi,
+    holes: Some(Holes {
+        first: 768 * MIB,
+        distance: 0x2000,
+        count: 80,
+    }),
+    ..DOM0
+};
+/// The same with one in every 12 MiB of the first GiB, from where kernels are usually put: neither a
+/// kernel nor an initrd fits between two of them.
+const TORN: Machine = Machine {
+    memory_mib: 4096,
+    boot: Boot::Dom0 {
+        xen: XenBuild::Trixie,
+        dom0_mem: Cow::Borrowed("2G,max:2G"),
+        options: Cow::Borrowed(""),
+    },
+    holes: Some(Holes {
+        first: 24 * MIB,
+        distance: 12 * MIB,
+        count: 80,
+    }),
+    ..LONG
+};
+
+/// A row without content. The last of the lines is the next kernel's: the map did go on elsewhere.
+const BOOTS_LONG: Case = Case {
+    machine: LONG,
+    says: &[
+        "rkexec: page tables verified",
+        "rkexec: image verified",
+        "rkexec: entering 0x",
+        "extended physical RAM map:",
+    ],
+    ..BOOTS
+};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    vec![
+        Case {
+            name:
+                "more than 128 entries: kexec_file_load boots a kernel, and hands over all of them",
+            scenario: "boot call=file lines=129",
+            ..BOOTS_LONG
+        },
+        Case {
+            name: "more than 128 entries: kexec_load boots a kernel, and the map stays whole",
+            scenario: "boot call=load lines=129",
+            ..BOOTS_LONG
+        },
+        Case {
+            name: "more than 128 entries, V1: kexec_file_load boots a kernel",
+            scenario: "boot call=file abi=v1 lines=129",
+            ..BOOTS_LONG
+        },
+        Case {
+            name: "a hole in every 12 MiB of the first GiB: kexec_file_load boots a kernel, 40 MB",
+            machine: TORN,
+            scenario: "boot call=file blob=38 lines=129",
+            ..BOOTS_LONG
+        },
+        Case {
+            name: "a hole in every 12 MiB of the first GiB: kexec_load boots a kernel, 40 MB",
+            machine: TORN,
+            scenario: "boot call=load blob=38 lines=129",
+            ..BOOTS_LONG
+        },
+    ]
+}
