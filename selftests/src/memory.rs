@@ -22,6 +22,9 @@ const NAMES: [(u32, &str); 6] = [
 /// The E820 type of usable memory.
 pub const RAM: u32 = 1;
 
+/// How many differences of two maps are told of: all of them may not fit in a line of the report.
+const SHOWN: usize = 4;
+
 /// One line of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
@@ -120,7 +123,7 @@ impl Map {
         Ok(())
     }
 
-    /// Fails with the first difference, unless `handed` is this map.
+    /// Fails with the first differences, unless `handed` is this map.
     ///
     /// # Errors
     ///
@@ -132,7 +135,11 @@ impl Map {
         let missing: Vec<_> = self.0.iter().filter(|it| !handed.0.contains(it)).collect();
         let extra: Vec<_> = handed.0.iter().filter(|it| !self.0.contains(it)).collect();
         let list = |entries: &[&Entry]| {
-            let lines: Vec<_> = entries.iter().map(ToString::to_string).collect();
+            let shown = entries.iter().take(SHOWN).map(ToString::to_string);
+            let mut lines: Vec<_> = shown.collect();
+            if entries.len() > SHOWN {
+                lines.push(format!("and {} more", entries.len() - SHOWN));
+            }
             lines.join(", ")
         };
         bail!(
@@ -213,5 +220,8 @@ mod tests {
             "{error}"
         );
         assert!("5-4".parse::<Map>().is_err());
+        let long: Map = "0-1,4-5,8-9,c-d,10-11,14-15".parse().unwrap();
+        let error = long.expect(&Map::default()).unwrap_err().to_string();
+        assert!(error.contains("0xc-0xd System RAM, and 2 more]"), "{error}");
     }
 }
