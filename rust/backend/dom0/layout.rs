@@ -34,18 +34,21 @@ impl Drop for Sources {
 pub(super) struct Layout {
     /// For each page of data, the page that keeps it.
     pub(super) sources: Sources,
-    /// Pages that lie in a destination's tail, kept so that nothing else uses them.
-    pub(super) parked: KVec<Page>,
     /// The copy list.
     pub(super) list: KVec<Page>,
 }
+
+/// Pages that are of no use, such as those in a destination's tail. They are kept until the search
+/// is over, or they would only be found again; then nothing is needed of them.
+type Parked = KVec<Page>;
 
 impl Layout {
     /// Finds all pages, and writes the list.
     pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
         let mut layout = Self::empty(segments)?;
-        layout.reserve_list(segments, p2m)?;
-        layout.fill_slots(segments, p2m)?;
+        let mut parked = Parked::new();
+        layout.reserve_list(segments, p2m, &mut parked)?;
+        layout.fill_slots(segments, p2m, &mut parked)?;
         layout.write_list(segments)?;
         Ok(layout)
     }
@@ -55,23 +58,27 @@ impl Layout {
             .map_err(|_| LoadError::NoMemory("the list of the image's pages"))?;
         Ok(Self {
             sources: Sources(slots),
-            parked: KVec::new(),
             list: KVec::new(),
         })
     }
 
     /// Finds as many pages for the copy list as it can need at most.
-    fn reserve_list(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
+    fn reserve_list(
+        &mut self,
+        segments: &Segments,
+        p2m: &impl P2m,
+        parked: &mut Parked,
+    ) -> Result<(), LoadError> {
         let wanted = list_pages_bound(segments);
         self.list
             .reserve(wanted, GFP_KERNEL)
             .map_err(|_| LoadError::NoMemory("the copy list"))?;
         let mut placement = placement(segments, &mut self.sources)?;
         while self.list.len() < wanted {
-            let (page, frame) = alloc(p2m, &mut self.parked)?;
+            let (page, frame) = alloc(p2m, parked)?;
             match placement.offer_spare(page, frame) {
                 Offer::Placed => {}
-                Offer::Park(source) => park(&mut self.parked, source.page)?,
+                Offer::Park(source) => park(parked, source.page)?,
                 Offer::Spare(source) => {
                     // SAFETY: The placement has handed the page back, so it is ours alone.
                     let page = unsafe { Page::from_raw(source.page, Some(source.frame)) };
@@ -85,14 +92,19 @@ impl Layout {
     }
 
     /// Finds a page for each page of the data.
-    fn fill_slots(&mut self, segments: &Segments, p2m: &impl P2m) -> Result<(), LoadError> {
+    fn fill_slots(
+        &mut self,
+        segments: &Segments,
+        p2m: &impl P2m,
+        parked: &mut Parked,
+    ) -> Result<(), LoadError> {
         let mut placement = placement(segments, &mut self.sources)?;
         let mut nr: usize = 0;
         while !placement.is_full() {
-            let (page, frame) = alloc(p2m, &mut self.parked)?;
+            let (page, frame) = alloc(p2m, parked)?;
             match placement.offer(page, frame) {
                 Offer::Placed => {}
-                Offer::Park(source) => park(&mut self.parked, source.page)?,
+                Offer::Park(source) => park(parked, source.page)?,
                 // SAFETY: The placement has handed the page back, and nobody needs it.
                 Offer::Spare(source) => unsafe { source.page.free() },
             }
@@ -135,7 +147,7 @@ fn placement<'a>(
 }
 
 /// A page and the machine frame behind it. Pages with none of their own are put aside.
-fn alloc(p2m: &impl P2m, parked: &mut KVec<Page>) -> Result<(RawPage, Mfn), LoadError> {
+fn alloc(p2m: &impl P2m, parked: &mut Parked) -> Result<(RawPage, Mfn), LoadError> {
     loop {
         let page = RawPage::alloc().ok_or(LoadError::NoMemory("the image"))?;
         match page.pfn().and_then(|pfn| p2m.to_machine(pfn)) {
@@ -145,8 +157,8 @@ fn alloc(p2m: &impl P2m, parked: &mut KVec<Page>) -> Result<(RawPage, Mfn), Load
     }
 }
 
-/// Keeps a page that cannot be used until the image goes.
-fn park(parked: &mut KVec<Page>, page: RawPage) -> Result<(), LoadError> {
+/// Keeps a page that cannot be used.
+fn park(parked: &mut Parked, page: RawPage) -> Result<(), LoadError> {
     // SAFETY: The page was allocated by `alloc` and is in no slot.
     let page = unsafe { Page::from_raw(page, None) };
     parked
