@@ -18,8 +18,8 @@ pub fn root_pointer() -> u64 {
     address.map_or(0, |hex| u64::from_str_radix(hex, 16).unwrap_or(0))
 }
 
-/// Checks that this kernel has found it. Without it a kernel starts too, with the devices and
-/// processors that it finds by itself.
+/// Checks that this kernel has found it. Without it a kernel starts too, with what it finds by
+/// itself.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn is_found(report: &mut Report) -> Result<()> {
     }
     let log = KernelLog::from_the_start()?.lines()?;
     let complaint = |line: &&String| {
-        ["ACPI BIOS Error", "ACPI Error", "ACPI: Unable"]
+        ["ACPI BIOS Error", "ACPI Error", "ACPI: Unable to load"]
             .iter()
             .any(|start| line.contains(start))
     };
