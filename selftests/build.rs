@@ -16,7 +16,7 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "xen_memory_map",
             "xen_machphys_mfn_list",
             "xen_sysctl",
-            "xen_kexec_(range|status)",
+            "xen_kexec_(load|range|segment|status|unload)",
             "privcmd_.*",
             "domid_xen",
             "ioctl_.*",

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod module;
 pub mod ownership;
 pub mod params;
+pub mod past_kernel;
 pub mod places;
 pub mod report;
 pub mod scenario;

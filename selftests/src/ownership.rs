@@ -46,6 +46,17 @@ impl Ownership {
         runs
     }
 
+    /// The largest run of pages that dom0 has.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub fn largest_run(&self) -> Result<(u64, u64)> {
+        let runs = self.runs(true).into_iter();
+        runs.max_by_key(|(start, end)| end - start)
+            .context("dom0 has no memory")
+    }
+
     /// How many of the pages from `start` on, `bytes` long, dom0 has.
     pub fn count(&self, start: u64, bytes: u64) -> usize {
         let frames = (start / PAGE) as usize..(start + bytes).div_ceil(PAGE) as usize;
@@ -97,6 +108,7 @@ mod tests {
             owned.runs(false),
             [(0, 0x1000), (0x3000, 0x4000), (0x5000, 0x6000)]
         );
+        assert_eq!(owned.largest_run().unwrap(), (0x1000, 0x3000));
         assert_eq!(owned.count(0x1800, 0x2000), 2);
         assert_eq!(owned.machine_address(0x9123).unwrap(), 0x4123);
         assert!(owned.machine_address(0x1000).is_err());

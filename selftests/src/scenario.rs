@@ -11,6 +11,7 @@ mod prepare_time;
 mod probe;
 mod refuse;
 mod selftests;
+mod state;
 mod tools;
 
 pub use clients::exec as exec_by_kexec_tools;
@@ -63,6 +64,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "probe" => probe::run(stage),
         "refuse" => refuse::run(stage),
         "selftests" => selftests::run(stage),
+        "state" => state::run(stage),
         "tools" => tools::run(stage),
         other => bail!("there is no scenario {other:?}"),
     }

@@ -1,5 +1,6 @@
 //! What a dom0 asks Xen: the machine's memory, its free pages, and the state of kexec.
 
+use std::io;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
@@ -146,6 +147,57 @@ impl Xen {
         Ok(result.context("KEXEC_CMD_kexec_status")? != 0)
     }
 
+    /// Loads an image past the kernel (`KEXEC_CMD_kexec_load`): one page with `code`, which Xen
+    /// copies and puts to the machine address `at`, where the image is entered.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn kexec_load_page(&self, at: u64, code: &[u8]) -> Result<()> {
+        const PAGE: usize = 4096;
+        let mut page = Locked::<u8>::zeroed(PAGE)?;
+        let place = page.as_mut().get_mut(..code.len());
+        place.context("too much code")?.copy_from_slice(code);
+        let mut segment = xen::xen_kexec_segment {
+            buf_size: PAGE as u64,
+            dest_maddr: at,
+            dest_size: PAGE as u64,
+            ..Default::default()
+        };
+        segment.buf.h.p = page.as_ptr().cast();
+        let segment = Locked::holding(segment)?;
+        let mut request = xen::xen_kexec_load {
+            type_: xen::KEXEC_TYPE_DEFAULT as u8,
+            arch: object::elf::EM_X86_64,
+            nr_segments: 1,
+            entry_maddr: at,
+            ..Default::default()
+        };
+        request.segments.h.p = segment.as_ptr();
+        let request = Locked::holding(request)?;
+        // SAFETY: All buffers are locked and as long as the request says. What is loaded is not
+        // started by this.
+        let result = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_load, request.address()) };
+        result.context("KEXEC_CMD_kexec_load")?;
+        Ok(())
+    }
+
+    /// Makes Xen drop the default image that it has, past the kernel (`KEXEC_CMD_kexec_unload`).
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn kexec_unload(&self) -> io::Result<()> {
+        let request = xen::xen_kexec_unload {
+            type_: xen::KEXEC_TYPE_DEFAULT as u8,
+        };
+        let request = Locked::holding(request).map_err(io::Error::other)?;
+        // SAFETY: The buffer is locked and is what the operation takes; without an image nothing
+        // can happen that the kernel has not to reckon with anyway.
+        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_unload, request.address()) }?;
+        Ok(())
+    }
+
     /// Where Xen itself is (`KEXEC_RANGE_MA_XEN`).
     ///
     /// # Errors
@@ -207,7 +259,7 @@ impl Xen {
     /// # Safety
     ///
     /// As [`Privcmd::call`].
-    unsafe fn kexec_op(&self, op: u32, argument: u64) -> std::io::Result<u64> {
+    unsafe fn kexec_op(&self, op: u32, argument: u64) -> io::Result<u64> {
         let arguments = [op.into(), argument, 0, 0, 0];
         // SAFETY: The caller's word.
         unsafe { self.0.call(xen::__HYPERVISOR_kexec_op, arguments) }

@@ -6,6 +6,7 @@ mod dom0;
 mod long_map;
 mod native;
 mod probe;
+mod slot;
 mod xen_versions;
 
 pub use xen_versions::{cycle, Abi, Call};
@@ -188,6 +189,7 @@ pub fn all() -> Vec<Case> {
     let tables = [
         native::all(),
         dom0::all(),
+        slot::all(),
         xen_versions::all(),
         long_map::all(),
         probe::all(),

@@ -26,10 +26,14 @@ macro_rules! plain {
 }
 
 plain!(
+    u8,
     u64,
     linux::boot_e820_entry,
+    xen::xen_kexec_load,
     xen::xen_kexec_range,
+    xen::xen_kexec_segment,
     xen::xen_kexec_status,
+    xen::xen_kexec_unload,
     xen::xen_machphys_mfn_list,
     xen::xen_memory_map,
     xen::xen_sysctl,

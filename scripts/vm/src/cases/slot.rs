@@ -1,0 +1,16 @@
+//! Xen's slot for an image in the life of a dom0: others use it, several calls come at once, memory
+//! is in pieces.
+
+use super::{Case, BOOTS};
+
+pub(super) fn all() -> Vec<Case> {
+    vec![
+        Case {
+            name: "dom0: Xen's slot and its status, also when others use it; ours boots in the end",
+            scenario: "state",
+            expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
+            seconds: 150,
+            ..BOOTS
+        },
+    ]
+}

@@ -1,0 +1,72 @@
+//! kexec-tools in a dom0 as it is meant there: it goes past the kernel, and calls Xen itself
+//! (libxenctrl). [`crate::without_xen`] is for the opposite.
+
+use std::process::{Command, Output};
+
+use anyhow::{bail, ensure, Context, Result};
+
+/// Loads a kernel to somewhere in the machine memory `start..end`.
+///
+/// That should be dom0's: if parts of the image are to be where Xen takes pages from for the copy that
+/// it makes, Xen puts page 0 in their place, and gives up when it is to unload the image.
+///
+/// # Errors
+///
+/// kexec-tools fails: then with what it said.
+pub fn load((start, end): (u64, u64), kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
+    good(&[
+        "-l",
+        &format!("--mem-min={start:#x}"),
+        &format!("--mem-max={end:#x}"),
+        kernel,
+        &format!("--initrd={initrd}"),
+        &format!("--command-line={cmdline}"),
+    ])
+}
+
+/// Unloads what Xen has.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn unload() -> Result<()> {
+    good(&["-u"])
+}
+
+/// Whether Xen says that an image is loaded: the status that it exits with.
+///
+/// # Errors
+///
+/// It exits with another one.
+pub fn status() -> Result<bool> {
+    // By itself --status means a crash image.
+    let output = run(&["-l", "--status"])?;
+    match output.status.code() {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        _ => bail!("kexec --status: {}: {}", output.status, said(&output)),
+    }
+}
+
+fn good(arguments: &[&str]) -> Result<()> {
+    let output = run(arguments)?;
+    ensure!(
+        output.status.success(),
+        "kexec {}: {}: {}",
+        arguments.join(" "),
+        output.status,
+        said(&output)
+    );
+    Ok(())
+}
+
+fn run(arguments: &[&str]) -> Result<Output> {
+    Command::new("kexec")
+        .args(arguments)
+        .output()
+        .context("kexec")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
