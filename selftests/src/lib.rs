@@ -8,6 +8,7 @@
 pub mod acpi;
 pub mod bzimage;
 pub mod expect;
+pub mod free_memory;
 pub mod image;
 pub mod initrd;
 pub mod kernel_log;

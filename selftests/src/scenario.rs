@@ -9,6 +9,7 @@ mod lifecycle;
 mod loader;
 mod prepare_time;
 mod probe;
+mod races;
 mod refuse;
 mod selftests;
 mod state;
@@ -16,6 +17,7 @@ mod tools;
 
 pub use clients::exec as exec_by_kexec_tools;
 pub use guest::relay;
+pub use races::exec as race_to_exec;
 
 use anyhow::{bail, Result};
 
@@ -32,6 +34,8 @@ pub enum Next {
     Exec,
     /// The same, by kexec-tools.
     KexecTools,
+    /// Enter an image while others are being loaded.
+    Race,
     /// Crash this kernel.
     Panic,
     /// Let the guest go that the scenario has made, and tell what it says.
@@ -62,6 +66,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "guest" => guest::run(stage),
         "prepare-time" => prepare_time::run(stage),
         "probe" => probe::run(stage),
+        "races" => races::run(stage),
         "refuse" => refuse::run(stage),
         "selftests" => selftests::run(stage),
         "state" => state::run(stage),

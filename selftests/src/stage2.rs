@@ -19,6 +19,9 @@ use crate::xen;
 ///
 /// Nothing could be checked.
 pub fn check(report: &mut Report, params: &Params) -> Result<()> {
+    if let Some(generation) = params.get::<u32>("generation")? {
+        report.note(&format!("generation {generation} runs"));
+    }
     report.test("the next kernel does not run on Xen", |_| not_on_xen());
     let mut expected = None;
     report.test("its initrd brought what to expect", |_| {

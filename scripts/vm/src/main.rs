@@ -14,6 +14,7 @@ mod cases;
 mod console;
 mod esp;
 mod gdb;
+mod generation;
 mod grub;
 mod initramfs;
 mod machine;

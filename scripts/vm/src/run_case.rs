@@ -13,6 +13,7 @@ use rkexec_pure::abi::handover::Header;
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
 use crate::gdb::Gdb;
+use crate::generation::Generations;
 use crate::monitor::{places, Monitor};
 use crate::probe::Findings;
 use crate::qemu::{Silence, Vm};
@@ -175,6 +176,7 @@ struct Course<'a> {
     address: Option<u64>,
     caught: bool,
     probe: Findings,
+    generations: Generations,
     notes: Notes,
     stage: u32,
 }
@@ -203,6 +205,7 @@ impl<'a> Course<'a> {
             address: None,
             caught: false,
             probe: Findings::default(),
+            generations: Generations::default(),
             notes: Notes::new(),
             stage: 0,
         })
@@ -239,6 +242,7 @@ impl<'a> Course<'a> {
                 self.failed.push(format!("stage {}: {name}", self.stage));
             }
             Some(Event::Note(note)) => {
+                self.generations.note(&note)?;
                 // The first remark behind a failure is its reason.
                 if let Some(failed) = self.failed.last_mut().filter(|_| self.just_failed) {
                     failed.push_str(&format!(" ({note})"));

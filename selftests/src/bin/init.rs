@@ -67,6 +67,13 @@ fn live() -> Result<()> {
         report.line("entering the next kernel");
         return scenario::exec_by_kexec_tools();
     }
+    if next == Next::Race {
+        report.line("entering the next kernel");
+        return scenario::race_to_exec(&mut Stage1 {
+            report: &mut report,
+            params: &params,
+        });
+    }
     if next == Next::Panic {
         report.line("entering the next kernel");
         return Ok(std::fs::write("/proc/sysrq-trigger", "c")?);

@@ -123,6 +123,15 @@ impl Loader {
     ///
     /// A file cannot be written, or Xen does not tell what is wanted of it.
     pub fn new(stage: &mut Stage1<'_>) -> Result<Self> {
+        Self::with_words(stage, "")
+    }
+
+    /// The same for a next kernel that is told some more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn with_words(stage: &mut Stage1<'_>, words: &str) -> Result<Self> {
         let xen = if xen::is_dom0() {
             Some(Xen::open()?)
         } else {
@@ -133,7 +142,10 @@ impl Loader {
             None => Map::of_firmware()?,
         };
         let mib = stage.params.get("blob")?.unwrap_or(BLOB_MIB);
-        let cmdline = next_cmdline(stage.params)?;
+        let mut cmdline = next_cmdline(stage.params)?;
+        if !words.is_empty() {
+            cmdline.push_str(&format!(" {words}"));
+        }
         let (base, target) = (Path::new(BASE), Path::new(INITRD));
         let system = rounds_left(stage.params)? > 0;
         let what = Contents {
@@ -178,7 +190,7 @@ impl Loader {
     /// The kernel's.
     pub fn try_load(&self, call: Call, destination: Destination) -> Result<()> {
         match call {
-            Call::File => self.file_load(),
+            Call::File => file_load(self.cmdline()).context("kexec_file_load"),
             Call::Load => self.load(destination),
         }
     }
@@ -256,13 +268,6 @@ impl Loader {
         Ok(())
     }
 
-    fn file_load(&self) -> Result<()> {
-        let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
-        let cmdline = CString::new(self.expected.cmdline.as_str())?;
-        kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, 0)
-            .context("kexec_file_load")
-    }
-
     fn load(&self, destination: Destination) -> Result<()> {
         let kernel = BzImage::parse(&self.kernel)?;
         let sizes = Sizes::of(kernel, &self.initrd, &self.machine)?;
@@ -291,6 +296,17 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// Loads [`KERNEL`] and [`INITRD`] by `kexec_file_load(2)`.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn file_load(cmdline: &str) -> io::Result<()> {
+    let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
+    let cmdline = CString::new(cmdline)?;
+    kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, 0)
 }
 
 /// The time of the latest load hypercall, in microseconds.

@@ -12,5 +12,17 @@ pub(super) fn all() -> Vec<Case> {
             seconds: 150,
             ..BOOTS
         },
+        Case {
+            name: "dom0: loads, unloads, the module and reboot(2), all at once",
+            scenario: "races blob=1",
+            says: &[
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+                r"generation \d+ runs",
+            ],
+            expects_trouble: &["rkexec: not loaded: an image is loaded"],
+            seconds: 150,
+            ..BOOTS
+        },
     ]
 }
