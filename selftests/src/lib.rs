@@ -6,6 +6,7 @@
 //! ([`vmcore`]). It may go on with a scenario of its own: stage 3, and so on.
 
 pub mod acpi;
+pub mod balloon;
 pub mod bzimage;
 pub mod expect;
 pub mod free_memory;

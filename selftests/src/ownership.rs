@@ -57,6 +57,18 @@ impl Ownership {
             .context("dom0 has no memory")
     }
 
+    /// In how many pieces dom0's memory is: runs of pages that are neighbours both for dom0 and in
+    /// the machine.
+    pub fn pieces(&self) -> usize {
+        let begins = |pair: &&[Option<u64>]| match (pair[0], pair[1]) {
+            (Some(before), Some(here)) => before + 1 != here,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let first = usize::from(self.0.first().is_some_and(Option::is_some));
+        first + self.0.windows(2).filter(begins).count()
+    }
+
     /// How many of the pages from `start` on, `bytes` long, dom0 has.
     pub fn count(&self, start: u64, bytes: u64) -> usize {
         let frames = (start / PAGE) as usize..(start + bytes).div_ceil(PAGE) as usize;
@@ -109,6 +121,9 @@ mod tests {
             [(0, 0x1000), (0x3000, 0x4000), (0x5000, 0x6000)]
         );
         assert_eq!(owned.largest_run().unwrap(), (0x1000, 0x3000));
+        assert_eq!(owned.pieces(), 2);
+        let shuffled = Ownership::from_table(&[7, 8, 3, none, 4, 5]);
+        assert_eq!(shuffled.pieces(), 3);
         assert_eq!(owned.count(0x1800, 0x2000), 2);
         assert_eq!(owned.machine_address(0x9123).unwrap(), 0x4123);
         assert!(owned.machine_address(0x1000).is_err());

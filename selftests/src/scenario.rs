@@ -2,6 +2,7 @@
 //! (`vmtest.scenario=`); [`run`] is the list of them.
 
 mod bad_input;
+mod balloon;
 mod boot;
 mod clients;
 mod guest;
@@ -61,6 +62,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "hello" => hello(stage),
         "boot" => boot::run(stage),
         "lifecycle" => lifecycle::run(stage),
+        "balloon" => balloon::run(stage),
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
         "guest" => guest::run(stage),

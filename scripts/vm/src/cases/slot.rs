@@ -24,5 +24,11 @@ pub(super) fn all() -> Vec<Case> {
             seconds: 150,
             ..BOOTS
         },
+        Case {
+            name: "dom0 with memory in pieces: both calls load, and the image boots",
+            scenario: "balloon",
+            seconds: 120,
+            ..BOOTS
+        },
     ]
 }

@@ -1,0 +1,49 @@
+//! The balloon driver: a dom0 that gives memory to Xen, and takes it back.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context, Result};
+
+const DIR: &str = "/sys/devices/system/xen_memory/xen_memory0";
+/// How long it may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Gives memory to Xen or takes some back, until dom0 has `kib`.
+///
+/// # Errors
+///
+/// There is no such driver, or it does not come to an end.
+pub fn resize(kib: u64) -> Result<()> {
+    // The kernel knows of some pages that it does not give.
+    const NEAR_KIB: u64 = 1024;
+    until(kib, || {
+        let path = format!("{DIR}/info/current_kb");
+        let text = fs::read_to_string(&path).context(path)?;
+        Ok(text.trim().parse::<u64>()?.abs_diff(kib) <= NEAR_KIB)
+    })
+}
+
+/// Wants `kib` for dom0, until `done`.
+///
+/// # Errors
+///
+/// As for [`resize`], or those of `done`.
+pub fn until(kib: u64, done: impl Fn() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        // Said again, it does not wait longer each time that it gets less than it wants.
+        let target = format!("{DIR}/target_kb");
+        fs::write(&target, kib.to_string()).context(target)?;
+        sleep(INTERVAL);
+        if done()? {
+            return Ok(());
+        }
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "dom0 does not get to {kib} KiB"
+        );
+    }
+}

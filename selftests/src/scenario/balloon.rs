@@ -1,0 +1,62 @@
+//! A dom0 whose memory is in pieces: it has given pages back to Xen, from wherever they were free,
+//! and got others for them, again and again. What dom0 takes for neighbours then is not.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{ensure, Context, Result};
+use nix::fcntl::posix_fallocate;
+use nix::sys::memfd::{memfd_create, MFdFlags};
+
+use super::loader::{Call, Loader};
+use super::{Next, Stage1};
+use crate::ownership::Ownership;
+use crate::places::Destination::Lowest;
+use crate::xen::Xen;
+use crate::{balloon, module};
+
+/// How often memory goes and comes back.
+const ROUNDS: usize = 3;
+/// How much dom0 has with the balloon filled, and with it empty.
+const SMALL_KIB: u64 = 560 << 10;
+const LARGE_KIB: u64 = 1024 << 10;
+/// So many times more pieces than at the beginning.
+const FACTOR: usize = 20;
+
+/// Runs it.
+pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+    stage.report.test("modprobe rkexec", |_| module::load());
+    let loader = Loader::new(stage)?;
+    let xen = Xen::open()?;
+    let pieces = || -> Result<usize> { Ok(Ownership::read(&xen)?.pieces()) };
+    stage.report.test("dom0's memory goes to pieces", |report| {
+        let before = pieces()?;
+        let mut held = Vec::new();
+        for _ in 0..ROUNDS {
+            balloon::resize(SMALL_KIB)?;
+            // What is free now is in use the next time, so other pages go then.
+            held.push(hold(64)?);
+            balloon::resize(LARGE_KIB)?;
+            held.push(hold(64)?);
+        }
+        drop(held);
+        let after = pieces()?;
+        report.note(&format!("{before} pieces before, {after} now"));
+        ensure!(
+            after >= before * FACTOR,
+            "{before} pieces, and then {after}"
+        );
+        Ok(())
+    });
+    for call in [Call::Load, Call::File] {
+        let loaded = loader.load_and_check(stage, call, Lowest);
+        stage.report.result(call.name(), &loaded);
+    }
+    Ok(Next::Exec)
+}
+
+/// Takes so many MiB.
+fn hold(mib: i64) -> Result<OwnedFd> {
+    let file = memfd_create(c"held", MFdFlags::empty()).context("memfd_create")?;
+    posix_fallocate(&file, 0, mib << 20).context("taking memory")?;
+    Ok(file)
+}
