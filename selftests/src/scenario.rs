@@ -11,6 +11,7 @@ mod loader;
 mod prepare_time;
 mod probe;
 mod races;
+mod refusal;
 mod refuse;
 mod selftests;
 mod state;
@@ -69,6 +70,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "prepare-time" => prepare_time::run(stage),
         "probe" => probe::run(stage),
         "races" => races::run(stage),
+        "refusal" => refusal::run(stage),
         "refuse" => refuse::run(stage),
         "selftests" => selftests::run(stage),
         "state" => state::run(stage),

@@ -59,6 +59,8 @@ pub enum End {
     NextKernel,
     /// Nor have so many kernels one after the other.
     Kernels(u32),
+    /// It cannot start the next one, and restarts the machine.
+    Restart,
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
     Reset(Target),
     /// The probe finds the page tables to be such as their maker should make them.

@@ -226,7 +226,7 @@ impl<'a> Course<'a> {
         match self.case.end {
             End::Reset(target) => self.caught |= line.contains(target.complaint()),
             End::Probe(_) => self.probe.line(line)?,
-            End::FirstKernel | End::NextKernel | End::Kernels(_) => {}
+            End::FirstKernel | End::NextKernel | End::Kernels(_) | End::Restart => {}
         }
         let expected = self.expected_trouble.is_match(line);
         if self.trouble.is_none() && is_trouble(line) && !expected {
@@ -236,6 +236,8 @@ impl<'a> Course<'a> {
         let failure = matches!(event, Some(Event::Test { ok: false, .. }));
         match event {
             Some(Event::Begins(stage)) => {
+                let wanted = stage == 1 || self.case.end != End::Restart;
+                ensure!(wanted, "the next kernel was entered");
                 self.stage = stage;
             }
             Some(Event::Test { ok: false, name }) => {
@@ -317,6 +319,7 @@ impl<'a> Course<'a> {
         self.all_passed()?;
         match self.case.end {
             End::Reset(_) if self.caught => self.end(),
+            End::Restart => self.end(),
             End::Reset(_) => bail!("the machine ended, and the hand-over found nothing"),
             End::Probe(maker) => {
                 let found = self.probe.judge(maker, &self.case.machine.boot)?;

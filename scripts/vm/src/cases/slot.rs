@@ -1,7 +1,12 @@
 //! Xen's slot for an image in the life of a dom0: others use it, several calls come at once, memory
 //! is in pieces.
 
-use super::{Case, BOOTS};
+use super::{dom0_with, Case, End, BOOTS};
+use crate::machine::{Machine, DOM0};
+
+/// What the module says when Xen has nothing to start.
+const REFUSED: &str =
+    r"rkexec: Xen does not start the image \(error -2\): restarting the machine instead";
 
 pub(super) fn all() -> Vec<Case> {
     vec![
@@ -28,6 +33,19 @@ pub(super) fn all() -> Vec<Case> {
             name: "dom0 with memory in pieces: both calls load, and the image boots",
             scenario: "balloon",
             seconds: 120,
+            ..BOOTS
+        },
+        Case {
+            name: "dom0: Xen's image is unloaded when it is to start it, and the machine restarts",
+            machine: Machine {
+                boot: dom0_with("1G,max:2G", ""),
+                ..DOM0
+            },
+            scenario: "refusal",
+            end: End::Restart,
+            says: &[REFUSED],
+            expects_trouble: &[REFUSED],
+            seconds: 60,
             ..BOOTS
         },
     ]
