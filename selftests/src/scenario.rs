@@ -7,6 +7,7 @@ mod boot;
 mod clients;
 mod guest;
 mod lifecycle;
+mod load_time;
 mod loader;
 mod prepare_time;
 mod probe;
@@ -67,6 +68,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
         "guest" => guest::run(stage),
+        "load-time" => load_time::run(stage),
         "prepare-time" => prepare_time::run(stage),
         "probe" => probe::run(stage),
         "races" => races::run(stage),

@@ -166,6 +166,19 @@ const SELFTESTS: Case = Case {
     ..BOOTS
 };
 
+/// A row without content: loads in a dom0 that only their time is wanted of.
+const LOADS: Case = Case {
+    machine: Machine {
+        memory_mib: 3072,
+        boot: dom0_with("1500M,max:1500M", ""),
+        ..DOM0
+    },
+    end: End::FirstKernel,
+    says: &[],
+    seconds: 120,
+    ..BOOTS
+};
+
 /// The one that `vm run` tells of.
 pub fn story() -> Case {
     Case {
@@ -177,13 +190,26 @@ pub fn story() -> Case {
 
 /// What is measured, and passes whatever comes out.
 pub fn measures() -> Vec<Case> {
-    vec![Case {
-        name: "the time of machine_kexec_prepare",
-        scenario: "prepare-time",
-        end: End::FirstKernel,
-        says: &[],
-        ..NATIVE_BOOTS
-    }]
+    vec![
+        Case {
+            name: "the time of machine_kexec_prepare",
+            scenario: "prepare-time",
+            end: End::FirstKernel,
+            says: &[],
+            ..NATIVE_BOOTS
+        },
+        Case {
+            name: "dom0: the time of whole loads, 40 MB",
+            scenario: "load-time blob=38",
+            ..LOADS
+        },
+        Case {
+            name: "dom0: the time of whole loads, 200 MB",
+            scenario: "load-time blob=198",
+            seconds: 600,
+            ..LOADS
+        },
+    ]
 }
 
 /// All tests.

@@ -100,7 +100,8 @@ fn without_rox(trace: &str) -> Result<f64> {
     Ok(outer.context("machine_kexec_prepare is missing")? - inner)
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+/// The one in the middle.
+pub(super) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }

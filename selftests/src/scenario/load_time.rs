@@ -1,0 +1,124 @@
+//! How long a whole `kexec_file_load` takes in a dom0: the module's, the stock kernel's and
+//! kexec-tools' own through libxenctrl, of the same files, in one boot and by turns. And how much
+//! memory of dom0 an image takes beyond its data. Measures, not tests: the runner has no opinion.
+//!
+//! What the stock kernel loads here must never be started, and is not.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::loader::{Call, Loader, INITRD, KERNEL};
+use super::prepare_time::median;
+use super::{Next, Stage1};
+use crate::bzimage::BzImage;
+use crate::ownership::Ownership;
+use crate::places::Destination::Lowest;
+use crate::report::Report;
+use crate::sys::kexec;
+use crate::xen::Xen;
+use crate::{free_memory, module, past_kernel};
+
+/// Loads of each kind between two changes, and how often it changes.
+const LOADS: usize = 2;
+const TURNS: usize = 5;
+
+/// What one load was.
+struct Sample {
+    took: Duration,
+    /// How much less memory is free while it is loaded, in bytes.
+    memory: i64,
+}
+
+/// Runs it.
+pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+    let loader = Loader::new(stage)?;
+    let name = "the times of whole loads";
+    stage.report.test(name, |report| measure(&loader, report));
+    Ok(Next::PowerOff)
+}
+
+fn measure(loader: &Loader, report: &mut Report) -> Result<()> {
+    let xen = Xen::open()?;
+    // The first load of each kind finds cold caches, and counts for nobody.
+    module::load()?;
+    by_kernel(loader)?;
+    module::unload()?;
+    by_kernel(loader)?;
+    by_kexec_tools(loader, &xen)?;
+    let (mut ours, mut stock, mut tools) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 1..=TURNS {
+        module::load()?;
+        repeat(&mut ours, || by_kernel(loader))?;
+        module::unload()?;
+        repeat(&mut stock, || by_kernel(loader))?;
+        repeat(&mut tools, || by_kexec_tools(loader, &xen))?;
+        report.note(&format!("turn {turn} of {TURNS} is over"));
+    }
+    let (a, b, c) = (time(&ours), time(&stock), time(&tools));
+    report.note(&format!(
+        "medians of {} loads each: rkexec {a:.0} ms, stock {b:.0} ms, kexec-tools {c:.0} ms",
+        ours.len()
+    ));
+    report.note(&format!(
+        "rkexec takes {:.2} times as long as stock; kexec-tools {:.2} times as long as rkexec",
+        a / b,
+        c / a
+    ));
+    let data = data_bytes(loader)?;
+    for (who, samples) in [("rkexec", &ours), ("stock", &stock)] {
+        let more = median(samples.iter().map(|it| it.memory as f64).collect()) - data as f64;
+        report.note(&format!(
+            "dom0's memory beyond {} KiB of data, {who}: {:.0} KiB, {:.2} %",
+            data >> 10,
+            more / 1024.0,
+            100.0 * more / data as f64
+        ));
+    }
+    Ok(())
+}
+
+fn repeat(samples: &mut Vec<Sample>, load: impl Fn() -> Result<Sample>) -> Result<()> {
+    for _ in 0..LOADS {
+        samples.push(load()?);
+    }
+    Ok(())
+}
+
+/// In milliseconds.
+fn time(samples: &[Sample]) -> f64 {
+    median(
+        samples
+            .iter()
+            .map(|it| it.took.as_secs_f64() * 1e3)
+            .collect(),
+    )
+}
+
+/// Loads by `kexec_file_load`, and unloads.
+fn by_kernel(loader: &Loader) -> Result<Sample> {
+    let before = free_memory::settled()?;
+    let started = Instant::now();
+    loader.try_load(Call::File, Lowest)?;
+    let took = started.elapsed();
+    let memory = before - free_memory::settled()?;
+    kexec::file_unload().context("unloading")?;
+    Ok(Sample { took, memory })
+}
+
+/// Has kexec-tools load past the kernel, which takes no memory of dom0 for long, and unload.
+fn by_kexec_tools(loader: &Loader, xen: &Xen) -> Result<Sample> {
+    let place = Ownership::read(xen)?.largest_run()?;
+    let started = Instant::now();
+    past_kernel::load(place, KERNEL, INITRD, loader.cmdline())?;
+    let took = started.elapsed();
+    past_kernel::unload()?;
+    Ok(Sample { took, memory: 0 })
+}
+
+/// What of the two files an image has to have: the kernel without what only a BIOS boot needs.
+fn data_bytes(loader: &Loader) -> Result<u64> {
+    let kernel = BzImage::parse(loader.kernel())?.payload().len() as u64;
+    Ok(kernel + fs::metadata(INITRD)?.len())
+}
