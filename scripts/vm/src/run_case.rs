@@ -43,8 +43,7 @@ impl Observer for () {
     fn line(&mut self, _line: &str, _event: Option<&Event>) {}
 }
 
-/// A machine that fell silent while its first kernel was still starting: nothing that is tested had
-/// run yet.
+/// What went wrong while the first kernel started: nothing that is tested had run yet.
 #[derive(Debug)]
 struct NeverStarted(String);
 
@@ -58,9 +57,9 @@ impl std::error::Error for NeverStarted {}
 
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
 ///
-/// About one in a hundred emulated machines with several processors freezes while the stock kernel
-/// or Xen brings them up, on which nothing of this project has run by then. Such a machine is
-/// started once more, and that is said; its log is kept as `log` with the ending `frozen`.
+/// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
+/// the stock kernel starts, on which nothing of this project has run by then. Such a machine is
+/// started once more, and that is said; its log is kept as `log` with the ending `first`.
 ///
 /// # Errors
 ///
@@ -76,7 +75,7 @@ pub fn run(
         Err(error) if error.is::<NeverStarted>() => error,
         result => return result,
     };
-    fs::rename(log, log.with_extension("frozen"))?;
+    fs::rename(log, log.with_extension("first"))?;
     let mut notes = run_once(case, files, log, time_factor, observer)
         .with_context(|| format!("the second machine, after this of the first: {error}"))?;
     notes.insert(0, format!("a second machine was started: {error}"));
@@ -90,42 +89,22 @@ fn run_once(
     time_factor: u64,
     observer: &mut dyn Observer,
 ) -> Result<Notes> {
-    let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
-    let name = log.file_stem().unwrap_or_default().to_string_lossy();
-    let mut args = case.machine.qemu_args(files, &words(case, files), &name)?;
-    args.extend(monitor.qemu_args());
-    if matches!(case.end, End::Reset(_)) {
-        args.extend(socket.qemu_args("-gdb", "chardev:gdb"));
-    }
-    let mut vm = Vm::start(&args, log)?;
-    vm.expire_after(Duration::from_secs(case.seconds * PATIENCE * time_factor));
-    vm.expire_after_silence(Duration::from_secs(SILENCE_AT_START * time_factor));
     let mut course = Course::new(case, files)?;
-    loop {
-        let line = match vm.next_line() {
-            Ok(Some(line)) => line,
-            Ok(None) => return course.machine_ended(),
-            Err(error) if error.is::<Silence>() => {
-                let registers = monitor.registers().unwrap_or_else(|why| format!("{why:#}"));
-                vm.append_to_log(&registers)?;
-                let places = places(&registers);
-                let error = match course.stage {
-                    0 => anyhow!(NeverStarted(format!("{error} ({places})"))),
-                    _ => error.context(places),
-                };
-                return Err(course.out_of_time(error));
-            }
-            Err(error) => return Err(course.out_of_time(error)),
-        };
-        let event = course.report.feed(&line)?;
-        observer.line(&line, event.as_ref());
-        if matches!(event, Some(Event::Begins(_))) {
-            vm.expire_after_silence(Duration::from_secs(SILENCE * time_factor));
+    match course.follow(case, files, log, time_factor, observer) {
+        Err(error) if course.stage == 0 => bail!(NeverStarted(format!("{error:#}"))),
+        Err(error) => Err(error),
+        Ok(Ending::Test) => course.end(),
+        Ok(Ending::Machine) if course.stage == 0 => {
+            bail!(NeverStarted("the machine ended".to_owned()))
         }
-        if course.take(&line, event, &mut vm, &socket)? {
-            return course.end();
-        }
+        Ok(Ending::Machine) => course.machine_ended(),
     }
+}
+
+/// What has come to its end.
+enum Ending {
+    Test,
+    Machine,
 }
 
 /// What the kernel is told of the test.
@@ -209,6 +188,48 @@ impl<'a> Course<'a> {
             notes: Notes::new(),
             stage: 0,
         })
+    }
+
+    /// Starts the machine and follows what it says.
+    fn follow(
+        &mut self,
+        case: &Case,
+        files: &Files,
+        log: &Path,
+        time_factor: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Ending> {
+        let seconds = |seconds| Duration::from_secs(seconds * time_factor);
+        let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let mut args = case.machine.qemu_args(files, &words(case, files), &name)?;
+        args.extend(monitor.qemu_args());
+        if matches!(case.end, End::Reset(_)) {
+            args.extend(socket.qemu_args("-gdb", "chardev:gdb"));
+        }
+        let mut vm = Vm::start(&args, log)?;
+        vm.expire_after(seconds(case.seconds * PATIENCE));
+        vm.expire_after_silence(seconds(SILENCE_AT_START));
+        loop {
+            let line = match vm.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(Ending::Machine),
+                Err(error) if error.is::<Silence>() => {
+                    let registers = monitor.registers().unwrap_or_else(|why| format!("{why:#}"));
+                    vm.append_to_log(&registers)?;
+                    return Err(self.out_of_time(error.context(places(&registers))));
+                }
+                Err(error) => return Err(self.out_of_time(error)),
+            };
+            let event = self.report.feed(&line)?;
+            observer.line(&line, event.as_ref());
+            if matches!(event, Some(Event::Begins(_))) {
+                vm.expire_after_silence(seconds(SILENCE));
+            }
+            if self.take(&line, event, &mut vm, &socket)? {
+                return Ok(Ending::Test);
+            }
+        }
     }
 
     /// Takes a line and its meaning. True when the test has come to its end.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOEXEC, ENOMEM, EOPNOTSUPP};
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
@@ -14,6 +14,7 @@ use nix::sys::memfd::{memfd_create, MFdFlags};
 
 use super::loader::{expect_errno, Call, Loader};
 use super::{Next, Stage1};
+use crate::kernel_log::KernelLog;
 use crate::places::Destination;
 use crate::sys::kexec::{self, Segment, ARCH_AARCH64, ARCH_X86_64, PRESERVE_CONTEXT};
 use crate::{module, xen};
@@ -35,6 +36,11 @@ struct Bad<'a> {
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     if stage.params.get::<String>("module")?.is_some() {
+        for value in ["v3", "V2", ""] {
+            let parameter = format!("xen_abi={value}");
+            let name = format!("modprobe rkexec {parameter} is refused");
+            stage.report.test(&name, |_| refused(&parameter));
+        }
         stage.report.test("modprobe rkexec", |_| module::load());
     }
     let loader = Loader::new(stage)?;
@@ -91,6 +97,23 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             });
     }
     Ok(Next::Exec)
+}
+
+/// The module does not load with this parameter, and says what it could be.
+fn refused(parameter: &str) -> Result<()> {
+    let mut log = KernelLog::from_now_on()?;
+    let said = match module::modprobe(&[module::NAME, parameter]) {
+        Ok(()) => bail!("it is loaded"),
+        Err(error) => format!("{error:#}"),
+    };
+    ensure!(said.contains("Invalid argument"), "modprobe said: {said}");
+    ensure!(!module::is_loaded(), "it is refused, and loaded");
+    let line = format!("rkexec: not loaded: {parameter}: it can be auto, v2 or v1");
+    ensure!(
+        log.lines()?.iter().any(|said| said.contains(&line)),
+        "the log does not say: {line}"
+    );
+    Ok(())
 }
 
 fn bad_loads(page: &[u8], ram_end: u64) -> Vec<Bad<'_>> {

@@ -168,7 +168,7 @@ pub fn all() -> Vec<Case> {
                 "rkexec: image not loaded: not enough memory",
                 "rkexec: image verified",
             ],
-            expects_trouble: &["rkexec: image not loaded: "],
+            expects_trouble: &["rkexec: image not loaded: ", "rkexec: not loaded: xen_abi="],
             seconds: 80,
             ..BOOTS
         },

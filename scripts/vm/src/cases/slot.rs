@@ -19,6 +19,10 @@ pub(super) fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: loads, unloads, the module and reboot(2), all at once",
+            machine: Machine {
+                parallel: true,
+                ..DOM0
+            },
             scenario: "races blob=1",
             says: &[
                 "rkexec: image verified",
