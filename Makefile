@@ -119,7 +119,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: all ## benchmarks: the identity map, also against Linux's; machine_kexec_prepare; SHA-256
+bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare and of whole loads (20 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \

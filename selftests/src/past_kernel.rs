@@ -5,23 +5,25 @@ use std::process::{Command, Output};
 
 use anyhow::{bail, ensure, Context, Result};
 
-/// Loads a kernel to somewhere in the machine memory `start..end`.
+/// Loads a kernel to somewhere in the machine memory `place`, from its start to its end, or to where
+/// kexec-tools likes.
 ///
-/// That should be dom0's: if parts of the image are to be where Xen takes pages from for the copy that
-/// it makes, Xen puts page 0 in their place, and gives up when it is to unload the image.
+/// The place should be dom0's: if parts of the image are to be where Xen takes pages from for the copy
+/// that it makes, Xen puts page 0 in their place, and gives up when it is to unload the image.
 ///
 /// # Errors
 ///
 /// kexec-tools fails: then with what it said.
-pub fn load((start, end): (u64, u64), kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
-    good(&[
-        "-l",
-        &format!("--mem-min={start:#x}"),
-        &format!("--mem-max={end:#x}"),
-        kernel,
-        &format!("--initrd={initrd}"),
-        &format!("--command-line={cmdline}"),
-    ])
+pub fn load(place: Option<(u64, u64)>, kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
+    let mut arguments = vec!["-l".to_owned()];
+    if let Some((start, end)) = place {
+        arguments.push(format!("--mem-min={start:#x}"));
+        arguments.push(format!("--mem-max={end:#x}"));
+    }
+    arguments.push(kernel.to_owned());
+    arguments.push(format!("--initrd={initrd}"));
+    arguments.push(format!("--command-line={cmdline}"));
+    good(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Unloads what Xen has.

@@ -209,6 +209,13 @@ pub fn measures() -> Vec<Case> {
             seconds: 600,
             ..LOADS
         },
+        Case {
+            name: "dom0 with 1 of 2 GiB: whole loads, 200 MB, kexec-tools to its own place",
+            machine: DOM0,
+            scenario: "load-time blob=198 place=own",
+            seconds: 300,
+            ..LOADS
+        },
     ]
 }
 

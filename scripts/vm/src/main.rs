@@ -9,6 +9,7 @@
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
 
 mod assets;
+mod attempts;
 mod bzimage;
 mod cases;
 mod console;

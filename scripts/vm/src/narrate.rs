@@ -9,6 +9,7 @@ use clap::Args;
 use regex::Regex;
 
 use crate::assets::Assets;
+use crate::attempts;
 use crate::cases;
 use crate::run_case::{self, Observer};
 use crate::watch::Event;
@@ -82,7 +83,7 @@ pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
     let mut story = Story::begin(io::stdout())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
     let started = Instant::now();
-    let result = run_case::run(&case, &files, &log, args.timeout_factor, &mut story);
+    let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut story);
     files.remove()?;
     story.end(started.elapsed().as_secs(), &result)?;
     println!("The whole serial log: {}", log.display());

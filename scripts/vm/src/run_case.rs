@@ -1,7 +1,6 @@
 //! One test from power-on to its verdict.
 
 use std::fmt;
-use std::fs;
 use std::mem::offset_of;
 use std::path::Path;
 use std::time::Duration;
@@ -45,7 +44,7 @@ impl Observer for () {
 
 /// What went wrong while the first kernel started: nothing that is tested had run yet.
 #[derive(Debug)]
-struct NeverStarted(String);
+pub struct NeverStarted(String);
 
 impl fmt::Display for NeverStarted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,34 +54,12 @@ impl fmt::Display for NeverStarted {
 
 impl std::error::Error for NeverStarted {}
 
-/// Runs `case`; the serial log goes to `log`, and each line to `observer`.
-///
-/// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
-/// the stock kernel starts, on which nothing of this project has run by then. Such a machine is
-/// started once more, and that is said; its log is kept as `log` with the ending `first`.
+/// Runs `case` on one machine; the serial log goes to `log`, and each line to `observer`.
 ///
 /// # Errors
 ///
-/// It failed: why.
+/// It failed: why. [`NeverStarted`] if it was the machine.
 pub fn run(
-    case: &Case,
-    files: &Files,
-    log: &Path,
-    time_factor: u64,
-    observer: &mut dyn Observer,
-) -> Result<Notes> {
-    let error = match run_once(case, files, log, time_factor, observer) {
-        Err(error) if error.is::<NeverStarted>() => error,
-        result => return result,
-    };
-    fs::rename(log, log.with_extension("first"))?;
-    let mut notes = run_once(case, files, log, time_factor, observer)
-        .with_context(|| format!("the second machine, after this of the first: {error}"))?;
-    notes.insert(0, format!("a second machine was started: {error}"));
-    Ok(notes)
-}
-
-fn run_once(
     case: &Case,
     files: &Files,
     log: &Path,

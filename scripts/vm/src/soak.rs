@@ -10,9 +10,9 @@ use anyhow::{ensure, Result};
 use clap::Args;
 
 use crate::assets::Assets;
+use crate::attempts;
 use crate::cases::{self, Abi, Call};
 use crate::machine::Firmware;
-use crate::run_case;
 use crate::tap::Tap;
 use crate::test_run::for_each;
 use crate::xen_build::XenBuild;
@@ -122,7 +122,7 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
         let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
         let log = args.output.join(format!("cycle-{}.log", cycle.number));
         let started = Instant::now();
-        let result = run_case::run(&case, &files, &log, args.timeout_factor, &mut ());
+        let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut ());
         tap.result(&cycle.to_string(), &result, started.elapsed(), &log);
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         let (passed, failed) = counts.entry(cycle.xen).or_default();

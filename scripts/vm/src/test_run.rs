@@ -12,8 +12,8 @@ use clap::Args;
 use regex::Regex;
 
 use crate::assets::{Assets, Files};
+use crate::attempts;
 use crate::cases::{Case, Needs};
-use crate::run_case;
 use crate::tap::Tap;
 
 /// Which tests, and how.
@@ -101,7 +101,7 @@ fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
     };
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
-    let result = run_case::run(case, &files, &log, args.timeout_factor, &mut ());
+    let result = attempts::run(case, &files, &log, args.timeout_factor, &mut ());
     tap.result(case.name, &result, started.elapsed(), &log);
 }
 

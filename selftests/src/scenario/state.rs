@@ -207,7 +207,7 @@ impl Slot {
         match other {
             Other::Hypercall => self.xen.kexec_load_page(self.place.0, &CODE),
             Other::KexecTools => {
-                past_kernel::load(self.place, KERNEL, INITRD, self.loader.cmdline())
+                past_kernel::load(Some(self.place), KERNEL, INITRD, self.loader.cmdline())
             }
         }
     }

@@ -1,0 +1,37 @@
+//! One test, and a second machine for it if the first one never came to it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::assets::Files;
+use crate::cases::Case;
+use crate::run_case::{self, NeverStarted, Notes, Observer};
+
+/// Runs `case`; the serial log goes to `log`, and each line to `observer`.
+///
+/// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
+/// the stock kernel starts, on which nothing of this project has run by then. Such a machine is
+/// started once more, and that is said; its log is kept as `log` with the ending `first`.
+///
+/// # Errors
+///
+/// It failed: why.
+pub fn run(
+    case: &Case,
+    files: &Files,
+    log: &Path,
+    time_factor: u64,
+    observer: &mut dyn Observer,
+) -> Result<Notes> {
+    let error = match run_case::run(case, files, log, time_factor, observer) {
+        Err(error) if error.is::<NeverStarted>() => error,
+        result => return result,
+    };
+    fs::rename(log, log.with_extension("first"))?;
+    let mut notes = run_case::run(case, files, log, time_factor, observer)
+        .with_context(|| format!("the second machine, after this of the first: {error}"))?;
+    notes.insert(0, format!("a second machine was started: {error}"));
+    Ok(notes)
+}
