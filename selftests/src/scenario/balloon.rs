@@ -19,6 +19,9 @@ const ROUNDS: usize = 3;
 /// How much dom0 has with the balloon filled, and with it empty.
 const SMALL_KIB: u64 = 560 << 10;
 const LARGE_KIB: u64 = 1024 << 10;
+/// How much is in use from then on at each step: five times that, beside kernel and initramfs, must
+/// fit in the smaller one.
+const HELD_MIB: i64 = 24;
 /// So many times more pieces than at the beginning.
 const FACTOR: usize = 20;
 
@@ -34,9 +37,9 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         for _ in 0..ROUNDS {
             balloon::resize(SMALL_KIB)?;
             // What is free now is in use the next time, so other pages go then.
-            held.push(hold(64)?);
+            held.push(hold(HELD_MIB)?);
             balloon::resize(LARGE_KIB)?;
-            held.push(hold(64)?);
+            held.push(hold(HELD_MIB)?);
         }
         drop(held);
         let after = pieces()?;
