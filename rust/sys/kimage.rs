@@ -12,7 +12,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
-use super::pages::{frame_of, RawPage};
+use super::pages::{frame_of, RawPage, PAGE_BYTES};
 use crate::pure::addr::Pfn;
 use crate::pure::claim::SegmentClaim;
 use crate::pure::identity::{Table, Vaddr};
@@ -200,8 +200,16 @@ impl<'a> Kimage<'a> {
             .cast::<u8>()
             .wrapping_add(offset);
         if self.is_file() {
-            // SAFETY: Kernel memory, of which `bufsz` bytes are valid, and `data` ends there.
-            unsafe { from.copy_to_nonoverlapping(data.as_mut_ptr(), data.len()) };
+            // Pages by what the kernel has for pages: its `memcpy` may go byte by byte, which not
+            // every processor is fast at.
+            // SAFETY: Kernel memory, of which `bufsz` bytes are valid, and `data` ends there. What
+            // copies a page copies as many bytes as the arm says.
+            unsafe {
+                match data.len() {
+                    PAGE_BYTES => c::rkexec_copy_page(data.as_mut_ptr().cast(), from.cast()),
+                    len => from.copy_to_nonoverlapping(data.as_mut_ptr(), len),
+                }
+            };
             return Ok(());
         }
         // SAFETY: `data` is valid for its length; the source is checked and may fault.

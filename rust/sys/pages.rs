@@ -12,7 +12,7 @@ use crate::pure::identity::Table;
 use crate::pure::range::MaRange;
 
 /// Bytes in a page, for slices.
-const PAGE_BYTES: usize = PAGE_SIZE as usize;
+pub(super) const PAGE_BYTES: usize = PAGE_SIZE as usize;
 
 /// An allocated page. A handle, not an owner: who allocates it must free it.
 #[derive(Clone, Copy, PartialEq, Eq)]
