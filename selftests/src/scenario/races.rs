@@ -28,9 +28,9 @@ const SMALL_ROUNDS: u64 = 100;
 const FILE_ROUNDS: u64 = 10;
 /// How often the module goes and comes back.
 const MODULE_ROUNDS: usize = 6;
-/// Memory that may be missing behind all that: the kernel's caches grow. A page lost by each of the
-/// thousands of loads would be found.
-const LOST_MAX: i64 = 6 << 20;
+/// Memory that may be missing behind all that: the kernel's caches grow. Each round that lost three
+/// pages would be found.
+const LOST_MAX: i64 = 2 << 20;
 /// How long loads go on before the end, at least and at most.
 const LAST_MS: (u64, u64) = (2000, 6000);
 
