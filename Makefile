@@ -102,7 +102,7 @@ test: root ## all tests; the last line is their count
 		$(in-root) scripts/check --build-status $$status
 
 # Beside what make test does, for no failure in a hundred is another thing than none in one.
-soak: all ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (an hour and more)
+soak: all ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (half an hour)
 	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)"
 
 ktest: all ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)

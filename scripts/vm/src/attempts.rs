@@ -25,12 +25,13 @@ pub fn run(
     time_factor: u64,
     observer: &mut dyn Observer,
 ) -> Result<Notes> {
-    let error = match run_case::run(case, files, log, time_factor, observer) {
+    let mut attempt = || run_case::run(case, files, log, time_factor, observer);
+    let error = match attempt() {
         Err(error) if error.is::<NeverStarted>() => error,
         result => return result,
     };
     fs::rename(log, log.with_extension("first"))?;
-    let mut notes = run_case::run(case, files, log, time_factor, observer)
+    let mut notes = attempt()
         .with_context(|| format!("the second machine, after this of the first: {error}"))?;
     notes.insert(0, format!("a second machine was started: {error}"));
     Ok(notes)

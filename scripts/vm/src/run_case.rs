@@ -67,7 +67,7 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Notes> {
     let mut course = Course::new(case, files)?;
-    match course.follow(case, files, log, time_factor, observer) {
+    match course.follow(files, log, time_factor, observer) {
         Err(error) if course.stage == 0 => bail!(NeverStarted(format!("{error:#}"))),
         Err(error) => Err(error),
         Ok(Ending::Test) => course.end(),
@@ -170,12 +170,12 @@ impl<'a> Course<'a> {
     /// Starts the machine and follows what it says.
     fn follow(
         &mut self,
-        case: &Case,
         files: &Files,
         log: &Path,
         time_factor: u64,
         observer: &mut dyn Observer,
     ) -> Result<Ending> {
+        let case = self.case;
         let seconds = |seconds| Duration::from_secs(seconds * time_factor);
         let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
         let name = log.file_stem().unwrap_or_default().to_string_lossy();
