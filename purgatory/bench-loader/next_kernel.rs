@@ -177,14 +177,15 @@ fn gdt(state: &State) -> Option<[u64; 2]> {
     Some([descriptor(0x10), descriptor(0x18)])
 }
 
-/// Zero bytes below the part of the stack that was used. It ends with the hand-over; what lies
-/// below it is not zero for long, so this may count a few bytes of data, too.
+/// The bytes of the stack that were never used: the most zeros in a row in the last page, which is
+/// stack but for a few bytes of data at its beginning.
 fn unused_stack() -> u64 {
     // SAFETY: The header is where the hand-over is.
     let size = u64::from(unsafe { *((CHUNK + 12) as *const u32) });
-    // SAFETY: The last page of the hand-over, all of it stack.
+    // SAFETY: The last page of the hand-over.
     let bytes = unsafe { memory(CHUNK + size - 4096, 4096) };
-    bytes.iter().take_while(|&&byte| byte == 0).count() as u64
+    let runs = bytes.split(|&byte| byte != 0);
+    runs.map(|zeros| zeros.len() as u64).max().unwrap_or(0)
 }
 
 const _: () = assert!(size_of::<State>() == 280);

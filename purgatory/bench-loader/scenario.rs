@@ -29,6 +29,12 @@ pub enum Scenario {
     ListWrap,
     /// An entry that would overwrite the hand-over; the digest is right.
     ListOverHandOver,
+    /// Nothing goes wrong, and low memory is to be saved.
+    Backup,
+    /// Low memory is to be saved where the page tables are; the digest is right.
+    BackupOverTables,
+    /// Low memory is to be saved where a source is; the digest is right.
+    BackupOverImage,
     /// A bit of a source changed.
     Image,
     /// Likewise, and the machine is to halt.
@@ -56,6 +62,9 @@ impl Scenario {
             "list-count" => Self::ListCount,
             "list-wrap" => Self::ListWrap,
             "list-over-hand-over" => Self::ListOverHandOver,
+            "backup" => Self::Backup,
+            "backup-over-tables" => Self::BackupOverTables,
+            "backup-over-image" => Self::BackupOverImage,
             "image" => Self::Image,
             "image-halt" => Self::ImageHalt,
             "source-unmapped" => Self::SourceUnmapped,

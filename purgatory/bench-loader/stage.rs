@@ -1,11 +1,14 @@
 //! What the module does at load time: a chunk with the hand-over and its parameters, page tables, a
 //! copy list and the data it names. Then, what went wrong since.
 
+use core::arch::asm;
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use rkexec_handover::digest::Hasher;
 use rkexec_pure::abi::handover::{
-    Digest, Entry, Header, ListPage, Params, ENTRIES_PER_PAGE, FLAG_HALT, PARAMS_DIGESTED,
+    Digest, Entry, Header, ListPage, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES,
+    PARAMS_DIGESTED,
 };
 
 use super::scenario::Scenario;
@@ -40,8 +43,16 @@ const ZEROS: u64 = IN_PLACE + IN_PLACE_BYTES;
 const ZERO_BYTES: u64 = 3 * PAGE;
 /// The first pages of memory, which nothing maps before the hand-over's CR3 does.
 const LOW: u64 = 0x1000;
-const LOW_BYTES: u64 = 2 * PAGE;
+const LOW_RUN_BYTES: u64 = 2 * PAGE;
 const LOW_SOURCE: u64 = 0x02d0_0000;
+/// The ends of low memory, overwritten if it is to be saved, and with what.
+const LOW_ENDS: [u64; 2] = [0, LOW_BYTES - PAGE];
+const LOW_END_SOURCES: [u64; 2] = [0x02d1_0000, 0x02d2_0000];
+/// Where low memory is saved: at a page that is aligned to nothing more.
+const BACKUP: u64 = 0x0340_1000;
+/// Room for a copy of low memory. To the language there is nothing at address 0, so nothing but
+/// [`copy`] goes there.
+const LOW_COPY: u64 = 0x0360_0000;
 /// Where the next kernel begins: a page that jumps to `next_kernel`.
 const ENTRY_SOURCE: u64 = 0x02e0_0000;
 /// Where this page goes, and an offset in it.
@@ -56,12 +67,17 @@ pub const WATCHED: u64 = LONG_TARGET;
 const NOWHERE: u64 = 0x3f_0000_0000;
 
 /// Pages that the image leaves alone, next to its destinations.
-const BYSTANDERS: [u64; 4] = [
+const BYSTANDERS: [u64; 6] = [
     GATHERED - PAGE,
     GATHERED + NR_SCATTERED * PAGE,
     LONG_TARGET - PAGE,
     ZEROS + ZERO_BYTES,
+    BACKUP - PAGE,
+    BACKUP + LOW_BYTES,
 ];
+
+/// Whether low memory is to be saved.
+static SAVED: AtomicBool = AtomicBool::new(false);
 
 /// A hand-over, ready to be entered.
 pub struct Stage {
@@ -95,6 +111,20 @@ fn holds(at: u64, len: u64, seed: u64) -> bool {
         .all(|(&byte_at, offset)| byte_at == byte(seed, offset))
 }
 
+/// Copies, also from and to address 0.
+fn copy(dst: u64, src: u64, len: u64) {
+    // SAFETY: Free memory, as above.
+    unsafe {
+        asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rsi") src => _,
+            inout("rdi") dst => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 fn digest(at: u64, len: u64) -> Digest {
     let mut hasher = Hasher::new();
     // SAFETY: As above.
@@ -122,6 +152,7 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
     let header = unsafe { *(CHUNK as *const Header) };
     let root = tables::of_module(TABLES);
 
+    SAVED.store(scenario == Scenario::Backup, Ordering::Relaxed);
     BYSTANDERS.iter().for_each(|&at| fill(at, PAGE, at));
     fill_sources();
     let (nr_list_pages, list_digest, image_digest) = list(scenario);
@@ -150,6 +181,12 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
             } else {
                 0
             },
+        backup: match scenario {
+            Scenario::Backup => BACKUP,
+            Scenario::BackupOverTables => TABLES - PAGE,
+            Scenario::BackupOverImage => IN_PLACE + IN_PLACE_BYTES - PAGE,
+            _ => 0,
+        },
         params_digest: [0; 32],
     };
     let at = CHUNK + u64::from(header.params_offset);
@@ -176,7 +213,13 @@ fn fill_sources() {
     }
     fill(LONG, LONG_BYTES, LONG);
     fill(IN_PLACE, IN_PLACE_BYTES, IN_PLACE);
-    fill(LOW_SOURCE, LOW_BYTES, LOW);
+    fill(LOW_SOURCE, LOW_RUN_BYTES, LOW);
+    for (at, source) in LOW_ENDS.into_iter().zip(LOW_END_SOURCES) {
+        fill(source, PAGE, 5 + at);
+    }
+    fill(LOW_COPY, LOW_BYTES, LOW_COPY);
+    copy(0, LOW_COPY, LOW_BYTES);
+    fill(BACKUP, LOW_BYTES, BACKUP);
     fill(ZEROS, ZERO_BYTES, 1);
     // What is there before must not be what is expected afterwards.
     fill(GATHERED, NR_SCATTERED * PAGE, 2);
@@ -238,7 +281,7 @@ fn list(scenario: Scenario) -> (u64, Digest, Digest) {
         Entry {
             dst: LOW,
             src: LOW_SOURCE,
-            len: LOW_BYTES,
+            len: LOW_RUN_BYTES,
         },
         Entry {
             dst: ENTRY_PAGE,
@@ -246,7 +289,20 @@ fn list(scenario: Scenario) -> (u64, Digest, Digest) {
             len: PAGE,
         },
     ];
-    let entries = (0..NR_SCATTERED).map(gather).chain(rest).chain(bad);
+    let ends = LOW_ENDS
+        .into_iter()
+        .zip(LOW_END_SOURCES)
+        .map(|(dst, src)| Entry {
+            dst,
+            src,
+            len: PAGE,
+        });
+    let ends = ends.filter(|_| scenario == Scenario::Backup);
+    let entries = (0..NR_SCATTERED)
+        .map(gather)
+        .chain(rest)
+        .chain(ends)
+        .chain(bad);
 
     let mut image = Hasher::new();
     let mut pages = [EMPTY; 2];
@@ -302,6 +358,7 @@ fn spoil(scenario: Scenario, params: u64, nr_list_pages: u64) {
 pub fn differences() -> impl Iterator<Item = &'static str> {
     // SAFETY: As above.
     let zeros = unsafe { memory(ZEROS, ZERO_BYTES) };
+    let saved = SAVED.load(Ordering::Relaxed);
     [
         (holds(LONG_TARGET, LONG_BYTES, LONG), "the long run"),
         (
@@ -309,7 +366,11 @@ pub fn differences() -> impl Iterator<Item = &'static str> {
             "what was in its place",
         ),
         (zeros.iter().all(|&byte| byte == 0), "the zeros"),
-        (holds(LOW, LOW_BYTES, LOW), "low memory"),
+        (holds_low(saved), "low memory"),
+        (
+            holds(BACKUP, LOW_BYTES, if saved { LOW_COPY } else { BACKUP }),
+            "the backup of low memory",
+        ),
         (
             (0..NR_SCATTERED).all(|nr| holds(GATHERED + nr * PAGE, PAGE, nr)),
             "the scattered pages",
@@ -321,4 +382,13 @@ pub fn differences() -> impl Iterator<Item = &'static str> {
     ]
     .into_iter()
     .filter_map(|(good, what)| (!good).then_some(what))
+}
+
+/// Whether low memory has what was placed there. The next kernel uses none of it.
+fn holds_low(saved: bool) -> bool {
+    copy(LOW_COPY, 0, LOW_BYTES);
+    let ends = LOW_ENDS
+        .into_iter()
+        .all(|at| !saved || holds(LOW_COPY + at, PAGE, 5 + at));
+    ends && holds(LOW_COPY + LOW, LOW_RUN_BYTES, LOW)
 }

@@ -5,7 +5,8 @@
 //! tells it is `rkexec_pure::abi::handover`.
 //!
 //! In the order of use: [`params`] turns what the module wrote into checked values, [`list`] walks
-//! the copy list, [`image`] verifies the image and puts it in place. [`fault`] is everything that
+//! the copy list, [`image`] verifies the image and puts it in place, [`backup`] saves low memory in
+//! between. [`fault`] is everything that
 //! can go wrong on the way, [`report`] says it in words, [`exception`] decodes what the processor
 //! raised. [`memory`] is machine memory as these see it, [`digest`] SHA-256.
 //!
@@ -13,6 +14,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod digest;
 pub mod exception;
 pub mod fault;

@@ -8,6 +8,7 @@ use rkexec_pure::abi::handover::{Digest, Entry, ListPage, Params, ZERO_FILL};
 use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec_pure::pure::range::MaRange;
 
+use super::backup::Backup;
 use super::digest::Hasher;
 use super::memory::Memory;
 
@@ -30,6 +31,8 @@ pub enum ListFault {
     Overlap,
     /// The destination of an entry overlaps the hand-over or the page tables.
     Protected,
+    /// A list page, or the source or destination of an entry, overlaps the backup of low memory.
+    Backup,
 }
 
 /// An entry that passed its checks.
@@ -65,16 +68,22 @@ pub struct List {
     /// Pages after the first.
     more: u64,
     protected: [MaRange; 2],
+    backup: Option<Backup>,
 }
 
 impl List {
     /// The list that `params` names. `protected` is what must survive until the jump: the hand-over
-    /// itself and the page tables.
+    /// itself and the page tables. `backup` is written between two walks over the list, so neither
+    /// the list nor anything that it names may be there.
     ///
     /// # Errors
     ///
     /// [`ListFault::Link`], [`ListFault::Length`].
-    pub fn new(params: &Params, protected: [MaRange; 2]) -> Result<Self, ListFault> {
+    pub fn new(
+        params: &Params,
+        protected: [MaRange; 2],
+        backup: Option<Backup>,
+    ) -> Result<Self, ListFault> {
         Ok(Self {
             first: frame(params.list)?,
             more: params
@@ -82,6 +91,7 @@ impl List {
                 .checked_sub(1)
                 .ok_or(ListFault::Length)?,
             protected,
+            backup,
         })
     }
 
@@ -89,12 +99,13 @@ impl List {
     ///
     /// # Errors
     ///
-    /// [`ListFault::Digest`], or what is wrong with the links between its pages.
+    /// [`ListFault::Digest`], or what is wrong with the links between its pages or their places.
     pub fn verify(&self, memory: &impl Memory, expected: &Digest) -> Result<(), ListFault> {
         let mut hasher = Hasher::new();
         let mut pages = self.pages();
         loop {
             let range = MaRange::from_len(pages.at.start(), PAGE_SIZE).ok_or(ListFault::Link)?;
+            self.spare_backup(range)?;
             hasher.update(memory.bytes(range));
             if !pages.advance(memory.list_page(pages.at))? {
                 break;
@@ -130,13 +141,28 @@ impl List {
             Run::Copy { dst, src } => {
                 MaRange::from_len(dst, src.len_bytes()).ok_or(ListFault::Space)?
             }
-            Run::InPlace(_) => return Ok(run),
+            Run::InPlace(there) => {
+                self.spare_backup(there)?;
+                return Ok(run);
+            }
             Run::Zero(dst) => dst,
         };
+        self.spare_backup(dst)?;
+        if let Some(source) = run.source() {
+            self.spare_backup(source)?;
+        }
         if self.protected.iter().any(|range| range.overlaps(dst)) {
             return Err(ListFault::Protected);
         }
         Ok(run)
+    }
+
+    /// Checks that nothing in `range` is overwritten by the backup, nor the other way round.
+    fn spare_backup(&self, range: MaRange) -> Result<(), ListFault> {
+        match self.backup {
+            Some(backup) if backup.range().overlaps(range) => Err(ListFault::Backup),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use rkexec_pure::abi::handover::{
 use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec_pure::pure::range::MaRange;
 
+use super::backup::Backup;
 use super::digest;
 
 /// What is wrong with the header or the parameters.
@@ -34,6 +35,8 @@ pub struct Checked {
     pub port: Option<u16>,
     /// Halt on failure instead of resetting.
     pub halt: bool,
+    /// Where low memory is to be saved; it overlaps neither `tables` nor the hand-over.
+    pub backup: Option<Backup>,
 }
 
 /// Checks the header against what the linker laid out: `size` bytes, parameters at `params_offset`.
@@ -54,20 +57,25 @@ pub fn check_header(header: &Header, size: u64, params_offset: u64) -> Result<()
     }
 }
 
-/// Checks `params` against their digest. `digested` are their first bytes as they lie in memory.
+/// Checks `params` against their digest. `digested` are their first bytes as they lie in memory,
+/// `chunk` is the hand-over itself.
 ///
 /// # Errors
 ///
 /// [`ParamsFault::Digest`], [`ParamsFault::Malformed`].
-pub fn check(params: &Params, digested: &[u8; PARAMS_DIGESTED]) -> Result<Checked, ParamsFault> {
+pub fn check(
+    params: &Params,
+    digested: &[u8; PARAMS_DIGESTED],
+    chunk: MaRange,
+) -> Result<Checked, ParamsFault> {
     if !digest::matches(digested, &params.params_digest) {
         return Err(ParamsFault::Digest);
     }
-    read(params).ok_or(ParamsFault::Malformed)
+    read(params, chunk).ok_or(ParamsFault::Malformed)
 }
 
 /// The values of `params`, if they are valid.
-fn read(params: &Params) -> Option<Checked> {
+fn read(params: &Params, chunk: MaRange) -> Option<Checked> {
     if params.flags & !FLAG_HALT != 0 {
         return None;
     }
@@ -85,7 +93,18 @@ fn read(params: &Params) -> Option<Checked> {
         rsi: params.rsi,
         port: port(params.serial_port)?,
         halt: params.flags & FLAG_HALT != 0,
+        backup: backup(params.backup, [chunk, tables])?,
     })
+}
+
+/// The backup at `raw`, which must spare what is `in_use`; or `Some(None)` for none at all.
+fn backup(raw: u64, in_use: [MaRange; 2]) -> Option<Option<Backup>> {
+    if raw == 0 {
+        return Some(None);
+    }
+    let backup = Backup::at(raw)?;
+    let spares = |range: &MaRange| !range.overlaps(backup.range());
+    in_use.iter().all(spares).then_some(Some(backup))
 }
 
 /// The port of a 16550, which has eight registers; or `Some(None)` for none at all.

@@ -62,6 +62,11 @@ pub fn image_verified(sink: &mut impl Sink, bytes: u64) {
     sink.text(" MiB)\n");
 }
 
+/// Low memory is in its backup.
+pub fn low_memory_saved(sink: &mut impl Sink) {
+    sink.text("rkexec: low memory saved\n");
+}
+
 /// The last line: the next kernel is entered at `entry`.
 pub fn entering(sink: &mut impl Sink, entry: u64) {
     sink.text("rkexec: entering ");
@@ -106,6 +111,7 @@ fn list_broken(sink: &mut impl Sink, fault: ListFault) {
         ListFault::Space => "an entry reaches past the end of the address space",
         ListFault::Overlap => "the source of an entry overlaps its destination",
         ListFault::Protected => "an entry would overwrite the hand-over or the page tables",
+        ListFault::Backup => "it or an entry overlaps the backup of low memory",
     });
     sink.text(" (a list page changed after the load, or a fault in rkexec)");
 }

@@ -7,14 +7,15 @@
 //!
 //! Nothing is trusted before it is verified, in this order: `params_digest` covers all fields
 //! before it; `tables_digest` covers the page tables, and only then CR3 is loaded; `list_digest`
-//! covers the copy list, `image_digest` the data it names, and only then anything is overwritten.
+//! covers the copy list, `image_digest` the data it names, and only then anything is overwritten:
+//! the `backup` first, with what low memory holds, then the destinations.
 
 use core::mem::{offset_of, size_of};
 
 /// `rkexecHO` in the order of memory.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rkexecHO");
 /// Goes up with every change of the layouts below.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most that the blob may take, code, data, stack and all, in bytes.
 pub const MAX_SIZE: u32 = 48 * 1024;
 
@@ -70,9 +71,16 @@ pub struct Params {
     pub serial_port: u32,
     /// [`FLAG_HALT`] and no other bit.
     pub flags: u32,
+    /// Where to copy the first [`LOW_BYTES`] of memory before any destination is overwritten: the
+    /// address of a page, or 0 for nowhere. For crash images: the next kernel overwrites low memory
+    /// as it starts (its real-mode trampoline goes there), and a dump is to show what was in it.
+    pub backup: u64,
     /// Over all fields before this one.
     pub params_digest: Digest,
 }
+
+/// Low memory in bytes, from address 0: up to the window of the video memory.
+pub const LOW_BYTES: u64 = 0xa_0000;
 
 /// On failure halt instead of resetting the machine.
 pub const FLAG_HALT: u32 = 1 << 0;
@@ -152,11 +160,12 @@ const _: () = {
     assert!(size_of::<Header>() == 32);
     assert!(offset_of!(Header, size) == 12);
     assert!(offset_of!(Header, epitaph_offset) == 24);
-    assert!(size_of::<Params>() == 192);
+    assert!(size_of::<Params>() == 200);
     assert!(offset_of!(Params, tables_digest) == 24);
     assert!(offset_of!(Params, list) == 56);
     assert!(offset_of!(Params, entry) == 136);
-    assert!(offset_of!(Params, params_digest) == 160);
+    assert!(offset_of!(Params, backup) == 160);
+    assert!(offset_of!(Params, params_digest) == 168);
     assert!(size_of::<Entry>() == 24);
     assert!(size_of::<ListPage>() == 4096);
     assert!(offset_of!(ListPage, entries) == 16);

@@ -52,8 +52,9 @@ impl Memory for Identity {
     }
 
     fn copy(&mut self, dst: Maddr, src: MaRange) {
-        // SAFETY: The list names whole pages, and neither this program nor the page tables.
-        // Assembly, because to the language a destination may be the null pointer.
+        // SAFETY: List and backup are whole pages, and write to neither this program nor the page
+        // tables. Assembly, because to the language either may be the null pointer: page 0 is a
+        // destination, and the first page that is saved.
         unsafe {
             asm!(
                 "rep movsq", // RCX quadwords from [RSI] to [RDI], upwards

@@ -62,7 +62,7 @@ fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
     core::hint::black_box(core::hint::black_box([0; 4])[entry_cr4 as usize]);
 
     let given = layout::params();
-    let checked = params::check(given, layout::digested_params())?;
+    let checked = params::check(given, layout::digested_params(), layout::chunk())?;
     stop::configure(checked.port, checked.halt);
     let mut serial = Console::Serial(Serial::new(checked.port));
 
@@ -76,11 +76,15 @@ fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
     let mut memory = unsafe { Identity::load(checked.root) };
     stop::screen_is_mapped();
 
-    let list = List::new(given, [layout::chunk(), checked.tables])?;
+    let list = List::new(given, [layout::chunk(), checked.tables], checked.backup)?;
     list.verify(&memory, &given.list_digest)?;
     let bytes = image::verify(&list, &memory, &given.image_digest)?;
     report::image_verified(&mut serial, bytes);
 
+    if let Some(backup) = checked.backup {
+        backup.save(&mut memory);
+        report::low_memory_saved(&mut serial);
+    }
     image::place(&list, &mut memory)?;
     report::entering(&mut serial, checked.entry);
     // SAFETY: The image is in place, and its entry point is what the caller of kexec asked for.

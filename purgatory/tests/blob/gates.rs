@@ -70,7 +70,7 @@ fn every_field_of_the_header_is_checked() {
         (24, &[0xe4], "header: epitaph at 0xe4"),
         (28, &[1], "header: padding 0x1"),
         // The parameters must be empty until the module fills them in.
-        (40, &[1], "header: parameters at 0x20: not 192 zero bytes"),
+        (40, &[1], "header: parameters at 0x20: not 200 zero bytes"),
     ] {
         let said = patched(offset, bytes);
         assert!(

@@ -51,6 +51,29 @@ fn a_good_image_is_entered_with_and_without_sha_ni() {
     }
 }
 
+/// What the image puts at both ends of low memory is not what is in the backup.
+#[test]
+#[ignore = "needs QEMU"]
+fn low_memory_is_saved_before_it_is_overwritten() {
+    let steps = [
+        PROGRESS[0],
+        PROGRESS[1],
+        "rkexec: low memory saved",
+        PROGRESS[2],
+    ];
+    passes("backup", "max", &steps);
+}
+
+#[test]
+#[ignore = "needs QEMU"]
+fn a_backup_over_something_that_is_needed_is_refused() {
+    let why = "its parameters are not valid (a fault in rkexec)";
+    fails("backup-over-tables", "max", &[], why);
+    let why = "the copy list is broken: it or an entry overlaps the backup of low memory \
+               (a list page changed after the load, or a fault in rkexec)";
+    fails("backup-over-image", "max", TABLES_VERIFIED, why);
+}
+
 /// What Xen's older interface (V1) cannot be asked for.
 #[test]
 #[ignore = "needs QEMU"]

@@ -1,8 +1,9 @@
-//! Machine memory for tests: 64 pages somewhere, and page faults everywhere else.
+//! Machine memory for tests: some pages somewhere, and page faults everywhere else.
 
 use std::cell::Cell;
 use std::slice;
 
+use rkexec_handover::backup::Backup;
 use rkexec_handover::digest::Hasher;
 use rkexec_handover::list::{List, ListFault};
 use rkexec_handover::memory::Memory;
@@ -29,6 +30,7 @@ struct Page([u8; PAGE_SIZE as usize]);
 
 /// The memory. Counts how often a list page was looked at.
 pub struct Arena {
+    base: u64,
     pages: Vec<Page>,
     pub looks: Cell<usize>,
 }
@@ -43,16 +45,24 @@ pub fn range(start: u64, len: u64) -> MaRange {
 }
 
 impl Arena {
-    /// Every page different from every other, and from zeros.
+    /// [`PAGES`] at [`BASE`].
     pub fn new() -> Self {
-        let pages = (0..PAGES)
+        Self::at(BASE, PAGES)
+    }
+
+    /// `count` pages at `base`, none of them zeros, every one different from the next 255.
+    pub fn at(base: u64, count: u64) -> Self {
+        let pages = (0..count)
             .map(|nr| {
-                Page(std::array::from_fn(|i| {
-                    (nr as u8 * 3 + 1) ^ (i as u8) | 0x80
+                // The first byte tells the page, the others are never 0.
+                Page(std::array::from_fn(|i| match i {
+                    0 => nr as u8,
+                    _ => (nr as u8).wrapping_mul(3) ^ (i as u8) | 0x80,
                 }))
             })
             .collect();
         Self {
+            base,
             pages,
             looks: Cell::new(0),
         }
@@ -71,17 +81,19 @@ impl Arena {
         }
     }
 
-    fn offsets(range: MaRange) -> std::ops::Range<usize> {
-        let start = range.start().raw().checked_sub(BASE);
-        let end = range.end().raw().checked_sub(BASE);
+    fn offsets(&self, range: MaRange) -> std::ops::Range<usize> {
+        let start = range.start().raw().checked_sub(self.base);
+        let end = range.end().raw().checked_sub(self.base);
         match (start, end) {
-            (Some(start), Some(end)) if end <= PAGES * PAGE_SIZE => start as usize..end as usize,
+            (Some(start), Some(end)) if end <= self.all().len() as u64 => {
+                start as usize..end as usize
+            }
             _ => std::panic::panic_any(PageFault),
         }
     }
 
     pub fn write_list_page(&mut self, at: u64, list_page: &ListPage) {
-        let offsets = Self::offsets(range(at, PAGE_SIZE));
+        let offsets = self.offsets(range(at, PAGE_SIZE));
         // SAFETY: A list page is 4096 bytes without padding.
         let bytes = unsafe { slice::from_raw_parts((&raw const *list_page).cast::<u8>(), 4096) };
         self.all_mut()[offsets].copy_from_slice(bytes);
@@ -127,23 +139,25 @@ impl Arena {
 
 impl Memory for Arena {
     fn bytes(&self, range: MaRange) -> &[u8] {
-        &self.all()[Self::offsets(range)]
+        &self.all()[self.offsets(range)]
     }
 
     fn list_page(&self, frame: Mfn) -> &ListPage {
         self.looks.set(self.looks.get() + 1);
-        let offsets = Self::offsets(range(frame.start().raw(), PAGE_SIZE));
+        let offsets = self.offsets(range(frame.start().raw(), PAGE_SIZE));
         // SAFETY: A page of the arena is aligned, and any bytes are a list page.
         unsafe { &*self.all()[offsets].as_ptr().cast() }
     }
 
     fn copy(&mut self, dst: Maddr, src: MaRange) {
-        let to = Self::offsets(range(dst.raw(), src.len_bytes()));
-        self.all_mut().copy_within(Self::offsets(src), to.start);
+        let to = self.offsets(range(dst.raw(), src.len_bytes()));
+        let from = self.offsets(src);
+        self.all_mut().copy_within(from, to.start);
     }
 
     fn zero(&mut self, dst: MaRange) {
-        self.all_mut()[Self::offsets(dst)].fill(0);
+        let offsets = self.offsets(dst);
+        self.all_mut()[offsets].fill(0);
     }
 }
 
@@ -162,11 +176,16 @@ pub fn params() -> Params {
         rsi: 0,
         serial_port: 0,
         flags: 0,
+        backup: 0,
         params_digest: [0; 32],
     }
 }
 
 /// The list that `params` name, with the chunk and the tables protected.
 pub fn list(params: &Params) -> Result<List, ListFault> {
-    List::new(params, [range(CHUNK, PAGE_SIZE), range(TABLES, PAGE_SIZE)])
+    List::new(
+        params,
+        [range(CHUNK, PAGE_SIZE), range(TABLES, PAGE_SIZE)],
+        Backup::at(params.backup),
+    )
 }

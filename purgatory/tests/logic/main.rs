@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod arena;
+mod backup;
 mod digest;
 mod exception;
 mod image;

@@ -1,12 +1,16 @@
 //! Header and parameters: what is accepted, and what is not.
 
 use rkexec_handover::digest::Hasher;
-use rkexec_handover::params::{check, check_header, ParamsFault};
+use rkexec_handover::params::{self, check_header, Checked, ParamsFault};
 use rkexec_pure::abi::handover::{
-    Header, Params, FLAG_HALT, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
+    Header, Params, FLAG_HALT, LOW_BYTES, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
 };
 
-use crate::arena::{params, TABLES};
+use crate::arena::{params, range, CHUNK, TABLES};
+
+fn check(params: &Params, digested: &[u8; PARAMS_DIGESTED]) -> Result<Checked, ParamsFault> {
+    params::check(params, digested, range(CHUNK, 0x1000))
+}
 
 fn bytes(params: &Params) -> &[u8; PARAMS_DIGESTED] {
     // SAFETY: `Params` has no padding and is longer than that.
@@ -43,6 +47,7 @@ fn sealed_parameters_are_accepted_as_they_are() {
         params.rsi = 0x9_0000;
         params.serial_port = 0x2f8;
         params.flags = FLAG_HALT;
+        params.backup = 0x5000_3000;
     });
     let checked = check(&params, bytes(&params)).unwrap();
     assert_eq!(checked.root.start().raw(), TABLES + 0x2000);
@@ -50,10 +55,13 @@ fn sealed_parameters_are_accepted_as_they_are() {
     assert_eq!(checked.tables.len_bytes(), 5 * 4096);
     assert_eq!((checked.entry, checked.rsi), (0x100_0200, 0x9_0000));
     assert_eq!((checked.port, checked.halt), (Some(0x2f8), true));
+    let backup = checked.backup.map(|backup| backup.range());
+    assert_eq!(backup, Some(range(0x5000_3000, LOW_BYTES)));
 
     let params = sealed(|_| ());
     let checked = check(&params, bytes(&params)).unwrap();
     assert_eq!((checked.port, checked.halt), (None, false));
+    assert_eq!(checked.backup, None);
 }
 
 #[test]
@@ -94,6 +102,32 @@ fn values_that_make_no_sense_are_refused() {
     malformed(|params| params.cr3 |= 1 << 63);
     malformed(|params| params.serial_port = 0x1_03f8);
     malformed(|params| params.serial_port = 0xfff9);
+}
+
+#[test]
+fn a_backup_is_whole_pages_above_the_first_mib_that_nothing_else_needs() {
+    let good = |backup: u64| {
+        let params = sealed(|params| params.backup = backup);
+        assert!(check(&params, bytes(&params)).is_ok(), "{backup:#x}");
+    };
+    let bad = |backup: u64| malformed(|params| params.backup = backup);
+    // The first address that will do and the last one that will not, and the other way round.
+    good(0x10_0000);
+    [1, 0x1000, 0x9_f000, LOW_BYTES, 0xf_f000].map(bad);
+    good((1 << 52) - LOW_BYTES);
+    [
+        (1 << 52) - LOW_BYTES + 0x1000,
+        1 << 52,
+        1 << 63,
+        !0xfff,
+        u64::MAX,
+    ]
+    .map(bad);
+    // The hand-over is right below the tables.
+    good(CHUNK - LOW_BYTES);
+    [CHUNK - LOW_BYTES + 0x1000, CHUNK, TABLES, TABLES + 0x4000].map(bad);
+    good(TABLES + 0x5000);
+    [0x5000_0001, 0x5000_0800].map(bad);
 }
 
 #[test]

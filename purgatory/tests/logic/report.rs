@@ -45,6 +45,8 @@ fn progress() {
         let line = said(|text| report::image_verified(text, bytes));
         assert_eq!(line, format!("rkexec: image verified ({mib} MiB)\n"));
     }
+    let line = said(report::low_memory_saved);
+    assert_eq!(line, "rkexec: low memory saved\n");
     let line = said(|text| report::entering(text, 0x100_0200));
     assert_eq!(line, "rkexec: entering 0x1000200\n");
 }
@@ -91,6 +93,10 @@ fn what_is_nobody_s_doing_but_ours_says_so() {
         (
             ListFault::Protected,
             "an entry would overwrite the hand-over or the page tables",
+        ),
+        (
+            ListFault::Backup,
+            "it or an entry overlaps the backup of low memory",
         ),
     ] {
         let cause = "(a list page changed after the load, or a fault in rkexec)";

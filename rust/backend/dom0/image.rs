@@ -89,6 +89,7 @@ impl Image {
             rsi,
             serial_port: crate::serial_port(),
             flags: crate::handover_flags(),
+            backup: 0,
             params_digest: Default::default(),
         };
         Ok(Self {
