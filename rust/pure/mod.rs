@@ -6,6 +6,7 @@ pub mod addr;
 pub mod boot_params;
 pub mod claim;
 pub mod copylist;
+pub mod elfcore;
 pub mod errno;
 pub mod identity;
 pub mod indirection;

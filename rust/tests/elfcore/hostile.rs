@@ -1,0 +1,95 @@
+//! Maps that no hypervisor should give.
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::PHYS_END;
+use rkexec_pure::pure::elfcore::{ElfCore, Loads};
+use rkexec_pure::pure::memmap::{Kind, MapEntry};
+
+use crate::memory::{checked, entry, range};
+
+const NUMBERS: [u64; 12] = [
+    0,
+    1,
+    4096,
+    0x9_f000,
+    0xa_0000,
+    0x100_0000,
+    PHYS_END - 4096,
+    PHYS_END - 1,
+    PHYS_END,
+    PHYS_END + 1,
+    u64::MAX - 1,
+    u64::MAX,
+];
+
+#[test]
+fn numbers_at_the_end_of_everything() {
+    let areas = [range(0, 0), range(0, PHYS_END), range(0xf_f000, 0x200_0000)];
+    for start in NUMBERS {
+        for len_bytes in NUMBERS {
+            for kind_raw in [1, 2] {
+                let odd = MapEntry {
+                    start,
+                    len_bytes,
+                    kind_raw,
+                };
+                let all = entry(0, PHYS_END, Kind::Ram);
+                for crash in areas {
+                    checked(&[odd], crash, None);
+                    checked(&[all, odd], crash, None);
+                    checked(&[odd, all], crash, None);
+                    if crash.len_bytes() >= 0xa_0000 {
+                        checked(&[odd, all], crash, crash.start().align_up(4096));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_map_makes_an_empty_dump() {
+    let core = ElfCore {
+        direct_map: 0,
+        notes: &[],
+        loads: Loads::new(&[], range(0, 0), None).unwrap(),
+    };
+    assert_eq!(core.len_bytes(), Ok(64));
+    assert_eq!(core.write(&mut [0; 64]), Ok(64));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn entries_in_no_order_that_overlap(
+        entries in prop::collection::vec((0..64u64, 0..32u64, 1..4u32), 0..12),
+        crash in (0..64u64, 0..16u64),
+    ) {
+        let unit = 0x8800;
+        let map: Vec<_> = entries
+            .into_iter()
+            .map(|(start, len, kind_raw)| MapEntry {
+                start: start * unit,
+                len_bytes: len * unit,
+                kind_raw,
+            })
+            .collect();
+        checked(&map, range(crash.0 * unit, (crash.0 + crash.1) * unit), None);
+    }
+
+    #[test]
+    fn entries_of_any_numbers(
+        entries in prop::collection::vec((any::<u64>(), any::<u64>(), 0..64u32, 1..4u32), 0..12),
+    ) {
+        let map: Vec<_> = entries
+            .into_iter()
+            .map(|(start, len, shift, kind_raw)| MapEntry {
+                start: start >> shift,
+                len_bytes: len >> (shift / 2),
+                kind_raw,
+            })
+            .collect();
+        checked(&map, range(0x1_0000, 0x400_0000), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Memory by its edges: what a map says of each byte, as slowly as that can be worked out.
+
+use rkexec_pure::abi::handover::LOW_BYTES;
+use rkexec_pure::pure::addr::{Maddr, PHYS_END};
+use rkexec_pure::pure::elfcore::{Load, Loads};
+use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec_pure::pure::range::MaRange;
+
+pub fn ma(raw: u64) -> Maddr {
+    Maddr::new(raw).expect("a physical address")
+}
+
+pub fn range(start: u64, end: u64) -> MaRange {
+    MaRange::new(ma(start), ma(end)).expect("in order")
+}
+
+pub fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
+    MapEntry {
+        start,
+        len_bytes: end - start,
+        kind_raw: kind.raw(),
+    }
+}
+
+fn has(entry: &MapEntry, byte: u64) -> bool {
+    let end = u128::from(entry.start) + u128::from(entry.len_bytes);
+    entry.start <= byte && u128::from(byte) < end
+}
+
+/// Whether a dump is to show this byte.
+fn is_memory(map: &[MapEntry], crash: MaRange, byte: u64) -> bool {
+    let mut kinds = map.iter().filter(|e| has(e, byte)).map(|e| e.kind_raw);
+    kinds.next() == Some(1) && kinds.all(|kind| kind == 1) && !crash.contains(ma(byte))
+}
+
+/// All loads, after a check of every rule on them.
+pub fn checked(map: &[MapEntry], crash: MaRange, backup: Option<Maddr>) -> Vec<Load> {
+    let loads: Vec<_> = Loads::new(map, crash, backup).unwrap().collect();
+    // Between two edges all bytes are alike.
+    let mut edges = vec![0, LOW_BYTES, crash.start().raw(), crash.end().raw()];
+    for entry in map {
+        edges.extend([entry.start, entry.start.saturating_add(entry.len_bytes)]);
+    }
+    for load in &loads {
+        assert!(!load.range.is_empty());
+        edges.extend([load.range.start().raw(), load.range.end().raw()]);
+    }
+    edges.retain(|&edge| edge < PHYS_END);
+    edges.sort_unstable();
+    edges.dedup();
+    for byte in edges {
+        let of_it: Vec<_> = loads
+            .iter()
+            .filter(|l| l.range.contains(ma(byte)))
+            .collect();
+        let expected = usize::from(is_memory(map, crash, byte));
+        assert_eq!(of_it.len(), expected, "{byte:#x} in {of_it:?}, {map:x?}");
+        for load in of_it {
+            let read_at = load.saved_at.raw() + (byte - load.range.start().raw());
+            let moved = backup.filter(|_| byte < LOW_BYTES);
+            assert_eq!(read_at, moved.map_or(byte, |at| at.raw() + byte));
+        }
+    }
+    loads
+}
