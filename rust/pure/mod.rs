@@ -8,6 +8,7 @@ pub mod claim;
 pub mod copylist;
 pub mod elfcore;
 pub mod errno;
+pub mod hole;
 pub mod identity;
 pub mod indirection;
 pub mod memmap;

@@ -1,0 +1,120 @@
+//! The same place as the kernel's, on random memory.
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::Maddr;
+use rkexec_pure::pure::hole::{find, lowest, End, Request};
+use rkexec_pure::pure::range::MaRange;
+
+use crate::kernel::{self, range};
+
+/// Addresses on and next to pages of a small memory.
+fn address() -> impl Strategy<Value = u64> {
+    (0..96u64, prop_oneof![4 => Just(0), 1 => 0..4096u64])
+        .prop_map(|(page, byte)| page * 4096 + byte)
+}
+
+fn length() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => (1..12u64).prop_map(|pages| pages * 4096), 1 => 0..40_000u64]
+}
+
+/// Disjoint ranges in ascending order, some of them neighbours.
+fn ranges() -> impl Strategy<Value = Vec<MaRange>> {
+    prop::collection::btree_set(address(), 2..10).prop_flat_map(|cuts| {
+        let cuts: Vec<_> = cuts.into_iter().collect();
+        let between: Vec<_> = cuts.windows(2).map(|w| range(w[0], w[1])).collect();
+        let len = between.len();
+        prop::sample::subsequence(between, 1..=len)
+    })
+}
+
+/// Segments, in any order; the kernel's do not overlap, but nothing is lost if they do.
+fn taken() -> impl Strategy<Value = Vec<MaRange>> {
+    let segment = (address(), 1..8u64 * 4096).prop_map(|(start, len)| range(start, start + len));
+    prop::collection::vec(segment, 0..8)
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let from = prop_oneof![Just(End::Bottom), Just(End::Top)];
+    let max = prop_oneof![Just(u64::MAX), address()];
+    (
+        length(),
+        0..18u32,
+        prop_oneof![Just(0), address()],
+        max,
+        from,
+    )
+        .prop_map(|(bytes, shift, min, max, from)| Request {
+            bytes,
+            align: 1 << shift,
+            min,
+            max,
+            from,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn the_place_is_the_kernel_s(
+        request in requests(),
+        ranges in ranges(),
+        taken in taken(),
+    ) {
+        prop_assume!(request.min <= request.max);
+        let found = find(&request, &ranges, &taken).map(Maddr::raw);
+        prop_assert_eq!(found, kernel::find(&request, &ranges, &taken));
+    }
+
+    #[test]
+    fn a_place_is_free_and_as_asked_for(
+        request in requests(),
+        ranges in ranges(),
+        taken in taken(),
+    ) {
+        if let Some(start) = find(&request, &ranges, &taken) {
+            let place = MaRange::from_len(start, request.bytes).unwrap();
+            prop_assert!(start.is_aligned(request.align));
+            prop_assert!(start.raw() >= request.min);
+            prop_assert!(place.is_empty() || place.end().raw() - 1 <= request.max);
+            prop_assert!(ranges.iter().any(|range| range.covers(place)));
+            prop_assert!(!taken.iter().any(|range| range.overlaps(place)));
+        }
+    }
+
+    #[test]
+    fn the_lowest_place_is_the_first_that_is_free(
+        pages in 1..12u64,
+        whole in ranges(),
+        taken in taken(),
+    ) {
+        let bytes = pages * 4096;
+        let naive = (0..108u64)
+            .map(|page| range(page * 4096, page * 4096 + bytes))
+            .find(|place| whole[0].covers(*place) && !taken.iter().any(|t| t.overlaps(*place)));
+        prop_assert_eq!(lowest(bytes, whole[0], &taken), naive);
+    }
+
+    #[test]
+    fn no_numbers_are_too_wild(
+        request in (any::<[u64; 4]>(), any::<bool>(), 0..65u32),
+        edges in prop::collection::vec((0..=1u64 << 52, 0..=1u64 << 52), 0..8),
+        taken in taken(),
+    ) {
+        let ([bytes, align, min, max], top, shift) = request;
+        let ranges: Vec<_> = edges.iter().map(|&(a, b)| range(a.min(b), a.max(b))).collect();
+        let request = Request {
+            bytes: bytes >> (shift % 64),
+            align: 1u64.checked_shl(shift).unwrap_or(align),
+            min: min >> (shift / 2),
+            max,
+            from: if top { End::Top } else { End::Bottom },
+        };
+        let found = find(&request, &ranges, &[&taken[..], &ranges[..]].concat());
+        prop_assert!(found.is_none() || request.bytes == 0, "all is taken");
+        if let Some(start) = find(&request, &ranges, &taken) {
+            let place = MaRange::from_len(start, request.bytes).unwrap();
+            prop_assert!(ranges.iter().any(|range| range.covers(place)));
+        }
+    }
+}
