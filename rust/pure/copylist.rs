@@ -16,7 +16,7 @@ use core::slice;
 use super::addr::{Maddr, Mfn, PAGE_SIZE};
 use super::placement::Source;
 use super::range::MaRange;
-use super::segment::{Place, Segment, Segments};
+use super::segment::{Place, Segment, Segments, MAX_SEGMENTS};
 use crate::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
 
 /// How many list pages `runs` runs take. An empty list takes a page as well.
@@ -32,6 +32,31 @@ pub const fn list_pages_needed(runs: usize) -> usize {
 pub fn list_pages_bound(segments: &Segments) -> usize {
     let tails = segments.iter().filter(|s| !s.tail().is_empty()).count();
     list_pages_needed(segments.slots().saturating_add(tails))
+}
+
+/// Writes the list of an image whose data is in place already: the hand-over verifies it, and zeroes
+/// the tails.
+pub fn write_in_place(segments: &Segments, page: &mut ListPage) {
+    const { assert!(2 * MAX_SEGMENTS <= ENTRIES_PER_PAGE) };
+    page.next = 0;
+    page.nr = 0;
+    page.entries.fill(Entry::default());
+    let runs = segments.iter().flat_map(|segment| {
+        let (data, tail) = (segment.data(), segment.tail());
+        let data = Run {
+            dst: data,
+            src: Some(data.start()),
+        };
+        let tail = Run {
+            dst: tail,
+            src: None,
+        };
+        [data, tail].into_iter().filter(|run| !run.dst.is_empty())
+    });
+    for (place, run) in page.entries.iter_mut().zip(runs) {
+        *place = run.entry();
+        page.nr = page.nr.saturating_add(1);
+    }
 }
 
 /// Consecutive pages that get the same treatment.

@@ -6,6 +6,7 @@ pub mod addr;
 pub mod boot_params;
 pub mod claim;
 pub mod copylist;
+pub mod crash_area;
 pub mod elfcore;
 pub mod errno;
 pub mod hole;

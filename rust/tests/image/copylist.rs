@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rkexec_pure::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
 use rkexec_pure::pure::addr::Mfn;
 use rkexec_pure::pure::copylist::{
-    list_pages_bound, list_pages_needed, CopyList, ListError, ListWriter, Written,
+    list_pages_bound, list_pages_needed, write_in_place, CopyList, ListError, ListWriter, Written,
 };
 use rkexec_pure::pure::placement::Source;
 
@@ -266,6 +266,24 @@ fn one_run_too_many_goes_to_the_next_page() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn of_an_image_in_place_all_data_is_verified_and_all_else_zeroed(layout in layouts(16, 64)) {
+        // Nothing can be in place in page 0, nor is a crash area there.
+        let layout: Layout = layout.into_iter().map(|(page, data, tail)| (page + 1, data, tail)).collect();
+        let mut page = ListPage { next: 1, nr: 99, entries: [Entry { dst: 1, src: 1, len: 1 }; ENTRIES_PER_PAGE] };
+        write_in_place(&segments(&layout), &mut page);
+        let (used, unused) = page.entries.split_at(page.nr as usize);
+        prop_assert_eq!(page.next, 0);
+        prop_assert!(unused.iter().all(|entry| *entry == Entry::default()));
+        let mut wanted = Vec::new();
+        for &(first, data, tail) in &layout {
+            let (start, end) = (first * PAGE, (first + data) * PAGE);
+            wanted.extend((data > 0).then_some(Entry { dst: start, src: start, len: data * PAGE }));
+            wanted.extend((tail > 0).then_some(Entry { dst: end, src: 0, len: tail * PAGE }));
+        }
+        prop_assert_eq!(used, wanted.as_slice());
+    }
 
     #[test]
     fn runs_are_as_long_as_they_can_be(

@@ -1,0 +1,145 @@
+//! The crash kernel's memory map, and what Xen needs of the area.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use rkexec_pure::pure::addr::{Maddr, PAGE_SIZE};
+use rkexec_pure::pure::crash_area::{free_pages, memory_map, xen_pages};
+use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec_pure::pure::range::MaRange;
+
+const MIB: u64 = 1 << 20;
+
+fn range(start: u64, end: u64) -> MaRange {
+    MaRange::new(Maddr::new(start).unwrap(), Maddr::new(end).unwrap()).unwrap()
+}
+
+fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
+    MapEntry {
+        start,
+        len_bytes: end - start,
+        kind_raw: kind.raw(),
+    }
+}
+
+/// A machine of 2 GiB as SeaBIOS tells of it.
+fn machine() -> Vec<MapEntry> {
+    vec![
+        entry(0, 0x9fc00, Kind::Ram),
+        entry(0x9fc00, 0xa0000, Kind::Reserved),
+        entry(0xf0000, MIB, Kind::Reserved),
+        entry(MIB, 0x7ffe_0000, Kind::Ram),
+        entry(0x7ffe_0000, 0x8000_0000, Kind::Acpi),
+        entry(0xfec0_0000, 0xfec0_1000, Kind::Reserved),
+    ]
+}
+
+#[test]
+fn the_crash_kernel_has_the_area_the_low_ram_and_all_that_is_not_ram() {
+    let area = range(0x6000_0000, 0x7000_0000);
+    let kept = [
+        range(0x6010_0000, 0x601a_0000),
+        range(0x6000_0000, 0x600e_1000),
+    ];
+    let mut map: Vec<_> = memory_map(&machine(), area, kept).collect();
+    map.sort_by_key(|entry| entry.start);
+    assert_eq!(
+        map,
+        [
+            entry(0, 0x9fc00, Kind::Ram),
+            entry(0x9fc00, 0xa0000, Kind::Reserved),
+            entry(0xf0000, MIB, Kind::Reserved),
+            entry(0x600e_1000, 0x6010_0000, Kind::Ram),
+            entry(0x601a_0000, 0x7000_0000, Kind::Ram),
+            entry(0x7ffe_0000, 0x8000_0000, Kind::Acpi),
+            entry(0xfec0_0000, 0xfec0_1000, Kind::Reserved),
+        ]
+    );
+}
+
+#[test]
+fn ram_that_goes_on_past_one_mib_is_low_up_to_there() {
+    let whole = [entry(0x1000, 1 << 30, Kind::Ram)];
+    let area = range(64 * MIB, 128 * MIB);
+    let kept = [range(64 * MIB, 65 * MIB), range(127 * MIB, 128 * MIB)];
+    let map: Vec<_> = memory_map(&whole, area, kept).collect();
+    assert_eq!(
+        map,
+        [
+            entry(0x1000, MIB, Kind::Ram),
+            entry(65 * MIB, 127 * MIB, Kind::Ram)
+        ]
+    );
+}
+
+/// The tables that map these ranges page by page, counted one by one.
+fn tables(ranges: &[MaRange]) -> u64 {
+    let mut tables = HashSet::new();
+    for range in ranges {
+        let mut at = range.start().raw();
+        while at < range.end().raw() {
+            tables.extend([21, 30, 39].map(|shift| (shift, at >> shift)));
+            at += PAGE_SIZE;
+        }
+    }
+    1 + tables.len() as u64
+}
+
+fn ranges() -> impl Strategy<Value = Vec<MaRange>> {
+    let range = (0..1u64 << 28, 1..2000u64)
+        .prop_map(|(page, pages)| range(page * PAGE_SIZE, (page + pages) * PAGE_SIZE));
+    proptest::collection::vec(range, 0..12)
+}
+
+proptest! {
+    #[test]
+    fn xen_is_left_as_many_pages_as_it_can_need(ranges in ranges(), code in 0..1u64 << 28) {
+        let needed = xen_pages(ranges.iter().copied());
+        // Xen maps two pages of its own as well, which may be anywhere.
+        let mut all = ranges;
+        all.push(range(code * PAGE_SIZE, (code + 1) * PAGE_SIZE));
+        let list = code ^ (1 << 27);
+        all.push(range(list * PAGE_SIZE, (list + 1) * PAGE_SIZE));
+        prop_assert!(needed >= tables(&all) + 2, "{needed} of {}", tables(&all) + 2);
+    }
+
+    #[test]
+    fn no_byte_of_the_kept_ones_is_the_crash_kernels_to_use(
+        area in (0x1000..0x10_0000u64, 16..4096u64),
+        cuts in (0..16u64, 0..8u64, 0..8u64, 0..8u64),
+        swapped: bool,
+    ) {
+        let at = |page: u64| (area.0 + page) * PAGE_SIZE;
+        let (a, b, c, d) = cuts;
+        let (b, c, d) = (a + b, a + b + c, a + b + c + d);
+        let (first, second) = (range(at(a.min(area.1)), at(b.min(area.1))), range(at(c.min(area.1)), at(d.min(area.1))));
+        let kept = if swapped { [second, first] } else { [first, second] };
+        let whole = range(at(0), at(area.1));
+        let map: Vec<_> = memory_map(&[], whole, kept).collect();
+        let bytes: u64 = map.iter().map(|entry| entry.len_bytes).sum();
+        for entry in &map {
+            prop_assert!(whole.covers(entry.range()));
+            prop_assert!(!kept.iter().any(|kept| kept.overlaps(entry.range())));
+        }
+        prop_assert_eq!(bytes, whole.len_bytes() - first.len_bytes() - second.len_bytes());
+        prop_assert_eq!(free_pages(whole, kept.into_iter()) * PAGE_SIZE, bytes);
+    }
+
+    #[test]
+    fn hostile_maps_do_no_harm(
+        entries in proptest::collection::vec((any::<u64>(), any::<u64>(), 0..8u32), 0..20),
+        area in (any::<u32>(), any::<u32>()),
+    ) {
+        let map: Vec<_> = entries
+            .into_iter()
+            .map(|(start, len_bytes, kind_raw)| MapEntry { start, len_bytes, kind_raw })
+            .collect();
+        let start = u64::from(area.0);
+        let area = range(start, start + u64::from(area.1));
+        let kept = [range(start, start), range(start, start)];
+        for entry in memory_map(&map, area, kept).filter(|entry| entry.kind() == Kind::Ram) {
+            let low = entry.start + entry.len_bytes <= MIB;
+            prop_assert!(low || area.covers(entry.range()), "{entry:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of what is decided about the crash area.
+
+mod area;
