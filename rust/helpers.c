@@ -109,6 +109,11 @@ u64 rkexec_address_to_pfn(const void *address)
 	return PHYS_PFN(__pa(address));
 }
 
+u64 rkexec_direct_map(void)
+{
+	return (u64)__va(0);
+}
+
 void rkexec_copy_page(void *to, const void *from)
 {
 	copy_page(to, from);

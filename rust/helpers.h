@@ -27,6 +27,7 @@ void *rkexec_page_address(const struct page *page);
 u64 rkexec_page_to_pfn(const struct page *page);
 u64 rkexec_address_to_pfn(const void *address);
 
+u64 rkexec_direct_map(void);
 void rkexec_copy_page(void *to, const void *from);
 void rkexec_cond_resched(void);
 bool rkexec_cpuid_gib_pages(void);

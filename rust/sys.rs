@@ -2,7 +2,10 @@
 //! file for each C thing. What comes out of it is typed: machine addresses, owned pages, digests.
 
 pub(crate) mod bindings;
+pub(crate) mod buffer;
 pub(crate) mod cpu;
+pub(crate) mod crash_notes;
+pub(crate) mod crashk_res;
 pub(crate) mod efi;
 pub(crate) mod firmware_map;
 pub(crate) mod hypercall;

@@ -1,9 +1,13 @@
-//! Xen PV dom0: default images are forwarded to Xen.
+//! Xen PV dom0: images are forwarded to Xen.
 //!
 //! These functions take the place of the kernel's (livepatch). Each does what its name says of the
 //! one that it replaces, for machine memory instead of dom0's; what they do it with is in
 //! [`image::Image`], which is attached to the kernel's record of the image.
 
+mod claims;
+mod crash;
+mod crash_area;
+mod default;
 mod extension;
 mod handover;
 mod image;
@@ -11,6 +15,7 @@ mod layout;
 mod memory;
 mod passage;
 mod slot;
+mod tables;
 mod xen;
 
 use core::fmt;
@@ -23,15 +28,17 @@ use super::inspect::Tables;
 use super::switch;
 use crate::pure::xen_abi::Wish;
 use crate::sys::bindings::kernel as c;
-use crate::sys::hypercall;
+use crate::sys::crashk_res;
+use crate::sys::hypercall::Kind;
 use crate::sys::kimage::{self, shadow, ImageId, Kimage};
 use crate::sys::livepatch::Replacement;
 use crate::sys::log::Shown;
+use handover::Blob;
 use image::Image;
 pub(super) use xen::XenFile;
 
 /// What is replaced.
-const REPLACEMENTS: [Replacement; 6] = [
+const REPLACEMENTS: [Replacement; 11] = [
     Replacement {
         name: c"machine_kexec_prepare",
         with: machine_kexec_prepare as *const c_void,
@@ -56,6 +63,26 @@ const REPLACEMENTS: [Replacement; 6] = [
         name: c"machine_kexec",
         with: machine_kexec as *const c_void,
     },
+    Replacement {
+        name: c"kexec_locate_mem_hole",
+        with: crash_area::kexec_locate_mem_hole as *const c_void,
+    },
+    Replacement {
+        name: c"kimage_crash_copy_vmcoreinfo",
+        with: crash_area::kimage_crash_copy_vmcoreinfo as *const c_void,
+    },
+    Replacement {
+        name: c"arch_kexec_protect_crashkres",
+        with: crash_area::arch_kexec_protect_crashkres as *const c_void,
+    },
+    Replacement {
+        name: c"arch_kexec_unprotect_crashkres",
+        with: crash_area::arch_kexec_unprotect_crashkres as *const c_void,
+    },
+    Replacement {
+        name: c"crash_shrink_memory",
+        with: crash_area::crash_shrink_memory as *const c_void,
+    },
 ];
 
 /// Takes over if Xen can do what is needed; else says why it cannot. Returns the file that shows
@@ -65,11 +92,12 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
         pr_err!("not loaded: {}\n", Shown(&why));
         EOPNOTSUPP
     })?;
-    let Some(header) = handover::blob_header() else {
+    let Ok(blob) = Blob::get() else {
         pr_err!("not loaded: the hand-over in this module is damaged or of another version\n");
         return Err(EINVAL);
     };
     slot::init();
+    crashk_res::find();
     let file = XenFile::new(dir, found)?;
     // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
     // and are called where those are.
@@ -78,7 +106,7 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),
         Shown(&found.used),
-        header.size >> 10
+        blob.size() >> 10
     );
     Ok(file)
 }
@@ -93,11 +121,6 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 }
 
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
-    if kimage.is_crash() {
-        return Err(LoadError::Unsupported(
-            "crash images cannot be loaded in dom0 yet",
-        ));
-    }
     if kimage.preserves_context() {
         return Err(LoadError::Unsupported(
             "nobody can come back to a dom0 (KEXEC_PRESERVE_CONTEXT)",
@@ -132,18 +155,15 @@ fn load_segment(
     let (Some(image), Ok(index)) = (ours, usize::try_from(idx)) else {
         return Err(no_image);
     };
-    image.load_segment(kimage, index)?;
-    if image.is_complete() {
-        slot::fill(kimage.id(), || image.hand_in())?;
-    }
-    Ok(())
+    image.load_segment(kimage, index)
 }
 
 unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
+    // SAFETY: The kernel passes an image that it is about to free, and this only looks at its kind.
+    let kind = Kind::of(&unsafe { Kimage::from_raw(image) });
     // Xen must not be left with references to pages that are free, so it comes first.
-    slot::clear(ImageId::of(image));
-    // SAFETY: The kernel passes an image that it is about to free, which nobody else knows of any
-    // more. Nothing but images of ours is ever attached.
+    slot::clear(kind, ImageId::of(image));
+    // SAFETY: Nobody else knows of the image any more. Nothing but images of ours is ever attached.
     drop(unsafe { shadow::take::<Image>(image) });
 }
 
@@ -165,11 +185,7 @@ unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
     // SAFETY: The kernel passes the image that it is starting, under the kexec lock. Nothing but
     // images of ours is ever attached.
     let refusal = match unsafe { shadow::get::<Image>(image) } {
-        // Somebody else may have used Xen's slot since (a program that calls Xen by itself), so
-        // Xen is told once more; it costs nothing.
-        Some(ours) => slot::refill(ImageId::of(image), || ours.give_to_xen())
-            .err()
-            .unwrap_or_else(hypercall::exec),
+        Some(ours) => ours.exec(ImageId::of(image)),
         None => ENOENT,
     };
     pr_emerg!(

@@ -7,8 +7,11 @@ use kernel::prelude::*;
 use crate::pure::boot_params::BootParamsError;
 use crate::pure::claim::ClaimError;
 use crate::pure::copylist::ListError;
+use crate::pure::elfcore::ElfCoreError;
 use crate::pure::errno::Errno;
 use crate::pure::identity::{BuildError, IdentityError};
+use crate::pure::range::MaRange;
+use crate::sys::crashk_res;
 use crate::sys::log::Shown;
 
 /// Why an image is not loaded.
@@ -30,6 +33,29 @@ pub(crate) enum LoadError {
         /// The number of the segment.
         segment: usize,
     },
+    /// There is no crash area.
+    NoCrashArea,
+    /// The crash area has no room for something.
+    CrashAreaFull {
+        /// The area.
+        area: MaRange,
+        /// The bytes for which there is no room.
+        wanted: u64,
+    },
+    /// dom0 has no free memory in one piece for a segment of so many bytes.
+    NoPlace {
+        /// So many.
+        wanted: u64,
+    },
+    /// A crash image has more segments than Xen takes.
+    TooManySegments {
+        /// So many.
+        count: usize,
+        /// So many it can have.
+        most: usize,
+    },
+    /// The ELF core header cannot be written.
+    Header(ElfCoreError),
     /// Xen refuses this.
     Xen(&'static str, Error),
     /// The kernel does.
@@ -51,6 +77,20 @@ impl fmt::Display for LoadError {
             Self::Unreadable { segment } => {
                 write!(f, "the data of segment {segment} cannot be read")
             }
+            Self::NoCrashArea => f.write_str(crashk_res::MISSING),
+            Self::CrashAreaFull { area, wanted } => write!(
+                f,
+                "{wanted} bytes more do not fit in Xen's crash area, which has {} MiB (Xen option crashkernel=)",
+                area.len_bytes() >> 20
+            ),
+            Self::NoPlace { wanted } => {
+                write!(f, "no free memory in one piece of {wanted} bytes")
+            }
+            Self::TooManySegments { count, most } => write!(
+                f,
+                "the crash image has {count} segments, at most {most} are possible in dom0"
+            ),
+            Self::Header(e) => e.fmt(f),
             Self::Xen(what, e) => write!(f, "Xen refuses {what} (error {})", e.to_errno()),
             Self::Kernel(what, e) => write!(f, "{what} failed (error {})", e.to_errno()),
             Self::Unsupported(why) => f.write_str(why),
@@ -74,6 +114,11 @@ impl LoadError {
             Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
             Self::NoMemory(_) => ENOMEM,
             Self::Unreadable { .. } => EFAULT,
+            Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoPlace { .. } => {
+                number(Errno::AddressNotAvailable)
+            }
+            Self::TooManySegments { .. } => EINVAL,
+            Self::Header(_) => EIO,
             Self::Xen(_, e) | Self::Kernel(_, e) => *e,
             Self::Unsupported(_) => EOPNOTSUPP,
         }
@@ -95,6 +140,12 @@ fn number(errno: Errno) -> Error {
 impl From<ClaimError> for LoadError {
     fn from(e: ClaimError) -> Self {
         Self::Claim(e)
+    }
+}
+
+impl From<ElfCoreError> for LoadError {
+    fn from(e: ElfCoreError) -> Self {
+        Self::Header(e)
     }
 }
 

@@ -3,13 +3,15 @@
 //! Where images are [bound](Images::Bound) to the functions that have loaded them, nobody may load,
 //! unload or start one while some tasks use the old functions and others the new ones: stock code
 //! must not see an image that was prepared here, nor the other way round. The kexec lock is held for
-//! that time, so the system calls say "busy".
+//! that time, so the system calls say "busy". Such functions also know whose addresses those of the
+//! crash area are, so it is shown to the kernel only while every task uses them.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::prelude::*;
 
 use crate::sys::bindings::kernel as c;
+use crate::sys::crashk_res;
 use crate::sys::kexec_lock;
 use crate::sys::kimage;
 use crate::sys::livepatch::{self, Callbacks, Replacement};
@@ -72,7 +74,7 @@ pub(super) unsafe fn start(
 
 unsafe extern "C" fn lock_and_refuse_images(_object: *mut c::klp_object) -> c_int {
     kexec_lock::lock();
-    if kimage::default_image_is_loaded() {
+    if kimage::loaded().next().is_some() {
         kexec_lock::unlock();
         pr_err!("not loaded: an image is loaded that this module has not prepared; unload it first (kexec -u)\n");
         return EBUSY.to_errno();
@@ -83,15 +85,19 @@ unsafe extern "C" fn lock_and_refuse_images(_object: *mut c::klp_object) -> c_in
 unsafe extern "C" fn lock_and_unload_images(_object: *mut c::klp_object) {
     kexec_lock::lock();
     COMPLETE.store(false, Ordering::Release);
-    if kimage::unload_default_image() {
+    if kimage::unload_all() {
         pr_info!("the loaded image goes with the module\n");
     }
+    crashk_res::close();
 }
 
 unsafe extern "C" fn unlock(object: *mut c::klp_object) {
-    kexec_lock::unlock();
     // SAFETY: As below.
     unsafe { end(object) };
+    if COMPLETE.load(Ordering::Acquire) {
+        crashk_res::open();
+    }
+    kexec_lock::unlock();
 }
 
 unsafe extern "C" fn begin(_object: *mut c::klp_object) -> c_int {

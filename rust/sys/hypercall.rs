@@ -15,8 +15,23 @@ use crate::pure::addr::Maddr;
 use crate::pure::range::MaRange;
 use crate::pure::xen_abi::{Abi, Answers, Version};
 
-/// What Xen starts on `KEXEC_CMD_kexec`, as opposed to what it starts when it or dom0 crashes.
-const DEFAULT: u8 = xen::KEXEC_TYPE_DEFAULT as u8;
+/// Which of its two images Xen is asked about. (Linux has the same two, under the same names.)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The one that it starts when it is told to.
+    Default,
+    /// The one that it starts when it or dom0 crashes.
+    Crash,
+}
+
+impl Kind {
+    const fn raw(self) -> u8 {
+        match self {
+            Self::Default => xen::KEXEC_TYPE_DEFAULT as u8,
+            Self::Crash => xen::KEXEC_TYPE_CRASH as u8,
+        }
+    }
+}
 
 /// A type of image that does not exist.
 const NO_TYPE: u8 = 0x77;
@@ -25,7 +40,7 @@ const NO_TYPE: u8 = 0x77;
 const ARCH_X86_64: u16 = 62;
 
 /// The most segments that Xen takes: it refuses `KEXEC_SEGMENT_MAX` (16) of them already.
-const MAX_SEGMENTS: usize = 15;
+pub(crate) const MAX_SEGMENTS: usize = 15;
 
 /// What Xen is given for one range of machine memory (V2).
 pub(crate) struct Segment<'a> {
@@ -50,13 +65,31 @@ pub(crate) fn ask() -> Answers {
     }
 }
 
+/// A range of machine memory that Xen tells of: one of `KEXEC_RANGE_MA_*`, and for
+/// `KEXEC_RANGE_MA_CPU` the number `nr` of the processor. Xen has none of its kind if it is empty.
+///
+/// # Errors
+///
+/// Xen's: there is no processor of that number.
+pub(crate) fn range(what: u32, nr: u32) -> Result<MaRange> {
+    let mut arg = xen::xen_kexec_range_t {
+        range: c_int::try_from(what)?,
+        nr: c_int::try_from(nr)?,
+        ..Default::default()
+    };
+    to_result(kexec_op(xen::KEXEC_CMD_kexec_get_range, &mut arg))?;
+    Maddr::new(arg.start as u64)
+        .and_then(|start| MaRange::from_len(start, arg.size as u64))
+        .ok_or(ERANGE)
+}
+
 /// The bit that Xen tells other programs when they ask whether an image is loaded; `None` if it is
 /// too old to be asked. It toggles on every load and on every unload.
-pub(crate) fn status() -> Option<bool> {
+pub(crate) fn status(kind: Kind) -> Option<bool> {
     if xen_version() < Version::UNLOADS_SINCE {
         return None;
     }
-    let mut arg = xen::xen_kexec_status_t { type_: DEFAULT };
+    let mut arg = xen::xen_kexec_status_t { type_: kind.raw() };
     match kexec_op(xen::KEXEC_CMD_kexec_status, &mut arg) {
         0 => Some(false),
         1 => Some(true),
@@ -66,21 +99,37 @@ pub(crate) fn status() -> Option<bool> {
 
 /// Calls `change`, a load or an unload, and sees to it that Xen's status is `loaded` afterwards: the
 /// same call once more sets it right, and changes nothing else.
-fn with_true_status(loaded: bool, mut change: impl FnMut() -> Result) -> Result {
+fn with_true_status(kind: Kind, loaded: bool, mut change: impl FnMut() -> Result) -> Result {
     change()?;
-    if status() == Some(!loaded) {
+    if status(kind) == Some(!loaded) {
         // If it fails, Xen has done what it was told to all the same.
         let _ = change();
     }
     Ok(())
 }
 
-/// Hands an image to Xen by V2, in the place of the one that it has. If Xen refuses, it keeps that
-/// one.
+/// Hands a default image to Xen by V2, in the place of the one that it has. If Xen refuses, it keeps
+/// that one.
 ///
 /// Xen reads the data of the segments before this returns. It does not tell when it cannot read
 /// them, so they must be kernel memory.
 pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
+    with_true_status(Kind::Default, true, || load(Kind::Default, entry, segments))
+}
+
+/// Hands a crash image to Xen. Its data goes to where it belongs right away, all of it in the crash
+/// area; other segments are only mapped.
+///
+/// Xen writes over an image that it has while it would still start that one: so that one goes first,
+/// whoever has loaded it.
+pub(crate) fn load_crash(entry: Maddr, segments: &[Segment<'_>]) -> Result {
+    if status(Kind::Crash) == Some(true) {
+        to_result(unload_type(Abi::V2, Kind::Crash.raw()))?;
+    }
+    load(Kind::Crash, entry, segments)
+}
+
+fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
     let mut rows = [xen::xen_kexec_segment_t::default(); MAX_SEGMENTS];
     if segments.len() > rows.len() {
         return Err(E2BIG);
@@ -94,19 +143,17 @@ pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
         }
     }
     let mut arg = xen::xen_kexec_load_t {
-        type_: DEFAULT,
+        type_: kind.raw(),
         arch: ARCH_X86_64,
         nr_segments: segments.len() as u32,
         entry_maddr: entry.raw(),
         ..Default::default()
     };
     arg.segments.h.p = rows.as_mut_ptr();
-    with_true_status(true, || {
-        to_result(kexec_op(xen::KEXEC_CMD_kexec_load, &mut arg))
-    })
+    to_result(kexec_op(xen::KEXEC_CMD_kexec_load, &mut arg))
 }
 
-/// Hands an image to Xen by V1, likewise. Xen copies all pages on the list, and puts them where the
+/// Hands a default image to Xen by V1, likewise. Xen copies all pages on the list, and puts them where the
 /// list says.
 ///
 /// # Safety
@@ -115,19 +162,19 @@ pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// pages that this kernel owns: Xen checks nothing, and what is wrong brings down the machine.
 pub(crate) unsafe fn load_v1(entry: Maddr, list: Maddr) -> Result {
     let mut arg = xen::xen_kexec_load_v1_t {
-        type_: c_int::from(DEFAULT),
+        type_: c_int::from(Kind::Default.raw()),
         ..Default::default()
     };
     arg.image.indirection_page = list.raw() as c_ulong;
     arg.image.start_address = entry.raw() as c_ulong;
-    with_true_status(true, || {
+    with_true_status(Kind::Default, true, || {
         to_result(kexec_op(xen::KEXEC_CMD_kexec_load_v1, &mut arg))
     })
 }
 
 /// Makes Xen drop the image that it has, by whichever interface it came.
-pub(crate) fn unload(abi: Abi) -> Result {
-    with_true_status(false, || to_result(unload_type(abi, DEFAULT)))
+pub(crate) fn unload(abi: Abi, kind: Kind) -> Result {
+    with_true_status(kind, false, || to_result(unload_type(abi, kind.raw())))
 }
 
 fn unload_type(abi: Abi, kind: u8) -> c_int {
@@ -148,9 +195,9 @@ fn unload_type(abi: Abi, kind: u8) -> c_int {
 }
 
 /// Starts the image that Xen has. Returns only if that is not possible, with the reason.
-pub(crate) fn exec() -> Error {
+pub(crate) fn exec(kind: Kind) -> Error {
     let mut arg = xen::xen_kexec_exec_t {
-        type_: c_int::from(DEFAULT),
+        type_: c_int::from(kind.raw()),
     };
     match to_result(kexec_op(xen::KEXEC_CMD_kexec, &mut arg)) {
         Err(e) => e,

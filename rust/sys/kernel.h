@@ -4,13 +4,16 @@
  * into .build/bindings/kernel.rs; which items are taken stands in kernel.bindgen.
  */
 #include <linux/cc_platform.h>
+#include <linux/crash_reserve.h>
 #include <linux/efi.h>
+#include <linux/elf.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kexec.h>
 #include <linux/livepatch.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
+#include <linux/vmcore_info.h>
 #include <asm/e820/api.h>
 #include <asm/pgtable.h>
 #include <asm/reboot.h>

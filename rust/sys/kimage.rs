@@ -3,6 +3,7 @@
 //! The addresses in it are bare numbers whose meaning depends on who wrote them. It is decided
 //! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
 
+pub(crate) mod buffer;
 pub(crate) mod shadow;
 
 use core::ptr::{addr_of_mut, from_mut, null_mut};
@@ -184,6 +185,43 @@ impl<'a> Kimage<'a> {
         data.get_mut(offset..)
     }
 
+    /// The data of segment `index` of a file image.
+    pub(crate) fn file_data(&self, index: usize) -> Option<&[u8]> {
+        if !self.is_file() {
+            return None;
+        }
+        let segment = self.segments().get(index)?;
+        // SAFETY: As in `file_data_at`.
+        unsafe {
+            let data = segment.__bindgen_anon_1.kbuf.cast::<u8>();
+            (!data.is_null()).then(|| core::slice::from_raw_parts(data, segment.bufsz))
+        }
+    }
+
+    /// The number of the segment that a crash image from `kexec_file_load` has its ELF core header
+    /// in.
+    pub(crate) fn elf_core_header(&self) -> Option<usize> {
+        let index = usize::try_from(self.0.elfcorehdr_index).ok()?;
+        (self.is_file() && self.is_crash() && index < self.nr_segments()).then_some(index)
+    }
+
+    /// The command line that a file image is given, without the zero at its end.
+    pub(crate) fn command_line(&self) -> &[u8] {
+        let (line, bytes) = (self.0.cmdline_buf, self.0.cmdline_buf_len);
+        if line.is_null() {
+            return &[];
+        }
+        // SAFETY: The kernel has a copy of so many bytes, until the load is complete.
+        let line = unsafe { core::slice::from_raw_parts(line.cast::<u8>(), bytes) };
+        line.strip_suffix(&[0]).unwrap_or(line)
+    }
+
+    /// Has the kernel leave a crash image alone when processors or memory come and go: it would
+    /// write to the crash area, at an address that is dom0's and not the machine's.
+    pub(crate) fn never_update(&mut self) {
+        self.0.set_hotplug_support(0);
+    }
+
     /// Copies the data of segment `index` from byte `offset` on to `to`, and fills up with zeros
     /// what lies behind its end.
     pub(crate) fn read(&self, index: usize, offset: usize, to: &mut [u8]) -> Result {
@@ -233,10 +271,10 @@ impl ImageId {
     }
 }
 
-/// Whether an image for the next `reboot(KEXEC)` is loaded. The caller holds the kexec lock.
-pub(crate) fn default_image_is_loaded() -> bool {
+/// Whether an image for a crash is loaded. The caller holds the kexec lock.
+pub(crate) fn crash_image_is_loaded() -> bool {
     // SAFETY: The lock keeps others from changing the pointer, which is only compared.
-    unsafe { !c::kexec_image.is_null() }
+    unsafe { !c::kexec_crash_image.is_null() }
 }
 
 /// The images that are loaded, with their names. The caller holds the kexec lock, and only for as
@@ -247,16 +285,19 @@ pub(crate) fn loaded() -> impl Iterator<Item = (&'static str, *mut c::kimage)> {
     images.into_iter().filter(|(_, image)| !image.is_null())
 }
 
-/// Unloads the default image, if there is one, as the system call does. The caller holds the kexec
-/// lock, and so `kexec_image` is its to change.
-pub(crate) fn unload_default_image() -> bool {
+/// Unloads all images, as the system calls do, and returns whether there was one. The caller holds the
+/// kexec lock, and so the pointers to them are its to change.
+pub(crate) fn unload_all() -> bool {
     // SAFETY: The lock makes the exchange ours; what was there is a live image that nobody else
     // refers to any more, or null, which `kimage_free` ignores.
     unsafe {
-        let image = c::kexec_image;
+        let images = [c::kexec_image, c::kexec_crash_image];
         c::kexec_image = null_mut();
-        c::kimage_free(image);
-        !image.is_null()
+        c::kexec_crash_image = null_mut();
+        for image in images {
+            c::kimage_free(image);
+        }
+        images.iter().any(|image| !image.is_null())
     }
 }
 

@@ -265,6 +265,13 @@ pub(crate) fn frame_of(table: &Table) -> Option<Pfn> {
     Pfn::from_number(unsafe { c::rkexec_address_to_pfn(from_ref(table).cast()) })
 }
 
+/// The virtual address where this kernel has the first byte of its memory, and all others from
+/// there on.
+pub(crate) fn direct_map() -> u64 {
+    // SAFETY: Computes an address.
+    unsafe { c::rkexec_direct_map() }
+}
+
 /// Lets somebody else run, if there is anybody. For loops over many pages.
 pub(crate) fn resched() {
     // SAFETY: The callers may sleep.

@@ -44,53 +44,44 @@ pub(super) fn safe_block(
     Err(LoadError::NoMemory(what))
 }
 
-/// The blob in its pages.
-pub(super) struct Handover {
-    block: Block,
-    size: u64,
-    entry: u64,
-    params: usize,
-}
+/// The blob, which is whole, and one that this module understands.
+#[derive(Clone, Copy)]
+pub(super) struct Blob(Header);
 
-impl Handover {
-    /// Puts the blob in pages that no destination touches.
-    pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
-        let header = blob_header().ok_or(LoadError::Kernel("the check of the hand-over", EIO))?;
-        let nr_pages = header.size as usize / PAGE_SIZE as usize;
-        let mut block = safe_block(nr_pages, segments, p2m, "the hand-over in one piece")?;
-        if let Some(place) = block.bytes_mut().get_mut(..BLOB.len()) {
-            place.copy_from_slice(BLOB);
-        }
-        Ok(Self {
-            block,
-            size: u64::from(header.size),
-            entry: u64::from(header.entry_offset),
-            params: header.params_offset as usize,
-        })
+impl Blob {
+    /// Checks it.
+    pub(super) fn get() -> Result<Self, LoadError> {
+        header()
+            .map(Self)
+            .ok_or(LoadError::Kernel("the check of the hand-over", EIO))
     }
 
-    /// Where it will run.
-    pub(super) fn range(&self) -> Option<MaRange> {
-        MaRange::from_len(self.block.range().start(), self.size)
+    /// How much memory it takes, in bytes: whole pages.
+    pub(super) fn size(self) -> usize {
+        self.0.size as usize
     }
 
-    /// Where Xen enters it.
-    pub(super) fn entry(&self) -> Option<Maddr> {
-        self.block.range().start().checked_add(self.entry)
+    /// The same in pages.
+    pub(super) fn nr_pages(self) -> usize {
+        self.size() / PAGE_SIZE as usize
     }
 
-    /// What Xen keeps a copy of.
-    pub(super) fn bytes(&self) -> &[u8] {
-        let all = self.block.bytes();
-        all.get(..self.size as usize).unwrap_or(all)
+    /// Where to enter it if it begins at `first`.
+    pub(super) fn entry(self, first: Maddr) -> Option<Maddr> {
+        first.checked_add(u64::from(self.0.entry_offset))
     }
 
-    /// Writes the parameters and their digest.
-    pub(super) fn set_params(&mut self, params: &Params) -> Option<()> {
-        let place = self
-            .block
-            .bytes_mut()
-            .get_mut(self.params..)?
+    /// Writes it to the beginning of `place`, with these parameters and their digest.
+    pub(super) fn write(self, place: &mut [u8], params: &Params) -> Result<(), LoadError> {
+        self.write_parts(place, params)
+            .ok_or(LoadError::Kernel("writing the hand-over", EIO))
+    }
+
+    fn write_parts(self, place: &mut [u8], params: &Params) -> Option<()> {
+        let place = place.get_mut(..self.size())?;
+        place.get_mut(..BLOB.len())?.copy_from_slice(BLOB);
+        let place = place
+            .get_mut(self.0.params_offset as usize..)?
             .get_mut(..size_of::<Params>())?;
         // SAFETY: `Params` is a `repr(C)` structure of integers and byte arrays without padding.
         let bytes = unsafe {
@@ -105,8 +96,8 @@ impl Handover {
     }
 }
 
-/// The blob's header, if it is one that this module understands and the blob is whole.
-pub(super) fn blob_header() -> Option<Header> {
+/// The header of the blob, if it can be relied on.
+fn header() -> Option<Header> {
     let word =
         |at: usize| -> Option<u32> { Some(u32::from_le_bytes(*BLOB.get(at..)?.first_chunk()?)) };
     let header = Header {
@@ -126,4 +117,40 @@ pub(super) fn blob_header() -> Option<Header> {
         && header.entry_offset < header.size
         && end_of_params <= size;
     (header.magic == MAGIC && header.version == VERSION && fits).then_some(header)
+}
+
+/// The blob in pages of dom0's.
+pub(super) struct Handover {
+    blob: Blob,
+    block: Block,
+}
+
+impl Handover {
+    /// Finds pages that no destination touches.
+    pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
+        let blob = Blob::get()?;
+        let block = safe_block(blob.nr_pages(), segments, p2m, "the hand-over in one piece")?;
+        Ok(Self { blob, block })
+    }
+
+    /// Where it will run.
+    pub(super) fn range(&self) -> Option<MaRange> {
+        MaRange::from_len(self.block.range().start(), self.blob.size() as u64)
+    }
+
+    /// Where Xen enters it.
+    pub(super) fn entry(&self) -> Option<Maddr> {
+        self.blob.entry(self.block.range().start())
+    }
+
+    /// What Xen keeps a copy of.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let all = self.block.bytes();
+        all.get(..self.blob.size()).unwrap_or(all)
+    }
+
+    /// Fills the pages.
+    pub(super) fn write(&mut self, params: &Params) -> Result<(), LoadError> {
+        self.blob.write(self.block.bytes_mut(), params)
+    }
 }

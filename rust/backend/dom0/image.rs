@@ -1,172 +1,68 @@
-//! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out.
-//!
-//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`Passage`]). All else is
-//! found by machine address: the parameters name the page tables and the copy list, the list names
-//! the pages with the data. Tables, list and data are verified by the hand-over before it relies on
-//! them.
-//!
-//! An [`Image`] is laid out in full before the first byte of data is copied, so that what can fail
-//! fails early. The order matters: hand-over, tables and list first, then the sources, because a
-//! source may turn out to be in place already but a list must never be in a destination.
+//! An image of either kind: what is attached to the kernel's record of it.
 
 use core::fmt;
 
 use kernel::prelude::*;
-use kernel::time::{Instant, Monotonic};
 
-use super::extension::Extension;
-use super::handover::{safe_block, Handover};
-use super::layout::{Layout, PAGES_AT_ONCE};
-use super::memory::{self, Machine};
-use super::passage::Passage;
-use crate::abi::handover::Params;
+use super::crash::CrashImage;
+use super::default::DefaultImage;
+use super::slot;
 use crate::backend::error::LoadError;
 use crate::backend::inspect::Tables;
-use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
-use crate::pure::boot_params;
-use crate::pure::claim::{self, SegmentClaim};
-use crate::pure::identity::{self, Levels, Table};
-use crate::pure::segment::{Segments, MAX_SEGMENTS};
-use crate::sys::kimage::Kimage;
-use crate::sys::log::Shown;
-use crate::sys::p2m::{P2m, XenPv};
-use crate::sys::pages::{resched, Block, Page};
-use crate::sys::sha256::Sha256;
+use crate::sys::hypercall::{self, Kind};
+use crate::sys::kimage::{ImageId, Kimage};
 
 /// An image, from its layout on.
-pub(super) struct Image {
-    segments: Segments,
-    /// What is in the last of them, if it is one of ours.
-    extension: Option<Extension>,
-    layout: Layout,
-    tables: Block,
-    handover: Handover,
-    passage: Passage,
-    params: Params,
-    /// Over the data, as far as it has been copied.
-    digest: Sha256,
-    /// The segment that is to be loaded next.
-    next: usize,
+pub(super) enum Image {
+    /// For the next `reboot(KEXEC)`.
+    Default(KBox<DefaultImage>),
+    /// For a crash.
+    Crash(KBox<CrashImage>),
 }
 
 impl Image {
-    /// Lays out the image: checks what the caller wants, finds pages for all of it, and builds the
-    /// map and the copy list.
+    /// Lays out the image: all that can fail before its data is touched.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<Self, LoadError> {
-        let p2m = XenPv;
-        let machine = Machine::query()?;
-        let Demand {
-            segments,
-            extension,
-            rsi,
-        } = Demand::read(kimage, &machine, &p2m)?;
-
-        let handover = Handover::new(&segments, &p2m)?;
-        let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &p2m)?;
-        let passage = Passage::new(&handover, &tables, &p2m)?;
-
-        let layout = Layout::new(&segments, &p2m)?;
-
-        let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
-        let mut list_digest = Sha256::new();
-        for page in &layout.list {
-            list_digest.update(page.bytes());
+        match Kind::of(kimage) {
+            Kind::Default => DefaultImage::prepare(kimage).map(Self::Default),
+            Kind::Crash => CrashImage::prepare(kimage).map(Self::Crash),
         }
-        let params = Params {
-            cr3: cr3.start().raw(),
-            tables: tables.range().start().raw(),
-            nr_tables: nr_tables as u64,
-            tables_digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
-            list: layout
-                .list
-                .first()
-                .and_then(Page::mfn)
-                .map_or(0, |mfn| mfn.start().raw()),
-            nr_list_pages: layout.list.len() as u64,
-            list_digest: list_digest.finish(),
-            image_digest: Default::default(),
-            entry: segments.entry().raw(),
-            rsi,
-            serial_port: crate::serial_port(),
-            flags: crate::handover_flags(),
-            backup: 0,
-            params_digest: Default::default(),
-        };
-        Ok(Self {
-            segments,
-            extension,
-            layout,
-            tables,
-            handover,
-            passage,
-            params,
-            digest: Sha256::new(),
-            next: 0,
-        })
     }
 
-    /// Copies the data of segment `index` into its pages. With the kernel's last one the image is
-    /// complete, and goes to Xen.
+    /// Takes the data of segment `index`. With the last one the image is complete, and goes to Xen.
     pub(super) fn load_segment(
         &mut self,
         kimage: &Kimage<'_>,
         index: usize,
     ) -> Result<(), LoadError> {
-        self.copy_in(index, |_, offset, page| {
-            kimage
-                .read(index, offset, page)
-                .map_err(|_| LoadError::Unreadable { segment: index })
-        })?;
-        if self.next == kimage.nr_segments() && self.extension.is_some() {
-            self.copy_in(self.next, |extension, offset, page| {
-                if let Some(extension) = extension {
-                    extension.read(offset, page);
+        match self {
+            Self::Default(image) => {
+                image.load_segment(kimage, index)?;
+                if image.is_complete() {
+                    slot::fill(Kind::Default, kimage.id(), || image.hand_in())?;
                 }
-                Ok(())
-            })?;
-        }
-        if self.is_complete() {
-            self.params.image_digest = self.digest.finish();
-            self.handover
-                .set_params(&self.params)
-                .ok_or(LoadError::Kernel("writing the hand-over's parameters", EIO))?;
-            self.announce(kimage);
-        }
-        Ok(())
-    }
-
-    /// Fills the pages of segment `index`, each by what `read` copies to it from an offset on.
-    fn copy_in(
-        &mut self,
-        index: usize,
-        read: impl Fn(Option<&Extension>, usize, &mut [u8]) -> Result<(), LoadError>,
-    ) -> Result<(), LoadError> {
-        let slots = (self.segments.slots_of(index))
-            .filter(|_| index == self.next)
-            .and_then(|slots| self.layout.sources.0.get(slots))
-            .ok_or(LoadError::Kernel("the order of the segments", EINVAL))?;
-        for (nr, source) in slots.iter().flatten().enumerate() {
-            // SAFETY: The page is in a slot of ours, and nobody else writes to it.
-            let page = unsafe { source.page.bytes_mut() };
-            read(self.extension.as_ref(), nr.saturating_mul(page.len()), page)?;
-            self.digest.update(page);
-            if nr % PAGES_AT_ONCE == 0 {
-                resched();
+            }
+            Self::Crash(image) => {
+                image.load_segment(kimage, index)?;
+                if image.is_complete() {
+                    slot::fill(Kind::Crash, kimage.id(), || image.hand_in(kimage))?;
+                }
             }
         }
-        self.next = self.next.saturating_add(1);
         Ok(())
     }
 
-    /// Whether all segments have been loaded.
-    pub(super) fn is_complete(&self) -> bool {
-        self.next == self.segments.count()
-    }
-
-    /// Hands what Xen needs of the image to Xen, in place of what it has. Neither allocates nor
-    /// sleeps, and may be repeated.
-    pub(super) fn give_to_xen(&self) -> Result {
-        self.passage.load(&self.handover, &self.tables)
+    /// Has Xen start the image `id`, which is this one. Returns only if that is not possible, with
+    /// the reason. Neither allocates nor sleeps.
+    pub(super) fn exec(&self, id: ImageId) -> Error {
+        match self {
+            // Somebody else may have used Xen's slot since (a program that calls Xen by itself), so
+            // Xen is told once more; it costs nothing.
+            Self::Default(image) => slot::refill(id, || image.give_to_xen())
+                .err()
+                .unwrap_or_else(|| hypercall::exec(Kind::Default)),
+            Self::Crash(_) => hypercall::exec(Kind::Crash),
+        }
     }
 
     /// Shows the tables that the next kernel will find.
@@ -174,144 +70,19 @@ impl Image {
         &self,
         show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        // SAFETY: A table is integers.
-        let tables = unsafe { self.tables.as_pages::<Table>() };
-        let first = self.tables.range().start();
-        let root = Addr::new(self.params.cr3).and_then(Mfn::new);
-        root.map_or(Ok(()), |root| {
-            show(&Tables {
-                root,
-                levels: Levels::Four,
-                at: &|frame| {
-                    let offset = frame.start().checked_offset_from(first)?;
-                    tables.get(usize::try_from(offset / PAGE_SIZE).ok()?)
-                },
-            })
-        })
-    }
-
-    /// Tells the log where things are.
-    fn announce(&self, kimage: &Kimage<'_>) {
-        let bytes = self.segments.iter().fold(0u64, |sum, segment| {
-            sum.saturating_add(segment.dst().len_bytes())
-        });
-        let nr = self.segments.count();
-        pr_info!(
-            "{}: {nr} segments, {} MiB, to be entered at {}\n",
-            kimage.call(),
-            bytes >> 20,
-            Shown(self.segments.entry())
-        );
-        let first_source = self.layout.sources.0.iter().flatten().next();
-        pr_info!(
-            "hand-over at {}, {} page tables at {}, copy list of {} pages at ma:{:#x}, first source page {}\n",
-            Shown(self.handover.range().unwrap_or(memory::FIRST_MIB).start()),
-            self.params.nr_tables,
-            Shown(self.tables.range().start()),
-            self.layout.list.len(),
-            self.params.list,
-            Shown(first_source.map_or(Maddr::ZERO, |source| source.frame.start())),
-        );
-    }
-
-    /// Gives the image to Xen for the first time and tells the log how long that took.
-    pub(super) fn hand_in(&self) -> Result<(), LoadError> {
-        let start = Instant::<Monotonic>::now();
-        self.give_to_xen()
-            .map_err(|e| LoadError::Xen("the hand-over", e))?;
-        let took = start.elapsed();
-        pr_info!(
-            "Xen has the hand-over: {} KiB, load hypercall {} us\n",
-            self.handover.bytes().len() >> 10,
-            took.as_micros_ceil()
-        );
-        Ok(())
-    }
-}
-
-/// Builds the map of all memory, where no destination is. Returns the tables, the root among them,
-/// and how many there are.
-fn build_tables(
-    machine: &Machine,
-    segments: &Segments,
-    p2m: &impl P2m,
-) -> Result<(Block, Mfn, usize), LoadError> {
-    let mut scratch = machine.scratch()?;
-    let runs = machine.runs(&mut scratch)?;
-    let layout = machine.layout();
-    let nr = identity::table_count(runs, layout)?;
-    let mut block = safe_block(nr, segments, p2m, "the page tables in one piece")?;
-    let first = block.range().start();
-    let frame = |index: usize, _: &Table| {
-        let offset = (index as u64).checked_mul(PAGE_SIZE)?;
-        Mfn::new(first.checked_add(offset)?)
-    };
-    // SAFETY: A table is 512 integers.
-    let tables = unsafe { block.as_pages_mut::<Table>() };
-    let root = identity::build(runs, layout, tables, frame)?;
-    Ok((block, root, nr))
-}
-
-/// What the caller of the system call wants, made true of the machine.
-struct Demand {
-    segments: Segments,
-    extension: Option<Extension>,
-    /// The address of the boot parameters, where they are known.
-    rsi: u64,
-}
-
-impl Demand {
-    fn read(kimage: &mut Kimage<'_>, machine: &Machine, p2m: &impl P2m) -> Result<Self, LoadError> {
-        if !kimage.is_file() {
-            return Ok(Self {
-                segments: check(kimage, kimage.entry(), machine, None)?,
-                extension: None,
-                rsi: 0,
-            });
+        match self {
+            Self::Default(image) => image.show_tables(show),
+            Self::Crash(image) => image.show_tables(show),
         }
-        let regs = kimage
-            .file_entry()
-            .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
-        let mut segments = check(kimage, regs.rip, machine, None)?;
-        let mut extension = Extension::new(machine.map().len(), &segments, p2m)?;
-        if let Some(extension) = &extension {
-            segments = check(kimage, regs.rip, machine, Some(extension.claim()))?;
-        }
-        let params = kimage.file_data_at(regs.rsi).ok_or(LoadError::Kernel(
-            "looking for the boot parameters",
-            ENOEXEC,
-        ))?;
-        let room = extension.as_mut().map(Extension::room);
-        boot_params::fix_up(params, machine.map(), room)?;
-        Ok(Self {
-            segments,
-            extension,
-            rsi: regs.rsi,
-        })
     }
 }
 
-/// Checks the segments that the caller asks for, and the `extra` one behind them.
-fn check(
-    kimage: &Kimage<'_>,
-    entry: u64,
-    machine: &Machine,
-    extra: Option<SegmentClaim>,
-) -> Result<Segments, LoadError> {
-    let mut claims = [SegmentClaim::default(); MAX_SEGMENTS];
-    let mut nr = kimage.nr_segments();
-    for (index, place) in claims.iter_mut().enumerate().take(nr) {
-        *place = kimage.claim(index).unwrap_or_default();
+impl Kind {
+    /// That of an image of the kernel's.
+    pub(super) fn of(kimage: &Kimage<'_>) -> Self {
+        match kimage.is_crash() {
+            true => Self::Crash,
+            false => Self::Default,
+        }
     }
-    if let Some(extra) = extra {
-        *claims.get_mut(nr).ok_or(LoadError::Unsupported(
-            "all of the image's segments are in use, and the machine's memory map needs one more",
-        ))? = extra;
-        nr = nr.saturating_add(1);
-    }
-    Ok(claim::check(
-        claims.get(..nr).unwrap_or_default(),
-        entry,
-        machine.ram(),
-    )?)
 }

@@ -1,8 +1,8 @@
 //! Which image Xen holds.
 //!
-//! Xen has room for one default image. The kernel loads a new image before it frees the old one,
-//! and frees images that never got as far as Xen: so whoever frees an image must know whether it
-//! is the one that Xen has. Xen itself cannot say which one it has. All that it tells is a bit that
+//! Xen has room for one image of each kind. The kernel loads a new default image before it frees the
+//! old one, and frees images that never got as far as Xen: so whoever frees an image must know
+//! whether it is the one that Xen has. Xen itself cannot say which one it has. All that it tells is a bit that
 //! toggles on every load and unload: when that is not what this module has left it at, somebody else
 //! has called Xen since, and what Xen has is no longer ours to drop.
 
@@ -11,7 +11,7 @@ use kernel::sync::global_lock;
 
 use super::xen;
 use crate::pure::xen_abi::Version;
-use crate::sys::hypercall;
+use crate::sys::hypercall::{self, Kind};
 use crate::sys::kimage::ImageId;
 use crate::sys::machine;
 
@@ -24,14 +24,29 @@ struct Given {
 
 impl Given {
     /// Whether nobody else has loaded or unloaded anything since, as far as one can see.
-    fn is_there(&self) -> bool {
-        hypercall::status() == self.status
+    fn is_there(&self, kind: Kind) -> bool {
+        hypercall::status(kind) == self.status
+    }
+}
+
+/// What Xen has of each kind.
+struct Held {
+    default: Option<Given>,
+    crash: Option<Given>,
+}
+
+impl Held {
+    fn of(&mut self, kind: Kind) -> &mut Option<Given> {
+        match kind {
+            Kind::Default => &mut self.default,
+            Kind::Crash => &mut self.crash,
+        }
     }
 }
 
 global_lock! {
     // SAFETY: `init` is called by the module's init before anything else here.
-    unsafe(uninit) static HELD: Mutex<Option<Given>> = None;
+    unsafe(uninit) static HELD: Mutex<Held> = Held { default: None, crash: None };
 }
 
 /// Makes the slot usable.
@@ -40,47 +55,51 @@ pub(super) fn init() {
     unsafe { HELD.init() };
 }
 
-/// Gives Xen the image `id` by calling `load`. If that fails, Xen keeps what it has.
-pub(super) fn fill<E>(id: ImageId, load: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+/// Gives Xen the image `id` by calling `load`. If that fails, Xen keeps the default image that it
+/// has; but not a crash image, which was in the same place.
+pub(super) fn fill<E>(
+    kind: Kind,
+    id: ImageId,
+    load: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
     let mut held = HELD.lock();
     load()?;
-    *held = Some(Given {
+    *held.of(kind) = Some(Given {
         id,
-        status: hypercall::status(),
+        status: hypercall::status(kind),
     });
     Ok(())
 }
 
-/// Gives Xen the image `id` once more, for somebody else may have used the slot. If Xen refuses,
-/// what it has from before may be as good. Neither allocates nor sleeps.
+/// Gives Xen the default image `id` once more, for somebody else may have used the slot. If Xen
+/// refuses, what it has from before may be as good. Neither allocates nor sleeps.
 pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
     load().or_else(|e| {
         let held = HELD.try_lock().ok_or(e)?;
-        match &*held {
-            Some(given) if given.id == id && given.is_there() => Ok(()),
+        match &held.default {
+            Some(given) if given.id == id && given.is_there(Kind::Default) => Ok(()),
             _ => Err(e),
         }
     })
 }
 
 /// Takes the image `id` from Xen, if Xen has it.
-pub(super) fn clear(id: ImageId) {
+pub(super) fn clear(kind: Kind, id: ImageId) {
     let mut held = HELD.lock();
-    let Some(given) = held.take_if(|given| given.id == id) else {
+    let Some(given) = held.of(kind).take_if(|given| given.id == id) else {
         return;
     };
     if machine::xen_version() < Version::UNLOADS_SINCE {
-        // It is some pages of Xen's, and no danger: the hand-over finds that its image is gone.
-        pr_info!(
-            "Xen keeps the hand-over until the next load: before 4.9 it is not safe to unload\n"
-        );
+        // It is no danger: the hand-over of a default image finds that its image is gone, and a
+        // crash image is still whole.
+        pr_info!("Xen keeps the image until the next load: before 4.9 it is not safe to unload\n");
         return;
     }
-    if !given.is_there() {
+    if !given.is_there(kind) {
         pr_notice!("another program has used Xen's kexec slot: it is left as it is\n");
         return;
     }
-    if let Err(e) = hypercall::unload(xen::used()) {
+    if let Err(e) = hypercall::unload(xen::used(), kind) {
         pr_warn!("Xen does not unload the image (error {})\n", e.to_errno());
     }
 }

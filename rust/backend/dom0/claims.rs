@@ -1,0 +1,62 @@
+//! What the caller of the system call asks for, and what is added to that.
+
+use kernel::prelude::*;
+
+use crate::backend::error::LoadError;
+use crate::pure::claim::{self, SegmentClaim};
+use crate::pure::range::MaRange;
+use crate::pure::segment::{Segments, MAX_SEGMENTS};
+use crate::sys::kimage::Kimage;
+
+/// Segments that are asked for, in their order.
+#[derive(Clone, Copy)]
+pub(super) struct Claims {
+    list: [SegmentClaim; MAX_SEGMENTS],
+    count: usize,
+}
+
+impl Claims {
+    /// Those of an image.
+    pub(super) fn of(kimage: &Kimage<'_>) -> Self {
+        let count = kimage.nr_segments();
+        let mut list = [SegmentClaim::default(); MAX_SEGMENTS];
+        for (index, place) in list.iter_mut().enumerate().take(count) {
+            *place = kimage.claim(index).unwrap_or_default();
+        }
+        Self { list, count }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One more, behind them.
+    pub(super) fn add(&mut self, extra: SegmentClaim) -> Result<(), LoadError> {
+        *self.list.get_mut(self.count).ok_or(LoadError::Unsupported(
+            "all of the image's segments are in use, and the machine's memory map needs one more",
+        ))? = extra;
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Other data for segment `index`, of so many bytes.
+    pub(super) fn set_data_bytes(&mut self, index: usize, bytes: usize) {
+        if let Some(claim) = self.list.get_mut(index) {
+            claim.bufsz = bytes as u64;
+        }
+    }
+
+    /// Checks them, and the `entry` point, against the memory where they may be. The result is boxed
+    /// for the sake of the stack, which is but four pages.
+    #[inline(never)]
+    pub(super) fn check(
+        &self,
+        entry: u64,
+        memory: &[MaRange],
+    ) -> Result<KBox<Segments>, LoadError> {
+        let claims = self.list.get(..self.count).unwrap_or_default();
+        KBox::new(claim::check(claims, entry, memory)?, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory("the image"))
+    }
+}

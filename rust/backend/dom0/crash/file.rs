@@ -1,0 +1,138 @@
+//! What `kexec_file_load` has prepared for a crash in dom0, made true of the machine.
+//!
+//! The kernel has written an ELF core header and a memory map of what dom0 sees. Both are replaced:
+//! the dump is one of the machine, and the crash kernel runs on it.
+
+use kernel::prelude::*;
+
+use super::place::Places;
+use super::support::Support;
+use crate::backend::dom0::memory::Machine;
+use crate::backend::error::LoadError;
+use crate::pure::boot_params::{self, Room};
+use crate::pure::claim::SegmentClaim;
+use crate::pure::crash_area;
+use crate::pure::elfcore::{ElfCore, Loads};
+use crate::pure::memmap::MapEntry;
+use crate::pure::range::MaRange;
+use crate::sys::crash_notes;
+use crate::sys::kimage::Kimage;
+use crate::sys::pages::direct_map;
+
+/// What a file image gets instead of what the kernel has prepared, and where to enter it.
+pub(super) struct FileImage {
+    /// The number of the segment that the ELF core header is in.
+    pub(super) header_index: usize,
+    /// The header.
+    pub(super) header: VVec<u8>,
+    /// A segment more, if the machine's memory map is long: the rest of it.
+    pub(super) extension: Option<(SegmentClaim, VVec<u8>)>,
+    /// The entry point of the next kernel.
+    pub(super) entry: u64,
+    /// Its boot parameters.
+    pub(super) rsi: u64,
+}
+
+impl FileImage {
+    /// Writes all of it.
+    pub(super) fn prepare(
+        kimage: &mut Kimage<'_>,
+        machine: &Machine,
+        support: &Support,
+        places: &mut Places,
+    ) -> Result<Self, LoadError> {
+        warn_of_xen_console(kimage);
+        let regs = kimage
+            .file_entry()
+            .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
+        let header_index = (kimage.elf_core_header())
+            .ok_or(LoadError::Kernel("looking for the ELF core header", EIO))?;
+        let header_range = places.of_segment(header_index)?;
+        let backup = (support.backup()?).ok_or(LoadError::Kernel(
+            "looking for the room for low memory",
+            EIO,
+        ))?;
+        let header = write_header(machine, places.area(), backup)?;
+
+        let map = memory_map(machine, places.area(), [header_range, backup])?;
+        let mut extension = extension(map.len(), places)?;
+        let params = kimage.file_data_at(regs.rsi).ok_or(LoadError::Kernel(
+            "looking for the boot parameters",
+            ENOEXEC,
+        ))?;
+        let room = extension.as_mut().map(|(range, bytes)| Room {
+            at: range.start(),
+            bytes,
+        });
+        boot_params::fix_up(params, &map, room)?;
+        Ok(Self {
+            header_index,
+            header,
+            extension: extension.map(|(range, bytes)| {
+                let claim = SegmentClaim {
+                    mem: range.start().raw(),
+                    memsz: range.len_bytes(),
+                    bufsz: bytes.len() as u64,
+                };
+                (claim, bytes)
+            }),
+            entry: regs.rip,
+            rsi: regs.rsi,
+        })
+    }
+}
+
+/// The ELF core header of the machine.
+fn write_header(machine: &Machine, area: MaRange, backup: MaRange) -> Result<VVec<u8>, LoadError> {
+    let notes = crash_notes::find().map_err(|e| LoadError::Xen("the place of its ELF notes", e))?;
+    let header = ElfCore {
+        direct_map: direct_map(),
+        notes: &notes,
+        loads: Loads::new(machine.map(), area, Some(backup.start()))?,
+    };
+    let mut bytes = VVec::from_elem(0, header.len_bytes()?, GFP_KERNEL)
+        .map_err(|_| LoadError::NoMemory("the ELF core header"))?;
+    header.write(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The memory map for the crash kernel: `kept` is not for it to use.
+fn memory_map(
+    machine: &Machine,
+    area: MaRange,
+    kept: [MaRange; 2],
+) -> Result<KVec<MapEntry>, LoadError> {
+    let mut map = KVec::new();
+    for entry in crash_area::memory_map(machine.map(), area, kept) {
+        map.push(entry, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory("the machine's memory map"))?;
+    }
+    Ok(map)
+}
+
+/// A place for the part of a map of so many entries that does not fit in the boot parameters, if there
+/// is such a part.
+fn extension(
+    entries: usize,
+    places: &mut Places,
+) -> Result<Option<(MaRange, VVec<u8>)>, LoadError> {
+    let nr_bytes = boot_params::room_bytes(entries);
+    if nr_bytes == 0 {
+        return Ok(None);
+    }
+    let range = places.find(nr_bytes as u64)?;
+    let bytes = VVec::from_elem(0, nr_bytes, GFP_KERNEL)
+        .map_err(|_| LoadError::NoMemory("the machine's memory map"))?;
+    Ok(Some((range, bytes)))
+}
+
+/// Many take dom0's command line for the crash kernel as well, which would then say nothing.
+fn warn_of_xen_console(kimage: &Kimage<'_>) {
+    let line = kimage.command_line();
+    if line
+        .split(|byte| *byte == b' ')
+        .any(|word| word.starts_with(b"console=hvc"))
+    {
+        pr_warn!("the crash kernel's command line has console=hvc0, Xen's console: there is no Xen then, and it will say nothing there\n");
+    }
+}

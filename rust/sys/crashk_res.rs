@@ -1,0 +1,97 @@
+//! Xen's crash area, and where the kernel looks for one of its own: in `crashk_res`, and people in
+//! `/proc/iomem`. (The kernel has none in a dom0, whatever its command line says.)
+
+use core::cell::UnsafeCell;
+use core::mem::zeroed;
+use core::ptr::addr_of_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::sync::SetOnce;
+
+use super::bindings::kernel as c;
+use super::bindings::xen;
+use super::hypercall;
+use crate::pure::addr::PAGE_SIZE;
+use crate::pure::range::MaRange;
+
+static AREA: SetOnce<MaRange> = SetOnce::new();
+
+/// The entry in `/proc/iomem`. Not `crashk_res` itself, which is marked as RAM: where it is not in
+/// the middle of what dom0 has for RAM, the kernel would count it to that.
+struct Entry(UnsafeCell<bindings::resource>);
+
+// SAFETY: Only `open` and `close` use it, which are called under the kexec lock.
+unsafe impl Sync for Entry {}
+
+static ENTRY: Entry = Entry(UnsafeCell::new(
+    // SAFETY: Zero is how every `struct resource` begins.
+    unsafe { zeroed() },
+));
+static ENTRY_IS_SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Asks Xen for its crash area, and says what to do if there is none. Called once, by the module's
+/// init.
+pub(crate) fn find() {
+    match hypercall::range(xen::KEXEC_RANGE_MA_CRASH, 0).map(|area| area.round_in(PAGE_SIZE)) {
+        Ok(area) if !area.is_empty() => {
+            AREA.populate(area);
+        }
+        _ => pr_info!("crash images cannot be loaded: {MISSING}\n"),
+    }
+}
+
+/// What is wrong if there is no crash area.
+pub(crate) const MISSING: &str =
+    "Xen has no crash area (give Xen the option crashkernel=256M, and restart the machine)";
+
+/// Where the area is, if there is one. Whole pages.
+pub(crate) fn get() -> Option<MaRange> {
+    AREA.as_ref().copied()
+}
+
+/// Lets the kernel know of the area. The caller holds the kexec lock, and the functions that load
+/// crash images are those that know whose addresses these are.
+pub(crate) fn open() {
+    let Some(last) = get().and_then(|area| area.end().raw().checked_sub(1)) else {
+        return;
+    };
+    let start = get().map_or(0, |area| area.start().raw());
+    // SAFETY: The kernel reads `crashk_res` under the lock, which the caller holds.
+    unsafe {
+        let area = addr_of_mut!(c::crashk_res);
+        (*area).start = start;
+        (*area).end = last;
+    }
+    // SAFETY: Nobody else uses the entry: it is not shown, and the caller holds the lock.
+    let err = unsafe {
+        let entry = ENTRY.0.get();
+        (*entry).name = c"Crash kernel".as_ptr().cast();
+        (*entry).start = start;
+        (*entry).end = last;
+        (*entry).flags = (c::IORESOURCE_MEM | c::IORESOURCE_BUSY) as c_ulong;
+        (*entry).desc = c::IORES_DESC_CRASH_KERNEL as c_ulong;
+        c::insert_resource(addr_of_mut!(c::iomem_resource), entry)
+    };
+    // It does not fit if the last of dom0's memory, by its own numbers, ends in the middle of it.
+    // Nothing depends on it.
+    ENTRY_IS_SHOWN.store(err == 0, Ordering::Relaxed);
+}
+
+/// Takes all of that back. The caller holds the kexec lock, and no crash image is loaded.
+pub(crate) fn close() {
+    if get().is_none() {
+        return;
+    }
+    if ENTRY_IS_SHOWN.swap(false, Ordering::Relaxed) {
+        // SAFETY: It was inserted by `open`.
+        unsafe { c::remove_resource(ENTRY.0.get()) };
+    }
+    // SAFETY: As in `open`.
+    unsafe {
+        let area = addr_of_mut!(c::crashk_res);
+        (*area).start = 0;
+        (*area).end = 0;
+    }
+}
