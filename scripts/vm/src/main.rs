@@ -13,6 +13,7 @@ mod attempts;
 mod bzimage;
 mod cases;
 mod console;
+mod crash_time;
 mod esp;
 mod gdb;
 mod generation;
@@ -40,6 +41,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
+use crate::crash_time::CrashTimeArgs;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
 use crate::qemu::Vm;
@@ -74,6 +76,8 @@ enum Command {
     Soak(SoakArgs),
     /// Measure; the results are remarks in TAP.
     Measure(TestArgs),
+    /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
+    CrashTime(CrashTimeArgs),
 }
 
 #[derive(Args)]
@@ -146,6 +150,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Measure(args) => {
             let passed = test_run::run(cases::measures(), &cli.assets, &args)?;
             Ok(exit_code(passed))
+        }
+        Command::CrashTime(args) => {
+            crash_time::run(&cli.assets, &args)?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

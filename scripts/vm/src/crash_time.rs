@@ -1,0 +1,120 @@
+//! `vm crash-time`: how long it takes from a panic of dom0 to the crash kernel's first line, by
+//! kexec-tools and by rkexec, with the same files and by turns.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+use clap::Args;
+
+use crate::assets::{Assets, Files};
+use crate::machine::{Boot, Machine, DOM0};
+use crate::qemu::Vm;
+use crate::xen_build::XenBuild;
+
+/// How often.
+#[derive(Args)]
+pub struct CrashTimeArgs {
+    /// Crashes in each way.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// MiB of random bytes in the crash kernel's initrd.
+    #[arg(long, default_value_t = 8, value_name = "MIB")]
+    blob: u32,
+    /// Where the serial logs go.
+    #[arg(long, default_value = ".build/vm/crash-time", value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Who loads the crash kernel.
+#[derive(Clone, Copy)]
+enum Way {
+    KexecTools,
+    Rkexec,
+}
+
+impl Way {
+    /// What the scenario calls it.
+    fn call(self) -> &'static str {
+        match self {
+            Self::KexecTools => "tools",
+            Self::Rkexec => "file",
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KexecTools => "kexec-tools",
+            Self::Rkexec => "rkexec",
+        })
+    }
+}
+
+/// The longest that a machine may live.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// What the kernel says when it is told to crash.
+const CRASH: &str = "sysrq: Trigger a crash";
+/// What a kernel says first. With this word it does so before it has a console.
+const FIRST_LINE: &str = "] Linux version ";
+const EARLY: &str = "vmtest.next=earlyprintk=ttyS0,115200";
+
+/// Measures, and prints what comes out.
+///
+/// # Errors
+///
+/// A machine cannot be run, or does not crash into a crash kernel.
+pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
+    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let mut times = [(Way::KexecTools, Vec::new()), (Way::Rkexec, Vec::new())];
+    for round in 1..=args.rounds {
+        for (way, times) in &mut times {
+            let took = crash(&files, *way, round, args).with_context(|| way.to_string())?;
+            println!("# round {round}, {way}: {} ms", took.as_millis());
+            times.push(took);
+        }
+    }
+    for (way, times) in &mut times {
+        times.sort();
+        let median = times[times.len() / 2];
+        println!(
+            "# {way}: {} ms (median of {})",
+            median.as_millis(),
+            times.len()
+        );
+    }
+    files.remove()
+}
+
+/// Crashes a machine; the time from the first line about it to the crash kernel's first.
+fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Duration> {
+    let machine = Machine {
+        boot: Boot::Dom0 {
+            xen: XenBuild::Trixie,
+            dom0_mem: "1G,max:1G".into(),
+            options: "crashkernel=256M".into(),
+        },
+        ..DOM0
+    };
+    let words = format!(
+        "{} vmtest.scenario=crash vmtest.call={} vmtest.trigger=sysrq vmtest.blob={} {EARLY}",
+        files.params(),
+        way.call(),
+        args.blob
+    );
+    let log = args.output.join(format!("{}-{round}.log", way.call()));
+    let mut vm = Vm::start(&machine.qemu_args(files, &words, way.call())?, &log)?;
+    vm.expire_after(PATIENCE);
+    let mut crashed: Option<Instant> = None;
+    while let Some(line) = vm.next_line()? {
+        match crashed {
+            None if line.contains(CRASH) => crashed = Some(Instant::now()),
+            Some(since) if line.contains(FIRST_LINE) => return Ok(since.elapsed()),
+            _ => {}
+        }
+    }
+    bail!("no crash kernel has started; the log is {}", log.display())
+}
