@@ -119,7 +119,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare and of whole loads (20 minutes)
+bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash (30 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -129,6 +129,7 @@ bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times
 	@$(in-root) cargo bench --locked -p rkexec-pure -p rkexec-handover \
 		--bench identity_map --bench sha256
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
+	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
 
 .PHONY: install clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
