@@ -13,6 +13,11 @@ use super::bindings::kernel as c;
 /// The most functions that a patch of ours replaces.
 const MAX_FUNCS: usize = 12;
 
+/// The number of the state that the machine is in while a patch of ours is active; any will do that no
+/// other patch uses. A patch that would replace all others has to know it, or is refused: such a patch
+/// takes ours out without a call to [`Callbacks`], and leaves the kernel with what they would undo.
+const STATE: c_ulong = 0x726b_6578_6563;
+
 /// One function to replace: its name in the kernel, and ours.
 pub(crate) struct Replacement {
     /// The name of the function, unique in kallsyms.
@@ -38,6 +43,7 @@ pub(crate) struct Callbacks {
 struct Storage {
     funcs: [c::klp_func; MAX_FUNCS],
     objs: [c::klp_object; 2],
+    states: [c::klp_state; 2],
     patch: c::klp_patch,
 }
 
@@ -85,6 +91,10 @@ pub(crate) unsafe fn enable(
     object.callbacks.post_unpatch = Some(callbacks.end_unpatch);
     storage.patch.mod_ = module.as_ptr();
     storage.patch.objs = storage.objs.as_mut_ptr();
+    let [state, _end] = &mut storage.states;
+    state.id = STATE;
+    state.version = 1;
+    storage.patch.states = storage.states.as_mut_ptr();
 
     // SAFETY: The structure is static and complete, and this is the init of the module in it.
     to_result(unsafe { c::klp_enable_patch(&mut storage.patch) })
