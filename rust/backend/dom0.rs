@@ -101,7 +101,7 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
     let file = XenFile::new(dir, found)?;
     // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
     // and are called where those are.
-    unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Bound) }?;
+    unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Bound(slot::is_empty)) }?;
     pr_info!(
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),

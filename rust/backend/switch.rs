@@ -9,6 +9,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::prelude::*;
+use kernel::sync::SetOnce;
 
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
@@ -19,6 +20,9 @@ use crate::sys::livepatch::{self, Callbacks, Replacement};
 /// Whether every task uses the replacements.
 static COMPLETE: AtomicBool = AtomicBool::new(false);
 
+/// See [`Images::Bound`].
+static NONE_IS_LEFT: SetOnce<fn() -> bool> = SetOnce::new();
+
 /// How long `modprobe` waits for that, in ms. Then it goes on, and so does the switch-over.
 const PATIENCE_MS: u32 = 60_000;
 /// How often it looks, in ms.
@@ -26,8 +30,9 @@ const INTERVAL_MS: u32 = 5;
 
 /// What becomes of images that are loaded when the functions change.
 pub(super) enum Images {
-    /// Only the functions that have loaded an image can start it or unload it.
-    Bound,
+    /// Only the functions that have loaded an image can start it or unload it. The function tells
+    /// whether there is none left.
+    Bound(fn() -> bool),
     /// An image is good with either set of functions.
     Free,
 }
@@ -43,12 +48,15 @@ pub(super) unsafe fn start(
     images: Images,
 ) -> Result {
     let callbacks = match images {
-        Images::Bound => Callbacks {
-            begin_patch: lock_and_refuse_images,
-            end_patch: unlock,
-            begin_unpatch: lock_and_unload_images,
-            end_unpatch: unlock,
-        },
+        Images::Bound(none_is_left) => {
+            NONE_IS_LEFT.populate(none_is_left);
+            Callbacks {
+                begin_patch: lock_and_refuse_images,
+                end_patch: unlock,
+                begin_unpatch: lock_and_unload_images,
+                end_unpatch: unlock,
+            }
+        }
         Images::Free => Callbacks {
             begin_patch: begin,
             end_patch: end,
@@ -87,6 +95,14 @@ unsafe extern "C" fn lock_and_unload_images(_object: *mut c::klp_object) {
     COMPLETE.store(false, Ordering::Release);
     if kimage::unload_all() {
         pr_info!("the loaded image goes with the module\n");
+    }
+    // The system calls free an image after they have given the lock back: one may be left whose task
+    // has not come to it yet, and that must use the function that knows it.
+    let mut waited = 0;
+    while !NONE_IS_LEFT.as_ref().is_none_or(|none| none()) && waited < PATIENCE_MS {
+        // SAFETY: Callbacks may sleep.
+        unsafe { kernel::bindings::msleep(INTERVAL_MS) };
+        waited = waited.saturating_add(INTERVAL_MS);
     }
     crashk_res::close();
 }

@@ -83,6 +83,14 @@ pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
     })
 }
 
+/// Whether Xen has nothing of ours.
+pub(super) fn is_empty() -> bool {
+    let mut held = HELD.lock();
+    [Kind::Default, Kind::Crash]
+        .into_iter()
+        .all(|kind| held.of(kind).is_none())
+}
+
 /// Takes the image `id` from Xen, if Xen has it.
 pub(super) fn clear(kind: Kind, id: ImageId) {
     let mut held = HELD.lock();
@@ -90,9 +98,10 @@ pub(super) fn clear(kind: Kind, id: ImageId) {
         return;
     };
     if machine::xen_version() < Version::UNLOADS_SINCE {
-        // It is no danger: the hand-over of a default image finds that its image is gone, and a
-        // crash image is still whole.
-        pr_info!("Xen keeps the image until the next load: before 4.9 it is not safe to unload\n");
+        // It is some pages of Xen's, and no danger: the hand-over finds that its image is gone.
+        pr_info!(
+            "Xen keeps the hand-over until the next load: before 4.9 it is not safe to unload\n"
+        );
         return;
     }
     if !given.is_there(kind) {
