@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/vmalloc.h>
 
 #include <asm/cpuid/api.h>
 #include <asm/setup.h>
@@ -92,6 +93,11 @@ struct page *rkexec_alloc_pages(unsigned int order)
 {
 	/* An image may be large: fail rather than let the OOM killer make room for it. */
 	return alloc_pages(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN, order);
+}
+
+void *rkexec_vzalloc(size_t len)
+{
+	return __vmalloc(len, GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 }
 
 void *rkexec_page_address(const struct page *page)

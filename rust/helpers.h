@@ -23,6 +23,7 @@ u64 rkexec_p2m_entry(u64 pfn);
 u64 rkexec_m2p_entry(u64 mfn);
 
 struct page *rkexec_alloc_pages(unsigned int order);
+void *rkexec_vzalloc(size_t len);
 void *rkexec_page_address(const struct page *page);
 u64 rkexec_page_to_pfn(const struct page *page);
 u64 rkexec_address_to_pfn(const void *address);

@@ -50,8 +50,9 @@ pub fn memory_map(
 /// `ranges`: its page tables with all pages of them (4 levels, 4 KiB each, `machine_kexec_add_page`
 /// in xen/arch/x86/machine_kexec.c), and the code that loads these.
 pub fn xen_pages(ranges: impl Iterator<Item = MaRange>) -> u64 {
-    /// The root, the code, its list of pages, and the tables for both of those.
-    const ALWAYS: u64 = 1 + 1 + 1 + 6;
+    /// The root, the code, its list of pages, and three tables for each of the addresses that these
+    /// two are mapped at: the code is at two, for it is also where Xen runs it.
+    const ALWAYS: u64 = 1 + 1 + 1 + 3 * 3;
     /// What a table maps, on each level but the highest.
     const SPANS: [u64; 3] = [2 << 20, 1 << 30, 512 << 30];
 

@@ -1,53 +1,57 @@
 //! Memory that is in one piece for this kernel, and nowhere else: what Xen is to take a copy of.
 
 use core::ops::Range;
+use core::ptr::NonNull;
+use core::slice;
 
-use kernel::alloc::flags::__GFP_ZERO;
-use kernel::prelude::*;
-
+use super::bindings::kernel as c;
 use super::pages::PAGE_BYTES;
 
-#[repr(C, align(4096))]
-#[derive(Clone, Copy)]
-struct PageBytes([u8; PAGE_BYTES]);
+/// Bytes, from the beginning of a page on.
+pub(crate) struct Buffer {
+    first: NonNull<u8>,
+    len: usize,
+}
 
-/// Whole pages.
-pub(crate) struct Buffer(VVec<PageBytes>);
+// SAFETY: Memory belongs to no thread.
+unsafe impl Send for Buffer {}
 
 impl Buffer {
-    /// Zeroed pages, or `None` if there is no memory.
-    pub(crate) fn alloc(nr_pages: usize) -> Option<Self> {
-        let mut pages = VVec::with_capacity(nr_pages, GFP_KERNEL | __GFP_ZERO).ok()?;
-        // SAFETY: There is room for as many, all of it zeros, and these are valid pages. (Nothing is
-        // moved there, for that would go by the stack, which is but four pages.)
-        unsafe { pages.inc_len(nr_pages) };
-        Some(Self(pages))
+    /// `len` zeros, or `None` if there is no memory (nobody is killed for it). It may sleep.
+    pub(crate) fn alloc(len: usize) -> Option<Self> {
+        if len == 0 {
+            return Some(Self {
+                first: NonNull::dangling(),
+                len,
+            });
+        }
+        // SAFETY: Every length is fine, and the callers may sleep.
+        let first = unsafe { c::rkexec_vzalloc(len) };
+        NonNull::new(first.cast()).map(|first| Self { first, len })
     }
 
     /// The contents.
     pub(crate) fn bytes(&self) -> &[u8] {
-        let len = size_of_val(self.0.as_slice());
-        // SAFETY: The pages are bytes, and follow one another without gaps.
-        unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), len) }
+        // SAFETY: They are ours, and were zeroed when they were allocated.
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
     /// The contents, for writing.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        let len = size_of_val(self.0.as_slice());
         // SAFETY: As above, and borrowed for writing.
-        unsafe { core::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
+        unsafe { slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
     }
 
-    /// Some of the pages as page-sized `T`; `None` if there are not so many pages.
+    /// Some whole pages of it as page-sized `T`; `None` if there are not so many.
     ///
     /// # Safety
     ///
     /// Every bit pattern is a valid `T`.
     pub(crate) unsafe fn pages<T>(&self, which: Range<usize>) -> Option<&[T]> {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        let pages = self.0.get(which)?;
-        // SAFETY: Size and alignment are checked above, the values by contract.
-        Some(unsafe { core::slice::from_raw_parts(pages.as_ptr().cast(), pages.len()) })
+        let bytes = self.bytes().get(bytes_of(&which)?)?;
+        // SAFETY: They begin at a page and are so many; the values are valid by contract.
+        Some(unsafe { slice::from_raw_parts(bytes.as_ptr().cast(), which.len()) })
     }
 
     /// The same, for writing.
@@ -57,8 +61,22 @@ impl Buffer {
     /// Every bit pattern is a valid `T`.
     pub(crate) unsafe fn pages_mut<T>(&mut self, which: Range<usize>) -> Option<&mut [T]> {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        let pages = self.0.get_mut(which)?;
-        // SAFETY: Size and alignment are checked above, the values by contract.
-        Some(unsafe { core::slice::from_raw_parts_mut(pages.as_mut_ptr().cast(), pages.len()) })
+        let bytes = self.bytes_mut().get_mut(bytes_of(&which)?)?;
+        // SAFETY: They begin at a page and are so many; the values are valid by contract.
+        Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), which.len()) })
+    }
+}
+
+/// The bytes of these pages.
+fn bytes_of(pages: &Range<usize>) -> Option<Range<usize>> {
+    Some(pages.start.checked_mul(PAGE_BYTES)?..pages.end.checked_mul(PAGE_BYTES)?)
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: `alloc` allocated it, and nothing refers to it any more.
+            unsafe { c::vfree(self.first.as_ptr().cast()) };
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn find() -> Result<KVec<MaRange>> {
             Err(e) => return Err(e),
         }
     }
-    // Xen fills it in when it loads its first image, which this will be.
+    // Xen fills it in when it loads its first image, of either kind: by this load at the latest.
     notes.push(
         hypercall::range(xen::KEXEC_RANGE_MA_VMCOREINFO, 0)?,
         GFP_KERNEL,

@@ -54,11 +54,11 @@ pub(crate) fn get() -> Option<MaRange> {
 /// Lets the kernel know of the area. The caller holds the kexec lock, and the functions that load
 /// crash images are those that know whose addresses these are.
 pub(crate) fn open() {
-    let Some(last) = get().and_then(|area| area.end().raw().checked_sub(1)) else {
+    let Some(area) = get() else {
         return;
     };
-    let start = get().map_or(0, |area| area.start().raw());
-    // SAFETY: The kernel reads `crashk_res` under the lock, which the caller holds.
+    let (start, last) = (area.start().raw(), area.end().raw().wrapping_sub(1)); // Not empty.
+                                                                                // SAFETY: The kernel reads `crashk_res` under the lock, which the caller holds.
     unsafe {
         let area = addr_of_mut!(c::crashk_res);
         (*area).start = start;

@@ -120,12 +120,11 @@ pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// Hands a crash image to Xen. Its data goes to where it belongs right away, all of it in the crash
 /// area; other segments are only mapped.
 ///
-/// Xen writes over an image that it has while it would still start that one: so that one goes first,
-/// whoever has loaded it.
+/// Xen writes over an image that it has while it would still start that one, and later frees what
+/// that one's page list says, of which it may have made something else. So that one goes first,
+/// whoever has loaded it, and if there is none it does no harm (from [`Version::UNLOADS_SINCE`] on).
 pub(crate) fn load_crash(entry: Maddr, segments: &[Segment<'_>]) -> Result {
-    if status(Kind::Crash) == Some(true) {
-        to_result(unload_type(Abi::V2, Kind::Crash.raw()))?;
-    }
+    unload(Abi::V2, Kind::Crash)?;
     load(Kind::Crash, entry, segments)
 }
 

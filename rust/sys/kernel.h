@@ -13,6 +13,7 @@
 #include <linux/livepatch.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
+#include <linux/vmalloc.h>
 #include <linux/vmcore_info.h>
 #include <asm/e820/api.h>
 #include <asm/pgtable.h>

@@ -26,10 +26,12 @@ use crate::backend::inspect::Tables;
 use crate::pure::addr::{Addr, Mfn, PAGE_SIZE};
 use crate::pure::copylist;
 use crate::pure::segment::Segments;
-use crate::pure::xen_abi::Abi;
+use crate::pure::xen_abi::{Abi, Version};
+use crate::sys::buffer::Buffer;
 use crate::sys::hypercall::{self, Segment};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
+use crate::sys::machine;
 use crate::sys::pages::resched;
 use crate::sys::sha256::Sha256;
 use file::FileImage;
@@ -52,7 +54,7 @@ pub(super) struct CrashImage {
     support: Support,
     params: Params,
     /// The data of segments that the kernel does not have as it is to be, until Xen has it.
-    contents: KVec<Option<VVec<u8>>>,
+    contents: KVec<Option<Buffer>>,
     /// Over the data, as far as it has been seen.
     digest: Sha256,
     /// The segment that is to be loaded next.
@@ -69,6 +71,11 @@ impl CrashImage {
                 "crash images need Xen's kexec interface V2, and V1 is used (module parameter xen_abi)",
             ));
         }
+        if machine::xen_version() < Version::UNLOADS_SINCE {
+            return Err(LoadError::Unsupported(
+                "crash images need Xen 4.9 or later, for those before cannot unload one",
+            ));
+        }
         kimage.never_update();
         let machine = Machine::query()?;
         let mut places = Places::new(crash_area::area()?, kimage)?;
@@ -83,7 +90,7 @@ impl CrashImage {
         if kimage.is_file() {
             let file = FileImage::prepare(kimage, &machine, &support, &mut places)?;
             (entry, rsi) = (file.entry, file.rsi);
-            claims.set_data_bytes(file.header_index, file.header.len());
+            claims.set_data_bytes(file.header_index, file.header.bytes().len());
             if let Some(place) = contents.get_mut(file.header_index) {
                 *place = Some(file.header);
             }
@@ -160,9 +167,8 @@ impl CrashImage {
     fn copy_from_user(&mut self, kimage: &Kimage<'_>, index: usize) -> Result<(), LoadError> {
         const WHAT: &str = "a copy of the image";
         let claim = kimage.claim(index).unwrap_or_default();
-        let mut copy = VVec::from_elem(0, claim.bufsz as usize, GFP_KERNEL)
-            .map_err(|_| LoadError::NoMemory(WHAT))?;
-        for (nr, piece) in copy.chunks_mut(BYTES_AT_ONCE).enumerate() {
+        let mut copy = Buffer::alloc(claim.bufsz as usize).ok_or(LoadError::NoMemory(WHAT))?;
+        for (nr, piece) in copy.bytes_mut().chunks_mut(BYTES_AT_ONCE).enumerate() {
             kimage
                 .read(index, nr.saturating_mul(BYTES_AT_ONCE), piece)
                 .map_err(|_| LoadError::Unreadable { segment: index })?;
@@ -175,7 +181,7 @@ impl CrashImage {
     /// The data of a segment.
     fn data<'a>(&'a self, kimage: &'a Kimage<'_>, index: usize) -> &'a [u8] {
         match self.contents.get(index) {
-            Some(Some(bytes)) => bytes,
+            Some(Some(buffer)) => buffer.bytes(),
             _ => kimage.file_data(index).unwrap_or_default(),
         }
     }
@@ -288,7 +294,7 @@ fn place_support(
 }
 
 /// The data of one more segment.
-fn keep(contents: &mut KVec<Option<VVec<u8>>>, data: Option<VVec<u8>>) -> Result<(), LoadError> {
+fn keep(contents: &mut KVec<Option<Buffer>>, data: Option<Buffer>) -> Result<(), LoadError> {
     contents
         .push(data, GFP_KERNEL)
         .map_err(|_| LoadError::NoMemory("the list of segments"))

@@ -15,6 +15,7 @@ use crate::pure::crash_area;
 use crate::pure::elfcore::{ElfCore, Loads};
 use crate::pure::memmap::MapEntry;
 use crate::pure::range::MaRange;
+use crate::sys::buffer::Buffer;
 use crate::sys::crash_notes;
 use crate::sys::kimage::Kimage;
 use crate::sys::pages::direct_map;
@@ -24,9 +25,9 @@ pub(super) struct FileImage {
     /// The number of the segment that the ELF core header is in.
     pub(super) header_index: usize,
     /// The header.
-    pub(super) header: VVec<u8>,
+    pub(super) header: Buffer,
     /// A segment more, if the machine's memory map is long: the rest of it.
-    pub(super) extension: Option<(SegmentClaim, VVec<u8>)>,
+    pub(super) extension: Option<(SegmentClaim, Buffer)>,
     /// The entry point of the next kernel.
     pub(super) entry: u64,
     /// Its boot parameters.
@@ -62,7 +63,7 @@ impl FileImage {
         ))?;
         let room = extension.as_mut().map(|(range, bytes)| Room {
             at: range.start(),
-            bytes,
+            bytes: bytes.bytes_mut(),
         });
         boot_params::fix_up(params, &map, room)?;
         Ok(Self {
@@ -72,7 +73,7 @@ impl FileImage {
                 let claim = SegmentClaim {
                     mem: range.start().raw(),
                     memsz: range.len_bytes(),
-                    bufsz: bytes.len() as u64,
+                    bufsz: bytes.bytes().len() as u64,
                 };
                 (claim, bytes)
             }),
@@ -83,16 +84,16 @@ impl FileImage {
 }
 
 /// The ELF core header of the machine.
-fn write_header(machine: &Machine, area: MaRange, backup: MaRange) -> Result<VVec<u8>, LoadError> {
+fn write_header(machine: &Machine, area: MaRange, backup: MaRange) -> Result<Buffer, LoadError> {
     let notes = crash_notes::find().map_err(|e| LoadError::Xen("the place of its ELF notes", e))?;
     let header = ElfCore {
         direct_map: direct_map(),
         notes: &notes,
         loads: Loads::new(machine.map(), area, Some(backup.start()))?,
     };
-    let mut bytes = VVec::from_elem(0, header.len_bytes()?, GFP_KERNEL)
-        .map_err(|_| LoadError::NoMemory("the ELF core header"))?;
-    header.write(&mut bytes)?;
+    let mut bytes =
+        Buffer::alloc(header.len_bytes()?).ok_or(LoadError::NoMemory("the ELF core header"))?;
+    header.write(bytes.bytes_mut())?;
     Ok(bytes)
 }
 
@@ -112,17 +113,13 @@ fn memory_map(
 
 /// A place for the part of a map of so many entries that does not fit in the boot parameters, if there
 /// is such a part.
-fn extension(
-    entries: usize,
-    places: &mut Places,
-) -> Result<Option<(MaRange, VVec<u8>)>, LoadError> {
+fn extension(entries: usize, places: &mut Places) -> Result<Option<(MaRange, Buffer)>, LoadError> {
     let nr_bytes = boot_params::room_bytes(entries);
     if nr_bytes == 0 {
         return Ok(None);
     }
     let range = places.find(nr_bytes as u64)?;
-    let bytes = VVec::from_elem(0, nr_bytes, GFP_KERNEL)
-        .map_err(|_| LoadError::NoMemory("the machine's memory map"))?;
+    let bytes = Buffer::alloc(nr_bytes).ok_or(LoadError::NoMemory("the machine's memory map"))?;
     Ok(Some((range, bytes)))
 }
 

@@ -52,8 +52,8 @@ impl Support {
         range: MaRange,
         has_backup: bool,
     ) -> Result<Self, LoadError> {
-        let buffer = Buffer::alloc(nr_pages(blob, nr_tables))
-            .ok_or(LoadError::NoMemory("the page tables"))?;
+        let nr_bytes = nr_pages(blob, nr_tables).saturating_mul(PAGE_SIZE as usize);
+        let buffer = Buffer::alloc(nr_bytes).ok_or(LoadError::NoMemory("the page tables"))?;
         Ok(Self {
             blob,
             nr_tables,
