@@ -5,6 +5,7 @@
 #include <xen/xen.h>
 #include <xen/kexec.h>
 #include <xen/memory.h>
+#include <xen/sched.h>
 #include <xen/sysctl.h>
 #include <xen/version.h>
 #include <xen/sys/privcmd.h>
@@ -12,5 +13,6 @@
 
 /* Expressions that bindgen does not translate as they are. */
 static const uint16_t domid_xen = DOMID_XEN;
+static const uint16_t domid_io = DOMID_IO;
 static const uint64_t ioctl_privcmd_hypercall = IOCTL_PRIVCMD_HYPERCALL;
 static const uint64_t ioctl_privcmd_mmapbatch_v2 = IOCTL_PRIVCMD_MMAPBATCH_V2;

@@ -83,6 +83,48 @@ impl Map {
         Self::new(self.0.iter().map(cut).collect())
     }
 
+    /// The map without anything from `end` on.
+    #[must_use]
+    pub fn below(&self, end: u64) -> Self {
+        let cut = |entry: &Entry| Entry {
+            end: entry.end.min(end),
+            ..*entry
+        };
+        Self::new(self.0.iter().map(cut).collect())
+    }
+
+    /// The map with a hole from `start` to `end`.
+    #[must_use]
+    pub fn without(&self, start: u64, end: u64) -> Self {
+        self.below(start).and(&self.above(end))
+    }
+
+    /// Both maps, which do not overlap.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self::new([&*self.0, &*other.0].concat())
+    }
+
+    /// Only the lines with anything else than usable memory.
+    #[must_use]
+    pub fn others(&self) -> Self {
+        let mut entries = self.0.clone();
+        entries.retain(|entry| entry.kind != RAM);
+        Self(entries)
+    }
+
+    /// The same in whole pages, outwards.
+    #[must_use]
+    pub fn in_pages(&self) -> Self {
+        const PAGE: u64 = 4096;
+        let round = |entry: &Entry| Entry {
+            start: entry.start & !(PAGE - 1),
+            end: entry.end.next_multiple_of(PAGE),
+            ..*entry
+        };
+        Self::new(self.0.iter().map(round).collect())
+    }
+
     /// Bytes in all lines together.
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|entry| entry.end - entry.start).sum()
@@ -207,6 +249,26 @@ mod tests {
         ]);
         assert_eq!(map.entries(), [entry(0, 5, 1), entry(5, 6, 2)]);
         assert_eq!(map.ram().bytes(), 5);
+    }
+
+    #[test]
+    fn maps_are_cut_and_put_together() {
+        let map: Map = "0-9fbff,100000-7ffdffff".parse().unwrap();
+        let holed = map.without(0x100_0000, 0x200_0000);
+        let expected: Map = "0-9fbff,100000-ffffff,2000000-7ffdffff".parse().unwrap();
+        assert_eq!(holed, expected);
+        assert_eq!(map.below(0x10_0000), "0-9fbff".parse().unwrap());
+        assert_eq!(map.without(0, u64::MAX), Map::default());
+        let pages: Map = "0-9ffff,100000-7ffdffff".parse().unwrap();
+        assert_eq!(map.in_pages(), pages);
+        let reserved = Entry {
+            start: 0x9_fc00,
+            end: 0xa_0000,
+            kind: 2,
+        };
+        let both = map.and(&Map::new(vec![reserved]));
+        assert_eq!(both.ram(), map);
+        assert_eq!(both.others().entries(), [reserved]);
     }
 
     #[test]

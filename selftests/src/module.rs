@@ -57,22 +57,37 @@ pub fn is_patching() -> bool {
 /// What it says that the loaded images will find mapped.
 pub const MAP: &str = "/sys/kernel/debug/rkexec/identity_map";
 
-/// Checks that it has made the page tables of the loaded image `kind` (default or crash). They tell
-/// by the video memory: the kernel's own map it like any other.
+/// What it says of the loaded image `kind` (default or crash): a line with its name, and those of
+/// its map.
+///
+/// # Errors
+///
+/// It says nothing of it.
+pub fn map(kind: &str) -> Result<Vec<String>> {
+    let maps = std::fs::read_to_string(MAP).context(MAP)?;
+    let name = format!("# {kind} image:");
+    let mut lines = maps.lines().skip_while(|line| !line.starts_with(&name));
+    let first = lines.next();
+    let first = first.with_context(|| format!("{MAP} has no {kind} image"))?;
+    let rest = lines.take_while(|line| !line.ends_with("levels"));
+    Ok([first].into_iter().chain(rest).map(str::to_owned).collect())
+}
+
+/// Checks that it has made the page tables of the loaded image `kind`. They tell by the video
+/// memory: the kernel's own map it like any other.
 ///
 /// # Errors
 ///
 /// It has not.
 pub fn expect_map(kind: &str) -> Result<()> {
     const VIDEO: &str = "00000000000a0000 00000000000fffff 4K UC";
-    let maps = std::fs::read_to_string(MAP).context(MAP)?;
-    let name = format!("# {kind} image:");
-    let mut lines = maps.lines().skip_while(|line| !line.starts_with(&name));
-    ensure!(lines.next().is_some(), "{MAP} has no {kind} image");
-    let ours = lines
-        .take_while(|line| !line.ends_with("levels"))
-        .any(|line| line == VIDEO);
-    ensure!(ours, "the {kind} image has other page tables:\n{maps}");
+    let map = map(kind)?;
+    let ours = map.iter().any(|line| line == VIDEO);
+    ensure!(
+        ours,
+        "the {kind} image has other page tables:\n{}",
+        map.join("\n")
+    );
     Ok(())
 }
 

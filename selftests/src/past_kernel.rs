@@ -26,6 +26,17 @@ pub fn load(place: Option<(u64, u64)>, kernel: &str, initrd: &str, cmdline: &str
     good(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Loads a crash kernel.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn load_crash(kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
+    let initrd = format!("--initrd={initrd}");
+    let cmdline = format!("--command-line={cmdline}");
+    good(&["-p", kernel, &initrd, &cmdline])
+}
+
 /// Unloads what Xen has.
 ///
 /// # Errors

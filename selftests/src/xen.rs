@@ -1,9 +1,13 @@
-//! What a dom0 asks Xen: the machine's memory, its free pages, and the state of kexec.
+//! What a dom0 asks Xen: the machine's memory, its free pages, and the state of kexec. What has to
+//! do with crashes is in [`crash`].
+
+mod crash;
 
 use std::io;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::memory::{Entry, Map};
 use crate::sys::bindings::{linux, xen};
@@ -40,12 +44,19 @@ pub fn version() -> Result<String> {
 pub struct Xen(Privcmd);
 
 /// A range of machine addresses, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// The first byte.
     pub start: u64,
     /// The length.
     pub bytes: u64,
+}
+
+impl Range {
+    /// The first byte behind it.
+    pub fn end(self) -> u64 {
+        self.start + self.bytes
+    }
 }
 
 /// Xen's E820MAX.
@@ -102,35 +113,51 @@ impl Xen {
     ///
     /// Xen's, and a Xen that speaks none of the versions of this interface that are known here.
     pub fn free_pages(&self) -> Result<u64> {
-        const OLDEST: u32 = 0x13;
         // From this version on, Xen 4.17's, there is one number more before those of pages.
         const LONGER: u32 = 0x15;
+        let request = xen::xen_sysctl {
+            cmd: xen::XEN_SYSCTL_physinfo,
+            ..Default::default()
+        };
+        // SAFETY: The operation takes nothing but the request, and changes nothing else.
+        let answer = unsafe { self.sysctl(request) }.context("XEN_SYSCTL_physinfo")?;
+        // SAFETY: The answer to this operation is in this field of the union; all of its fields are
+        // integers.
+        let info = unsafe { answer.u.physinfo };
+        // What is the total now was the free pages in the shorter structure.
+        Ok(match answer.interface_version {
+            ..LONGER => info.total_pages,
+            _ => info.free_pages,
+        })
+    }
+
+    /// An operation for system control, in the version of this interface that Xen speaks.
+    ///
+    /// # Safety
+    ///
+    /// What it does must be all right for the machine, and what it takes for addresses must be such
+    /// as [`Privcmd::call`] wants.
+    unsafe fn sysctl(&self, request: xen::xen_sysctl) -> Result<xen::xen_sysctl> {
+        const OLDEST: u32 = 0x13;
         let newest = xen::XEN_SYSCTL_INTERFACE_VERSION;
         for version in (OLDEST..=newest + 2).rev() {
-            let mut request = Locked::<xen::xen_sysctl>::zeroed(1)?;
-            request.as_mut()[0].cmd = xen::XEN_SYSCTL_physinfo;
-            request.as_mut()[0].interface_version = version;
-            // SAFETY: The buffer is locked and is what the operation takes.
+            let request = Locked::holding(xen::xen_sysctl {
+                interface_version: version,
+                ..request
+            })?;
+            // SAFETY: The buffer is locked and is what all operations take; the rest is the
+            // caller's word.
             let result = unsafe {
                 self.0
                     .call(xen::__HYPERVISOR_sysctl, [request.address(), 0, 0, 0, 0])
             };
             match result {
-                Ok(_) => {
-                    // SAFETY: The answer to this operation is in this field of the union; all of
-                    // its fields are integers.
-                    let info = unsafe { request.as_ref()[0].u.physinfo };
-                    // What is the total now was the free pages in the shorter structure.
-                    return Ok(match version {
-                        ..LONGER => info.total_pages,
-                        _ => info.free_pages,
-                    });
-                }
+                Ok(_) => return Ok(request.as_ref()[0]),
                 Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
-                Err(error) => return Err(error).context("XEN_SYSCTL_physinfo"),
+                Err(error) => return Err(error.into()),
             }
         }
-        bail!("XEN_SYSCTL_physinfo: Xen knows none of the interface versions {OLDEST:#x} to {newest:#x}+2")
+        bail!("Xen knows none of the interface versions {OLDEST:#x} to {newest:#x}+2")
     }
 
     /// What Xen says to `KEXEC_CMD_kexec_status` about a default image.
@@ -139,9 +166,11 @@ impl Xen {
     ///
     /// Xen's.
     pub fn kexec_status(&self) -> Result<bool> {
-        let request = Locked::holding(xen::xen_kexec_status {
-            type_: xen::KEXEC_TYPE_DEFAULT as u8,
-        })?;
+        self.status(xen::KEXEC_TYPE_DEFAULT)
+    }
+
+    fn status(&self, kind: u32) -> Result<bool> {
+        let request = Locked::holding(xen::xen_kexec_status { type_: kind as u8 })?;
         // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
         let result = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_status, request.address()) };
         Ok(result.context("KEXEC_CMD_kexec_status")? != 0)
@@ -204,13 +233,20 @@ impl Xen {
     ///
     /// Xen's.
     pub fn own_range(&self) -> Result<Range> {
+        let range = self.range(xen::KEXEC_RANGE_MA_XEN, 0);
+        range.context("KEXEC_CMD_kexec_get_range")
+    }
+
+    /// The range of this kind with this number.
+    fn range(&self, kind: u32, number: i32) -> io::Result<Range> {
         let request = Locked::holding(xen::xen_kexec_range {
-            range: xen::KEXEC_RANGE_MA_XEN as i32,
+            range: kind as i32,
+            nr: number,
             ..Default::default()
-        })?;
+        });
+        let request = request.map_err(io::Error::other)?;
         // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
-        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request.address()) }
-            .context("KEXEC_CMD_kexec_get_range")?;
+        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request.address()) }?;
         let range = request.as_ref()[0];
         Ok(Range {
             start: range.start,
@@ -253,7 +289,7 @@ impl Xen {
             .iter()
             .flat_map(|first| (0..EXTENT_FRAMES as u64).map(move |number| first + number))
             .collect();
-        self.0.read_frames(&frames)
+        self.0.read_frames(xen::domid_xen, &frames)
     }
 
     /// # Safety

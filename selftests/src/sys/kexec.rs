@@ -16,6 +16,11 @@ pub const ARCH_AARCH64: u64 = linux::KEXEC_ARCH_AARCH64 as u64;
 /// `flags` of [`load`]: come back from the next kernel.
 pub const PRESERVE_CONTEXT: u64 = linux::KEXEC_PRESERVE_CONTEXT as u64;
 
+/// `flags` of [`load`]: an image for a crash.
+pub const ON_CRASH: u64 = linux::KEXEC_ON_CRASH as u64;
+/// `flags` of [`file_load`]: the same.
+pub const FILE_ON_CRASH: u64 = linux::KEXEC_FILE_ON_CRASH as u64;
+
 /// `LINUX_REBOOT_CMD_KEXEC` (`linux/reboot.h`).
 const REBOOT_KEXEC: libc::c_int = 0x4558_4543;
 
@@ -88,6 +93,15 @@ pub fn unload() -> io::Result<()> {
     load(0, &[], ARCH_X86_64)
 }
 
+/// Drops the loaded crash image, by `kexec_load(2)` without segments.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn unload_crash() -> io::Result<()> {
+    load(0, &[], ARCH_X86_64 | ON_CRASH)
+}
+
 /// `kexec_file_load(2)`.
 ///
 /// # Errors
@@ -124,7 +138,20 @@ pub fn file_load(
 ///
 /// Whatever the kernel says.
 pub fn file_unload() -> io::Result<()> {
-    let flags = u64::from(linux::KEXEC_FILE_UNLOAD);
+    file_unload_with(0)
+}
+
+/// Drops the loaded crash image, by `kexec_file_load(2)` with the flags for it.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn file_unload_crash() -> io::Result<()> {
+    file_unload_with(FILE_ON_CRASH)
+}
+
+fn file_unload_with(flags: u64) -> io::Result<()> {
+    let flags = flags | u64::from(linux::KEXEC_FILE_UNLOAD);
     // SAFETY: With this flag the kernel looks at nothing else.
     let result =
         unsafe { libc::syscall(libc::SYS_kexec_file_load, -1, -1, 0_usize, 0_usize, flags) };
@@ -144,8 +171,20 @@ pub fn exec() -> io::Error {
 ///
 /// `/sys/kernel/kexec_loaded` cannot be read, or says neither 0 nor 1.
 pub fn loaded() -> Result<bool> {
-    let path = "/sys/kernel/kexec_loaded";
-    let text = std::fs::read_to_string(path).context(path)?;
+    flag("/sys/kernel/kexec_loaded")
+}
+
+/// Whether the kernel says that a crash image is loaded.
+///
+/// # Errors
+///
+/// `/sys/kernel/kexec_crash_loaded` cannot be read, or says neither 0 nor 1.
+pub fn crash_loaded() -> Result<bool> {
+    flag("/sys/kernel/kexec_crash_loaded")
+}
+
+fn flag(path: &str) -> Result<bool> {
+    let text = std::fs::read_to_string(path).context(path.to_owned())?;
     match text.trim() {
         "0" => Ok(false),
         "1" => Ok(true),

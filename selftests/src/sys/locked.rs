@@ -29,6 +29,8 @@ plain!(
     u8,
     u64,
     linux::boot_e820_entry,
+    xen::sched_shutdown,
+    xen::sched_watchdog,
     xen::xen_kexec_load,
     xen::xen_kexec_range,
     xen::xen_kexec_segment,

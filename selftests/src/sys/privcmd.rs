@@ -8,8 +8,7 @@ use anyhow::{ensure, Context, Result};
 use memmap2::MmapOptions;
 
 use super::bindings::xen::{
-    domid_xen, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, privcmd_hypercall,
-    privcmd_mmapbatch_v2,
+    ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, privcmd_hypercall, privcmd_mmapbatch_v2,
 };
 
 const FRAME_BYTES: usize = 4096;
@@ -53,12 +52,12 @@ impl Privcmd {
         u64::try_from(result).map_err(|_| io::Error::last_os_error())
     }
 
-    /// The content of frames that are Xen's to show, as words.
+    /// The content of frames that the domain `owner` has, as words: Xen's to show, or I/O memory.
     ///
     /// # Errors
     ///
     /// The frames cannot be mapped.
-    pub fn read_frames(&self, frames: &[u64]) -> Result<Vec<u64>> {
+    pub fn read_frames(&self, owner: u16, frames: &[u64]) -> Result<Vec<u64>> {
         let mut options = MmapOptions::new();
         let options = options.len(frames.len() * FRAME_BYTES);
         // SAFETY: The device gives a mapping of no content, which the request below fills.
@@ -66,7 +65,7 @@ impl Privcmd {
         let mut errors = vec![0_i32; frames.len()];
         let mut request = privcmd_mmapbatch_v2 {
             num: u32::try_from(frames.len())?,
-            dom: domid_xen,
+            dom: owner,
             addr: map.as_ptr() as u64,
             arr: frames.as_ptr(),
             err: errors.as_mut_ptr(),
@@ -81,7 +80,7 @@ impl Privcmd {
         };
         ensure!(
             result == 0,
-            "mapping frames of Xen: {}",
+            "mapping frames of domain {owner:#x}: {}",
             io::Error::last_os_error()
         );
         let first = map.as_ptr().cast::<u64>();

@@ -1,0 +1,127 @@
+//! What a dom0 asks Xen about crashes, and how it makes one.
+
+use anyhow::{ensure, Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::{Range, Xen};
+use crate::sys::bindings::xen;
+use crate::sys::locked::{Locked, Plain};
+
+const PAGE: usize = 4096;
+/// Where the video memory begins.
+const LOW_END: usize = 0xa_0000;
+
+impl Xen {
+    /// The memory that Xen has set aside for a crash image (`KEXEC_RANGE_MA_CRASH`); nothing if it
+    /// was not told to.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn crash_area(&self) -> Result<Option<Range>> {
+        let range = self.range(xen::KEXEC_RANGE_MA_CRASH, 0);
+        let range = range.context("KEXEC_RANGE_MA_CRASH")?;
+        Ok((range.bytes > 0).then_some(range))
+    }
+
+    /// What Xen says to `KEXEC_CMD_kexec_status` about a crash image.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn has_crash_image(&self) -> Result<bool> {
+        self.status(xen::KEXEC_TYPE_CRASH)
+    }
+
+    /// Where Xen writes its notes for a dump: those of each processor, and its vmcoreinfo.
+    ///
+    /// # Errors
+    ///
+    /// Xen's, and if it tells of no processor at all.
+    pub fn crash_notes(&self) -> Result<Vec<Range>> {
+        // It says that there are no more of them by an error.
+        let mut notes: Vec<_> = (0..)
+            .map_while(|number| self.range(xen::KEXEC_RANGE_MA_CPU, number).ok())
+            .filter(|range| range.bytes > 0)
+            .collect();
+        ensure!(!notes.is_empty(), "Xen has no notes for any processor");
+        let info = self.range(xen::KEXEC_RANGE_MA_VMCOREINFO, 0);
+        notes.push(info.context("KEXEC_RANGE_MA_VMCOREINFO")?);
+        Ok(notes)
+    }
+
+    /// The digests of the pages of the machine's memory below the video memory. Xen gives none of
+    /// it to anybody, and shows it as it shows the memory of devices.
+    ///
+    /// # Errors
+    ///
+    /// Xen does not show it.
+    pub fn low_memory(&self) -> Result<Vec<[u8; 32]>> {
+        let frames: Vec<u64> = (0..(LOW_END / PAGE) as u64).collect();
+        let words = self.0.read_frames(xen::domid_io, &frames)?;
+        let digest = |page: &[u64]| {
+            let mut hash = Sha256::new();
+            page.iter().for_each(|word| hash.update(word.to_le_bytes()));
+            hash.finalize().into()
+        };
+        Ok(words.chunks(PAGE / size_of::<u64>()).map(digest).collect())
+    }
+
+    /// Presses a key of Xen's own debugger (`XEN_SYSCTL_debug_keys`).
+    ///
+    /// # Errors
+    ///
+    /// Xen's. With the key for a crash there is nobody to come back to.
+    pub fn press_debug_key(&self, key: u8) -> Result<()> {
+        let key = Locked::<u8>::holding(key)?;
+        let mut request = xen::xen_sysctl {
+            cmd: xen::XEN_SYSCTL_debug_keys,
+            ..Default::default()
+        };
+        let mut keys = xen::xen_sysctl_debug_keys {
+            nr_keys: 1,
+            ..Default::default()
+        };
+        keys.keys.p = key.as_ptr().cast();
+        request.u.debug_keys = keys;
+        // SAFETY: The key is in a locked buffer that is one byte long. What it does to the machine
+        // is what the caller wants.
+        unsafe { self.sysctl(request) }.context("XEN_SYSCTL_debug_keys")?;
+        Ok(())
+    }
+
+    /// Has Xen crash dom0 (`SCHEDOP_shutdown`), as a dom0 does that panics.
+    ///
+    /// # Errors
+    ///
+    /// Xen's: else there is nobody to come back to.
+    pub fn shut_down_crashed(&self) -> Result<()> {
+        let request = Locked::holding(xen::sched_shutdown {
+            reason: xen::SHUTDOWN_crash,
+        })?;
+        self.sched_op(xen::SCHEDOP_shutdown, &request)
+            .context("SCHEDOP_shutdown")
+    }
+
+    /// Starts a watchdog of Xen's that nobody will pat, and that kills dom0 after so many seconds.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn start_watchdog(&self, seconds: u32) -> Result<()> {
+        let request = Locked::holding(xen::sched_watchdog {
+            id: 0,
+            timeout: seconds,
+        })?;
+        self.sched_op(xen::SCHEDOP_watchdog, &request)
+            .context("SCHEDOP_watchdog")
+    }
+
+    fn sched_op<T: Plain>(&self, op: u32, request: &Locked<T>) -> Result<()> {
+        let arguments = [op.into(), request.address(), 0, 0, 0];
+        // SAFETY: The buffer is locked and is what the two operations above take. They end this
+        // system, which is what it is for.
+        unsafe { self.0.call(xen::__HYPERVISOR_sched_op, arguments) }?;
+        Ok(())
+    }
+}
