@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Map;
+use crate::xen::Range;
 
 /// The directory of the two.
 pub const DIR: &str = "/handed";
@@ -23,6 +24,38 @@ pub struct Expected {
     pub blob_sha256: String,
     /// Its length.
     pub blob_bytes: u64,
+    /// If it is there for a crash of a dom0: what that leaves behind.
+    pub crash: Option<Crash>,
+}
+
+/// What a crash kernel must find of the dom0 that has crashed, and of its Xen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// The memory that is the crash kernel's.
+    pub area: Range,
+    /// Who has made the image, and so the head of the dump.
+    pub head: Head,
+    /// Xen's version.
+    pub xen: String,
+    /// dom0's version.
+    pub release: String,
+    /// The machine's processors.
+    pub cpus: usize,
+    /// Whether dom0 panics, and so knows when it has crashed.
+    pub panics: bool,
+    /// Pages of the machine's low memory, by number, with their SHA-256 in hexadecimal.
+    pub low: Vec<(u64, String)>,
+}
+
+/// Who has made the head of a dump (its ELF core header).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Head {
+    /// The module, for `kexec_file_load(2)`.
+    Module,
+    /// These tests, for `kexec_load(2)`: they do not know where low memory is kept.
+    Tests,
+    /// kexec-tools, which leave out what Linux knows of itself.
+    Tools,
 }
 
 impl Expected {

@@ -12,7 +12,7 @@ use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use sha2::{Digest, Sha256};
 
-use crate::expect::{self, Expected};
+use crate::expect::{self, Crash, Expected};
 use crate::memory::Map;
 
 /// The directories of a test machine that are not of this boot only.
@@ -126,12 +126,14 @@ impl Initrd {
 }
 
 /// What an initrd has beside its base and what to expect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Contents {
     /// So many random bytes.
     pub blob_bytes: u64,
     /// Whether the whole running system is in it: a kernel that can do all that this one can.
     pub system: bool,
+    /// What a crash of this system will leave behind.
+    pub crash: Option<Crash>,
 }
 
 /// Builds the initrd for the next kernel at `target`: `base`, `contents`, and what to expect.
@@ -160,6 +162,7 @@ pub fn build(
         memory,
         blob_sha256: hex::encode(digest),
         blob_bytes,
+        crash: contents.crash,
     };
     initrd.file(expect::PATH, &serde_json::to_vec(&expected)?)?;
     initrd.finish()?;
@@ -220,6 +223,7 @@ mod tests {
         let contents = Contents {
             blob_bytes: 10_000,
             system: false,
+            crash: None,
         };
         let expected = build(&base, &target, contents, "quiet", Map::default()).unwrap();
         let bytes = std::fs::read(&target).unwrap();

@@ -5,6 +5,8 @@ mod bad_input;
 mod balloon;
 mod boot;
 mod clients;
+mod crash;
+mod crash_image;
 mod guest;
 mod lifecycle;
 mod load_time;
@@ -26,6 +28,7 @@ use anyhow::{bail, Result};
 
 use crate::params::Params;
 use crate::report::Report;
+use crate::trigger::Trigger;
 use crate::xen::{self, Xen};
 
 /// What comes after the scenario.
@@ -40,7 +43,7 @@ pub enum Next {
     /// Enter an image while others are being loaded.
     Race,
     /// Crash this kernel.
-    Panic,
+    Crash(Trigger),
     /// Let the guest go that the scenario has made, and tell what it says.
     Guest,
 }
@@ -67,6 +70,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "balloon" => balloon::run(stage),
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
+        "crash" => crash::run(stage),
         "guest" => guest::run(stage),
         "load-time" => load_time::run(stage),
         "prepare-time" => prepare_time::run(stage),

@@ -45,21 +45,7 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
     );
     report.test(
         "the random bytes in its initrd have the right SHA-256",
-        |report| {
-            let (digest, bytes) = initrd::digest_of(Path::new(expect::BLOB_PATH))?;
-            report.note(&format!("{bytes} bytes, {digest}"));
-            ensure!(
-                bytes == expected.blob_bytes,
-                "{bytes} bytes instead of {}",
-                expected.blob_bytes
-            );
-            ensure!(
-                digest == expected.blob_sha256,
-                "{digest}, not {}",
-                expected.blob_sha256
-            );
-            Ok(())
-        },
+        |report| blob_is_right(report, &expected),
     );
     // Some clients keep the interrupt vectors of real mode from the next kernel.
     let first = params.get("first")?.unwrap_or(0);
@@ -95,10 +81,32 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         subarch_is_pc()
     });
     report.test("it is not tainted by a warning or an oops", |_| {
-        let tainted: u64 = read("/proc/sys/kernel/tainted")?.parse()?;
-        ensure!(tainted == 0, "tainted: {tainted:#x}");
-        Ok(())
+        is_untainted()
     });
+    Ok(())
+}
+
+/// Checks that the random bytes of its initrd have arrived.
+pub(crate) fn blob_is_right(report: &mut Report, expected: &Expected) -> Result<()> {
+    let (digest, bytes) = initrd::digest_of(Path::new(expect::BLOB_PATH))?;
+    report.note(&format!("{bytes} bytes, {digest}"));
+    ensure!(
+        bytes == expected.blob_bytes,
+        "{bytes} bytes instead of {}",
+        expected.blob_bytes
+    );
+    ensure!(
+        digest == expected.blob_sha256,
+        "{digest}, not {}",
+        expected.blob_sha256
+    );
+    Ok(())
+}
+
+/// Checks that this kernel has had no trouble, and has no module that it would be tainted by.
+pub(crate) fn is_untainted() -> Result<()> {
+    let tainted: u64 = read("/proc/sys/kernel/tainted")?.parse()?;
+    ensure!(tainted == 0, "tainted: {tainted:#x}");
     Ok(())
 }
 
@@ -109,7 +117,8 @@ fn read(path: &str) -> Result<String> {
         .to_owned())
 }
 
-fn not_on_xen() -> Result<()> {
+/// Checks that this kernel has the machine for itself.
+pub(crate) fn not_on_xen() -> Result<()> {
     ensure!(!xen::present(), "/sys/hypervisor/type says xen");
     // The leaves from 0x40000000 on tell of a hypervisor where there is one; only PV guests of Xen
     // need another instruction, and they have /sys/hypervisor.
@@ -144,7 +153,8 @@ fn uses_memory(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn subarch_is_pc() -> Result<()> {
+/// Checks what it was told of the kind of machine.
+pub(crate) fn subarch_is_pc() -> Result<()> {
     let path = "/sys/kernel/boot_params/data";
     let data = std::fs::read(path).context(path)?;
     let at = std::mem::offset_of!(linux::boot_params, hdr)

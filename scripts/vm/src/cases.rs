@@ -1,7 +1,8 @@
-//! The tests: one row each, in tables by what they are about ([`native`], [`dom0`], [`probe`],
-//! [`xen_versions`], [`long_map`]). Here is what a row is made of, and the rows that others are made
+//! The tests: one row each, in tables by what they are about ([`native`], [`dom0`], [`crash`],
+//! [`probe`], [`xen_versions`], [`long_map`]). Here is what a row is made of, and the rows that others are made
 //! from.
 
+mod crash;
 mod dom0;
 mod long_map;
 mod native;
@@ -225,6 +226,7 @@ pub fn all() -> Vec<Case> {
         native::all(),
         dom0::all(),
         slot::all(),
+        crash::all(),
         xen_versions::all(),
         long_map::all(),
         probe::all(),

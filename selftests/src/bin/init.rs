@@ -74,9 +74,11 @@ fn live() -> Result<()> {
             params: &params,
         });
     }
-    if next == Next::Panic {
+    if let Next::Crash(trigger) = next {
         report.line("entering the next kernel");
-        return Ok(std::fs::write("/proc/sysrq-trigger", "c")?);
+        if let Err(error) = trigger.pull() {
+            report.line(&format!("reboot(2) came back: {error:#}"));
+        }
     }
     // Even if a test has failed: what the next kernel says may tell why.
     if next == Next::Exec && kexec::loaded()? {

@@ -14,7 +14,7 @@ use memmap2::Mmap;
 
 use super::Stage1;
 use crate::bzimage::BzImage;
-use crate::expect::Expected;
+use crate::expect::{Crash, Expected};
 use crate::image::{Image, Sizes};
 use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
@@ -132,6 +132,19 @@ impl Loader {
     ///
     /// As for [`Self::new`].
     pub fn with_words(stage: &mut Stage1<'_>, words: &str) -> Result<Self> {
+        Self::build(stage, words, None)
+    }
+
+    /// The same for a crash kernel.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn for_crash(stage: &mut Stage1<'_>, words: &str, crash: Crash) -> Result<Self> {
+        Self::build(stage, words, Some(crash))
+    }
+
+    fn build(stage: &mut Stage1<'_>, words: &str, crash: Option<Crash>) -> Result<Self> {
         let xen = if xen::is_dom0() {
             Some(Xen::open()?)
         } else {
@@ -151,6 +164,7 @@ impl Loader {
         let what = Contents {
             blob_bytes: mib << 20,
             system,
+            crash,
         };
         let expected = initrd::build(base, target, what, &cmdline, machine.clone())?;
         let (kernel, initrd) = (mapped::map(Path::new(KERNEL))?, mapped::map(target)?);
@@ -172,6 +186,11 @@ impl Loader {
     /// The kernel's file.
     pub fn kernel(&self) -> &[u8] {
         &self.kernel
+    }
+
+    /// Its initrd.
+    pub fn initrd(&self) -> &[u8] {
+        &self.initrd
     }
 
     /// Pages that are free in Xen's heap; 0 on bare metal.
@@ -304,9 +323,18 @@ impl Loader {
 ///
 /// The kernel's.
 pub fn file_load(cmdline: &str) -> io::Result<()> {
+    file_load_with(cmdline, 0)
+}
+
+/// The same with these flags.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn file_load_with(cmdline: &str, flags: u64) -> io::Result<()> {
     let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
     let cmdline = CString::new(cmdline)?;
-    kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, 0)
+    kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, flags)
 }
 
 /// The time of the latest load hypercall, in microseconds.

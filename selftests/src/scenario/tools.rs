@@ -14,8 +14,9 @@ use nix::unistd::Pid;
 
 use super::loader::{rounds_left, Call, Loader, INITRD, KERNEL};
 use super::{Next, Stage1};
+use crate::marker::Marker;
 use crate::module;
-use crate::vmcore::Marker;
+use crate::trigger::Trigger;
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -61,7 +62,11 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         let note = format!("entering it from processor {}, {left} to come", rounds - 1);
         stage.report.note(&note);
     }
-    Ok(if crash { Next::Panic } else { Next::KexecTools })
+    Ok(if crash {
+        Next::Crash(Trigger::Sysrq)
+    } else {
+        Next::KexecTools
+    })
 }
 
 /// The image stays when the module goes.

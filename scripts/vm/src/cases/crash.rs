@@ -1,0 +1,153 @@
+//! Tests of a dom0, or its Xen, that crashes into a crash kernel.
+
+use std::borrow::Cow;
+
+use super::{dom0_with, long_map, Case, BOOTS};
+use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::xen_build::XenBuild;
+
+/// A dom0 with 1 of 2 GiB, whose Xen has these options.
+const fn with(options: &'static str) -> Machine {
+    Machine {
+        boot: dom0_with("1G,max:1G", options),
+        ..DOM0
+    }
+}
+
+/// The same on another Xen.
+const fn on(xen: XenBuild) -> Machine {
+    Machine {
+        boot: Boot::Dom0 {
+            xen,
+            dom0_mem: Cow::Borrowed("1G,max:1G"),
+            options: Cow::Borrowed(AREA),
+        },
+        ..DOM0
+    }
+}
+
+/// The crash area at the place that Xen likes.
+const AREA: &str = "crashkernel=256M";
+
+/// What is said of a crash, and is no trouble here.
+const CRASH: &[&str] = &[
+    "Kernel panic - not syncing: sysrq triggered crash",
+    "Call Trace",
+    r"\(XEN\) Hardware Dom0 crashed: ",
+    r"\(XEN\) Hardware Dom0 shutdown: watchdog rebooting machine",
+    "rkexec: image not loaded: crash images need Xen's kexec interface V2",
+];
+
+/// A row without content: a dom0 that panics, and Xen enters a crash kernel of the module's.
+const CRASHES: Case = Case {
+    machine: with(AREA),
+    scenario: "crash call=file trigger=sysrq",
+    says: &[
+        "rkexec: Xen has the crash image: ",
+        "Kernel panic - not syncing: sysrq triggered crash",
+        r"\(XEN\) Hardware Dom0 crashed: Executing kexec image",
+        "rkexec: page tables verified",
+        "rkexec: image verified",
+        "rkexec: low memory saved",
+        "rkexec: entering 0x",
+    ],
+    expects_trouble: CRASH,
+    seconds: 45,
+    ..BOOTS
+};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    vec![
+        Case {
+            name: "dom0: a panic, kexec_file_load: the crash kernel reads the machine's dump",
+            scenario: "crash call=file trigger=sysrq default=1",
+            ..CRASHES
+        },
+        Case {
+            name: "dom0: Xen's debug key, kexec_load: the crash kernel reads the machine's dump",
+            scenario: "crash call=load trigger=debug-key again=1",
+            says: &[
+                r"\(XEN\) 'C' pressed -> triggering crashdump",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
+            seconds: 55,
+            ..CRASHES
+        },
+        Case {
+            name: "dom0: Xen's watchdog, kexec_file_load: the crash kernel reads the machine's dump",
+            scenario: "crash call=file trigger=watchdog again=1 blob=38 next=console=hvc0",
+            says: &[
+                "rkexec: the crash kernel's command line has console=hvc0",
+                r"\(XEN\) Watchdog timer fired for domain 0",
+                "rkexec: image verified",
+                "rkexec: low memory saved",
+                "rkexec: entering 0x",
+            ],
+            seconds: 60,
+            ..CRASHES
+        },
+        Case {
+            name: "dom0: SHUTDOWN_crash, kexec_load: the crash kernel reads the machine's dump",
+            scenario: "crash call=load trigger=shutdown default=1 blob=38",
+            says: &[
+                r"\(XEN\) Hardware Dom0 crashed: Executing kexec image",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
+            ..CRASHES
+        },
+        Case {
+            name: "dom0 with numbers like the crash area's for its memory, all in use: it is left alone",
+            machine: with("crashkernel=256M@256M"),
+            scenario: "crash call=file trigger=sysrq again=1 pressure=600",
+            seconds: 75,
+            ..CRASHES
+        },
+        Case {
+            name: "dom0: kexec-tools past the kernel: the dump is the same (a test of the tests)",
+            scenario: "crash call=tools trigger=sysrq",
+            says: &[r"\(XEN\) Hardware Dom0 crashed: Executing kexec image"],
+            ..CRASHES
+        },
+        Case {
+            name: "6 GiB, a crash area above 4 GiB: the crash kernel reads the machine's dump",
+            machine: Machine {
+                memory_mib: 6144,
+                boot: dom0_with("1G,max:1G", "crashkernel=256M@5G"),
+                ..DOM0
+            },
+            ..CRASHES
+        },
+        Case {
+            name: "UEFI: a panic of dom0: the crash kernel reads the machine's dump",
+            machine: Machine {
+                firmware: Firmware::Uefi,
+                ..with(AREA)
+            },
+            seconds: 55,
+            ..CRASHES
+        },
+        Case {
+            name: "more than 128 entries: a panic of dom0: the crash kernel reads the machine's dump",
+            machine: Machine {
+                holes: long_map::LONG.holes,
+                firmware: Firmware::Uefi,
+                ..with(AREA)
+            },
+            seconds: 60,
+            ..CRASHES
+        },
+        Case {
+            name: "Xen of bookworm: a panic of dom0: the crash kernel reads the machine's dump",
+            machine: on(XenBuild::Bookworm),
+            ..CRASHES
+        },
+        Case {
+            name: "Xen of sid: a panic of dom0: the crash kernel reads the machine's dump",
+            machine: on(XenBuild::Sid),
+            ..CRASHES
+        },
+    ]
+}

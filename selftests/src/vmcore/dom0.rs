@@ -1,0 +1,237 @@
+//! What a crash kernel checks after a dom0: it has the machine, and the dump is that of the machine.
+
+use anyhow::{bail, ensure, Context, Result};
+use object::read::elf::ProgramHeader;
+use object::LittleEndian;
+use sha2::{Digest, Sha256};
+
+use super::{Dump, PAGE};
+use crate::expect::{Crash, Expected, Head};
+use crate::memory::{Entry, Map, RAM};
+use crate::report::Report;
+use crate::stage2;
+
+const MIB: u64 = 1 << 20;
+/// Of the crash area the crash kernel does not get: what keeps low memory, and the head of the dump.
+const KEPT_MAX: u64 = 2 * MIB;
+
+/// The notes that Xen writes, by the types that it has for them (`xen/elfcore.h`).
+const NT_PRSTATUS: u32 = 1;
+const XEN_INFO: u32 = 0x100_0001;
+const XEN_REGISTERS: u32 = 0x100_0002;
+/// Where `elf_prstatus` has the instruction pointer.
+const RIP: usize = 112 + 16 * size_of::<u64>();
+
+/// Runs the checks.
+///
+/// # Errors
+///
+/// Nothing could be checked.
+pub fn check(report: &mut Report, dump: &Dump, expected: &Expected, crash: &Crash) -> Result<()> {
+    report.test("the crash kernel does not run on Xen", |_| {
+        stage2::not_on_xen()?;
+        match crash.head {
+            // They hand over what dom0 was told.
+            Head::Tools => Ok(()),
+            Head::Module | Head::Tests => stage2::subarch_is_pc(),
+        }
+    });
+    report.test("its command line is the given one", |report| {
+        let line = std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
+        let added = added_words(line.trim_end(), &expected.cmdline, crash.head)?;
+        report.note(&format!("and: {added}"));
+        Ok(())
+    });
+    report.test("the bytes in its initrd are right", |report| {
+        stage2::blob_is_right(report, expected)
+    });
+    report.test("its memory is the crash area, and below 1 MiB", |report| {
+        memory(report, &Map::of_firmware()?, &expected.memory, crash)
+    });
+    report.test("the dump is of all memory but the crash area", |report| {
+        let machine = expected.memory.ram();
+        let machine = machine.without(crash.area.start, crash.area.end());
+        let loads = dumped(dump)?;
+        for load in loads.entries() {
+            report.note(&load.to_string());
+        }
+        machine.in_pages().expect(&loads.in_pages())
+    });
+    report.test("Xen tells of each processor, and of itself", |_| {
+        xen_notes(dump, crash)
+    });
+    // kexec-tools leave this out.
+    if crash.head != Head::Tools {
+        report.test("and Linux of itself", |_| {
+            dump.expect_release(&crash.release, crash.panics)
+        });
+    }
+    match crash.head {
+        Head::Module | Head::Tools => {
+            report.test("low memory is in the dump as it was", |report| {
+                let changed = changed_low_memory(report, dump, crash)?;
+                ensure!(changed.is_empty(), "not these pages: {changed:x?}");
+                Ok(())
+            });
+        }
+        // The tests do not know where it is kept, and find the crash kernel's own.
+        Head::Tests => {
+            report.test("low memory would not be what it was", |report| {
+                let changed = changed_low_memory(report, dump, crash)?;
+                ensure!(!changed.is_empty(), "nobody has used it");
+                report.note(&format!("changed: {changed:x?}"));
+                Ok(())
+            });
+        }
+    }
+    report.test("it is not tainted by a warning or an oops", |_| {
+        stage2::is_untainted()
+    });
+    Ok(())
+}
+
+/// What was added to the command line, which must have been the right thing in the right place.
+fn added_words(line: &str, given: &str, head: Head) -> Result<String> {
+    let (before, after) = line
+        .split_once(given)
+        .with_context(|| format!("{line:?} instead of {given:?}"))?;
+    let words: Vec<_> = before.split(' ').chain(after.split(' ')).collect();
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let allowed: &[&str] = match head {
+        Head::Module | Head::Tests => {
+            ensure!(after.is_empty(), "{after:?} is behind it");
+            &["elfcorehdr="]
+        }
+        Head::Tools => &["elfcorehdr=", "kexec_jump_back_entry="],
+    };
+    ensure!(
+        words.len() == allowed.len()
+            && allowed
+                .iter()
+                .all(|name| words.iter().any(|word| word.starts_with(name))),
+        "added: {words:?}"
+    );
+    Ok(words.join(" "))
+}
+
+fn memory(report: &mut Report, handed: &Map, machine: &Map, crash: &Crash) -> Result<()> {
+    for entry in handed.entries() {
+        report.note(&entry.to_string());
+    }
+    machine.ram().below(MIB).expect(&handed.ram().below(MIB))?;
+    machine.others().expect(&handed.others())?;
+    let (start, end) = (crash.area.start, crash.area.end());
+    let outside = handed.ram().above(MIB).without(start, end);
+    ensure!(
+        outside.entries().is_empty(),
+        "memory that is not the crash kernel's: {outside:?}"
+    );
+    let kept = crash.area.bytes - handed.ram().above(start).below(end).bytes();
+    report.note(&format!("{} KiB of the crash area are kept", kept >> 10));
+    // The tests' own keeps one page, kexec-tools and the module keep low memory as well.
+    ensure!(
+        (1..=KEPT_MAX).contains(&kept),
+        "{kept} bytes of the crash area are missing"
+    );
+    Ok(())
+}
+
+/// The memory in the dump, which must all be there and only once.
+fn dumped(dump: &Dump) -> Result<Map> {
+    let mut entries = Vec::new();
+    for load in dump.loads()? {
+        let (start, bytes) = (load.p_paddr(LittleEndian), load.p_memsz(LittleEndian));
+        ensure!(
+            load.p_filesz(LittleEndian) == bytes,
+            "not all of the memory at {start:#x} is in the dump"
+        );
+        entries.push(Entry {
+            start,
+            end: start + bytes,
+            kind: RAM,
+        });
+    }
+    entries.sort_unstable();
+    if let Some(pair) = entries.windows(2).find(|it| it[0].end > it[1].start) {
+        bail!("{} and {} overlap", pair[0], pair[1]);
+    }
+    Ok(Map::new(entries))
+}
+
+fn xen_notes(dump: &Dump, crash: &Crash) -> Result<()> {
+    let word = |note: &[u8], at: usize| -> Result<u64> {
+        let bytes = note.get(at..at + size_of::<u64>());
+        let bytes = bytes.context("a note is too short")?;
+        Ok(u64::from_le_bytes(bytes.try_into()?))
+    };
+    let processors = dump.notes(b"CORE", Some(NT_PRSTATUS))?;
+    let registers = dump.notes(b"Xen", Some(XEN_REGISTERS))?;
+    for (name, found) in [("CORE", &processors), ("Xen", &registers)] {
+        ensure!(
+            found.len() == crash.cpus,
+            "notes {name} of {} processors, not of {}",
+            found.len(),
+            crash.cpus
+        );
+    }
+    for note in processors {
+        ensure!(word(note, RIP)? != 0, "a processor was at address 0");
+    }
+    let info = dump.notes(b"Xen", Some(XEN_INFO))?;
+    let [info] = *info else {
+        bail!("{} notes of Xen about itself", info.len())
+    };
+    let version = format!("{}.{}", word(info, 0)?, word(info, size_of::<u64>())?);
+    ensure!(
+        crash.xen == version || crash.xen.starts_with(&format!("{version}.")),
+        "the dump is of Xen {version}, and not of {}",
+        crash.xen
+    );
+    let symbols = dump.notes(b"VMCOREINFO_XEN", None)?;
+    let [symbols] = *symbols else {
+        bail!("{} notes VMCOREINFO_XEN", symbols.len())
+    };
+    let symbols = String::from_utf8_lossy(symbols);
+    ensure!(
+        symbols.contains("SYMBOL(dom_xen)="),
+        "VMCOREINFO_XEN: {symbols}"
+    );
+    Ok(())
+}
+
+/// The pages of low memory that are not what they were.
+fn changed_low_memory(report: &mut Report, dump: &Dump, crash: &Crash) -> Result<Vec<u64>> {
+    let zeros = hex::encode(Sha256::digest([0; PAGE]));
+    let content = crash.low.iter().filter(|(_, digest)| *digest != zeros);
+    let content = content.count();
+    report.note(&format!(
+        "{} pages, {content} of them not empty",
+        crash.low.len()
+    ));
+    ensure!(content > 0, "there was nothing in low memory");
+    let mut changed = Vec::new();
+    for (page, digest) in &crash.low {
+        let found = dump.page(page * PAGE as u64)?;
+        if hex::encode(Sha256::digest(found)) != *digest {
+            changed.push(*page);
+        }
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_added_to_a_command_line_that_does_not_belong_there() {
+        let added = |line, head| added_words(line, "a=1 b", head);
+        assert!(added("elfcorehdr=0x1 a=1 b", Head::Module).is_ok());
+        assert!(added("a=1 b", Head::Module).is_err());
+        assert!(added("elfcorehdr=0x1 a=1 b c", Head::Module).is_err());
+        assert!(added("elfcorehdr=0x1 a=1", Head::Module).is_err());
+        let tools = "a=1 b elfcorehdr=1K kexec_jump_back_entry=0x1";
+        assert!(added(tools, Head::Tools).is_ok());
+        assert!(added(tools, Head::Tests).is_err());
+    }
+}
