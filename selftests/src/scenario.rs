@@ -6,7 +6,9 @@ mod balloon;
 mod boot;
 mod clients;
 mod crash;
+mod crash_bad_input;
 mod crash_image;
+mod crash_refusal;
 mod guest;
 mod lifecycle;
 mod load_time;
@@ -71,6 +73,8 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "bad-input" => bad_input::run(stage),
         "clients" => clients::run(stage),
         "crash" => crash::run(stage),
+        "crash-bad-input" => crash_bad_input::run(stage),
+        "crash-refusal" => crash_refusal::run(stage),
         "guest" => guest::run(stage),
         "load-time" => load_time::run(stage),
         "prepare-time" => prepare_time::run(stage),

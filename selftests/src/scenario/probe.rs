@@ -15,7 +15,7 @@ use crate::sys::kexec::{self, Segment};
 use crate::xen::{self, Xen};
 
 /// The probe's file, which is as long as the memory that it takes.
-const PROBE: &str = "/boot/probe";
+pub const PROBE: &str = "/boot/probe";
 /// A place for it: a multiple of 2 MiB that is usable memory on every machine of the tests.
 const PLACE: u64 = 32 << 20;
 

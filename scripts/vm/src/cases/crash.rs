@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{dom0_with, long_map, Case, BOOTS};
+use super::{dom0_with, long_map, Case, End, BOOTS};
 use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::probe::Maker;
 use crate::xen_build::XenBuild;
 
 /// A dom0 with 1 of 2 GiB, whose Xen has these options.
@@ -109,6 +110,30 @@ pub fn all() -> Vec<Case> {
             name: "dom0: kexec-tools past the kernel: the dump is the same (a test of the tests)",
             scenario: "crash call=tools trigger=sysrq",
             says: &[r"\(XEN\) Hardware Dom0 crashed: Executing kexec image"],
+            ..CRASHES
+        },
+        Case {
+            name: "dom0 without a crash area: crash images are refused, and it says why",
+            machine: DOM0,
+            scenario: "crash-refusal",
+            end: End::FirstKernel,
+            says: &[],
+            expects_trouble: &["rkexec: image not loaded: .*Xen has no crash area"],
+            seconds: 25,
+            ..CRASHES
+        },
+        Case {
+            name: "dom0 with a crash area below 16 MiB: bad crash images are refused, the probe is entered",
+            machine: with("crashkernel=8M@8M"),
+            scenario: "crash-bad-input",
+            end: End::Probe(Maker::Module),
+            says: &[
+                "rkexec: image not loaded: .* segments, at most",
+                "rkexec: image not loaded: .* bytes more do not fit in Xen's crash area",
+                "rkexec: image verified",
+            ],
+            expects_trouble: &["rkexec: image not loaded: "],
+            seconds: 35,
             ..CRASHES
         },
         Case {

@@ -7,9 +7,9 @@ use regex::Regex;
 
 use super::map::{expect_same, Pages};
 
-/// What comes before the lines of that image.
+/// What comes before the lines of an image. The one that the probe is in comes first.
 static IMAGE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^# default image: ([45]) levels$").expect("constant"));
+    LazyLock::new(|| Regex::new(r"^# (?:default|crash) image: ([45]) levels$").expect("constant"));
 
 /// Its word for it.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Claim {
         if let Some(alias) = alias.filter(|_| self.this_image) {
             self.others.push(alias);
         } else if line.starts_with('#') {
-            let image = IMAGE.captures(line);
+            let image = IMAGE.captures(line).filter(|_| self.levels == 0);
             self.this_image = image.is_some();
             if let Some(image) = image {
                 self.levels = image[1].parse()?;
