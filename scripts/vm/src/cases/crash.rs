@@ -165,6 +165,11 @@ pub fn all() -> Vec<Case> {
             ..CRASHES
         },
         Case {
+            name: "Xen of bullseye: a panic of dom0: the crash kernel reads the machine's dump",
+            machine: on(XenBuild::Bullseye),
+            ..CRASHES
+        },
+        Case {
             name: "Xen of bookworm: a panic of dom0: the crash kernel reads the machine's dump",
             machine: on(XenBuild::Bookworm),
             ..CRASHES
