@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{dom0_with, long_map, Case, End, BOOTS};
+use super::{dom0_with, Case, End, BOOTS};
+use crate::grub::Holes;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::probe::Maker;
 use crate::xen_build::XenBuild;
@@ -155,12 +156,21 @@ pub fn all() -> Vec<Case> {
             ..CRASHES
         },
         Case {
-            name: "more than 128 entries: a panic of dom0: the crash kernel reads the machine's dump",
+            name: "more than 128 entries: a panic of dom0: the crash kernel gets all that are not RAM",
             machine: Machine {
-                holes: long_map::LONG.holes,
+                holes: Some(Holes {
+                    first: 768 << 20,
+                    distance: 0x2000,
+                    count: 140,
+                }),
                 firmware: Firmware::Uefi,
                 ..with(AREA)
             },
+            says: &[
+                "rkexec: low memory saved",
+                "rkexec: entering 0x",
+                "extended physical RAM map:",
+            ],
             seconds: 60,
             ..CRASHES
         },

@@ -10,7 +10,7 @@ use crate::xen_build::XenBuild;
 const MIB: u64 = 1 << 20;
 
 /// A dom0 on a machine with 80 pages of bad memory, close together.
-pub(super) const LONG: Machine = Machine {
+const LONG: Machine = Machine {
     firmware: Firmware::Uefi,
     holes: Some(Holes {
         first: 768 * MIB,
