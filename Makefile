@@ -131,12 +131,21 @@ bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
 
-.PHONY: install clean distclean help
+.PHONY: install install-kdump clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
 install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	install -D -m 644 .build/rkexec.ko "$(DESTDIR)/lib/modules/$(kernel)/updates/rkexec.ko"
 	install -D -m 644 scripts/modprobe.conf "$(DESTDIR)/etc/modprobe.d/rkexec.conf"
+	install -D -m 755 scripts/kexec-syscalls "$(DESTDIR)/usr/local/sbin/kexec-syscalls"
 	depmod -b "$(DESTDIR)/" $(kernel)
+
+# kexec is put out of the way, to /usr/sbin/kexec.distrib, where it stays when kexec-tools is upgraded.
+install-kdump: ## beside install, for kdump-tools in a dom0: rkexec at boot, and kexec by the system calls
+	install -D -m 644 scripts/kdump-tools.conf "$(DESTDIR)/etc/systemd/system/kdump-tools.service.d/rkexec.conf"
+	install -d "$(DESTDIR)/etc/modules-load.d"
+	echo rkexec >"$(DESTDIR)/etc/modules-load.d/rkexec.conf"
+	dpkg-divert --root="$(DESTDIR)/" --local --rename --add /usr/sbin/kexec
+	ln -sfn /usr/local/sbin/kexec-syscalls "$(DESTDIR)/usr/sbin/kexec"
 
 clean: ## removes what was built, but for the root and the crates that cargo has fetched
 	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm .build/xen-without-kexec
@@ -146,5 +155,5 @@ distclean: ## removes everything that was made
 	rm -rf --one-file-system .build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
 	@echo "Knobs: V=1 shows all output; MIRROR=URL is the Debian mirror; make -j1 does one at a time."
