@@ -88,6 +88,7 @@ assets: root
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
 	@ln -sfn /rkexec/.build/rkexec.ko $(assets)/rkexec.ko
 	@ln -sfn /rkexec/scripts/modprobe.conf $(assets)/rkexec.conf
+	@ln -sfn /rkexec/scripts/kexec-syscalls $(assets)/kexec-syscalls
 	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests

@@ -3,12 +3,13 @@
 //! A test machine boots twice. The first kernel (*stage 1*, usually a Xen dom0) runs
 //! [`scenario`]s, which load the second kernel; that one (*stage 2*) compares what it was handed
 //! with what stage 1 wrote down for it ([`expect::Expected`]), or reads the dump of stage 1
-//! ([`vmcore`]). It may go on with a scenario of its own: stage 3, and so on.
+//! ([`vmcore`], [`dump`]). It may go on with a scenario of its own: stage 3, and so on.
 
 pub mod acpi;
 pub mod balloon;
 pub mod bzimage;
 pub mod core_header;
+pub mod dump;
 pub mod expect;
 pub mod free_memory;
 pub mod image;

@@ -9,6 +9,7 @@ mod crash;
 mod crash_bad_input;
 mod crash_image;
 mod crash_refusal;
+mod dump;
 mod guest;
 mod lifecycle;
 mod load_time;
@@ -75,6 +76,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "crash" => crash::run(stage),
         "crash-bad-input" => crash_bad_input::run(stage),
         "crash-refusal" => crash_refusal::run(stage),
+        "dump" => dump::run(stage),
         "guest" => guest::run(stage),
         "load-time" => load_time::run(stage),
         "prepare-time" => prepare_time::run(stage),

@@ -18,7 +18,8 @@ use crate::marker::Marker;
 use crate::params::Params;
 use crate::report::Report;
 
-const VMCORE: &str = "/proc/vmcore";
+/// The dump.
+pub const VMCORE: &str = "/proc/vmcore";
 const PAGE: usize = 4096;
 /// More than enough for the headers of any test machine's dump, notes included.
 const HEADERS: usize = 1 << 20;
@@ -83,13 +84,18 @@ pub fn release() -> Result<String> {
 }
 
 /// The dump.
-struct Dump {
+pub struct Dump {
     file: File,
     headers: Vec<u8>,
 }
 
 impl Dump {
-    fn open() -> Result<Self> {
+    /// Reads its headers and notes.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn open() -> Result<Self> {
         let file = File::open(VMCORE).context(VMCORE)?;
         let mut headers = vec![0; HEADERS];
         let got = file.read_at(&mut headers, 0).context(VMCORE)?;
@@ -97,7 +103,12 @@ impl Dump {
         Ok(Self { file, headers })
     }
 
-    fn segments(&self) -> Result<&[Segment]> {
+    /// Its program headers.
+    ///
+    /// # Errors
+    ///
+    /// It is no core file.
+    pub fn segments(&self) -> Result<&[Segment]> {
         let headers = &*self.headers;
         let header = FileHeader64::<LittleEndian>::parse(headers)?;
         ensure!(
@@ -124,7 +135,12 @@ impl Dump {
         Ok(all.filter(wanted).map(|note| note.desc()).collect())
     }
 
-    fn all_notes(&self) -> Result<Vec<Note<'_, FileHeader64<LittleEndian>>>> {
+    /// The notes.
+    ///
+    /// # Errors
+    ///
+    /// They are not well formed.
+    pub fn all_notes(&self) -> Result<Vec<Note<'_, FileHeader64<LittleEndian>>>> {
         let segments = self.segments()?.iter();
         let mut found = Vec::new();
         for segment in segments.filter(|it| it.p_type(LittleEndian) == PT_NOTE) {

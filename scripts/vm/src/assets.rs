@@ -39,6 +39,9 @@ pub struct Assets {
     /// Its configuration for modprobe [default: ASSETS/rkexec.conf].
     #[arg(long, value_name = "FILE", global = true)]
     modprobe_conf: Option<PathBuf>,
+    /// The hook for kexec-tools in a dom0 [default: ASSETS/kexec-syscalls].
+    #[arg(long, value_name = "FILE", global = true)]
+    kexec_syscalls: Option<PathBuf>,
     /// The directory with the programs of `selftests/` [default: ASSETS/guest].
     #[arg(long, value_name = "DIR", global = true)]
     guest: Option<PathBuf>,
@@ -87,6 +90,11 @@ impl Assets {
     /// The configuration for modprobe. It may be missing too.
     pub fn modprobe_conf(&self) -> PathBuf {
         self.place(self.modprobe_conf.as_ref(), "rkexec.conf")
+    }
+
+    /// The hook for kexec-tools in a dom0.
+    pub fn kexec_syscalls(&self) -> PathBuf {
+        self.place(self.kexec_syscalls.as_ref(), "kexec-syscalls")
     }
 
     /// One of the programs of `selftests/`.
@@ -224,6 +232,22 @@ impl Files {
             self.with_selftests = Some(target);
         }
         Ok(())
+    }
+
+    /// The disk of the machine `name`, if it has one.
+    pub fn disk(&self, name: &str) -> PathBuf {
+        self.machines.join(format!("{name}.disk"))
+    }
+
+    /// What the stock kernel says its release is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no kernel.
+    pub fn release(&self) -> Result<String> {
+        let name = || self.vmlinuz.display().to_string();
+        let kernel = fs::read(&self.vmlinuz).with_context(name)?;
+        initramfs::kernel_version(&kernel).with_context(name)
     }
 
     /// The same files with Linux's own tests, if there are any.

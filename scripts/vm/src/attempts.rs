@@ -1,4 +1,4 @@
-//! One test, and a second machine for it if the first one never came to it.
+//! One test, and a second machine for it if the first one never came to it, or if it takes two.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,43 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::assets::Files;
-use crate::cases::Case;
+use crate::cases::{Case, End};
 use crate::run_case::{self, NeverStarted, Notes, Observer};
+use crate::vmcore::{self, Vmcore};
 
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
+///
+/// # Errors
+///
+/// It failed: why.
+pub fn run(
+    case: &Case,
+    files: &Files,
+    log: &Path,
+    time_factor: u64,
+    observer: &mut dyn Observer,
+) -> Result<Notes> {
+    let mut notes = one(case, files, log, time_factor, observer)?;
+    if let End::Dump(scenario) = case.end {
+        let other = Case {
+            scenario,
+            end: End::NextKernel,
+            ..case.clone()
+        };
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let log = log.with_file_name(format!("{name}-other.log"));
+        let told = one(&other, files, &log, time_factor, observer)
+            .with_context(|| format!("the other machine ({})", log.display()))?;
+        let (ours, theirs) = (Vmcore::of(&notes)?, Vmcore::of(&told)?);
+        ours.expect_all_of(&theirs)?;
+        notes.retain(|note| !vmcore::is_of_one(note));
+        notes.push(format!("the dump: {ours}"));
+        notes.push(format!("the other: {theirs}"));
+    }
+    Ok(notes)
+}
+
+/// Runs one machine for `case`; the serial log goes to `log`, and each line to `observer`.
 ///
 /// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
 /// the stock kernel starts, on which nothing of this project has run by then. Such a machine is
@@ -18,7 +51,7 @@ use crate::run_case::{self, NeverStarted, Notes, Observer};
 /// # Errors
 ///
 /// It failed: why.
-pub fn run(
+fn one(
     case: &Case,
     files: &Files,
     log: &Path,

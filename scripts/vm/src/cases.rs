@@ -4,6 +4,7 @@
 
 mod crash;
 mod dom0;
+mod dump;
 mod long_map;
 mod native;
 mod probe;
@@ -64,6 +65,9 @@ pub enum End {
     Restart,
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
     Reset(Target),
+    /// Nor has a crash kernel, whose dump on the disk the tools can read. The dump has all that it has
+    /// when the first kernel does that other thing.
+    Dump(&'static str),
     /// The probe finds the page tables to be such as their maker should make them.
     Probe(Maker),
 }
@@ -225,6 +229,7 @@ pub fn all() -> Vec<Case> {
     let tables = [
         native::all(),
         dom0::all(),
+        dump::all(),
         slot::all(),
         crash::all(),
         xen_versions::all(),

@@ -25,10 +25,11 @@ const MODULES: [&str; 5] = [
     "xen-gntdev",
     "xen-gntalloc",
 ];
-/// The names under which busybox is wanted: by the modprobe configuration, and by the tests.
-const BUSYBOX: [&str; 14] = [
-    "sh", "cat", "dmesg", "echo", "grep", "ln", "ls", "mkdir", "mount", "seq", "sleep", "test",
-    "true", "unshare",
+/// The names under which busybox is wanted: by the modprobe configuration, by `kexec-syscalls`, and by
+/// the tests.
+const BUSYBOX: [&str; 17] = [
+    "sh", "cat", "dmesg", "echo", "grep", "id", "ln", "ls", "mkdir", "mount", "readlink", "rm",
+    "seq", "sleep", "test", "true", "unshare",
 ];
 const KMOD: [&str; 6] = ["modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"];
 
@@ -42,16 +43,19 @@ const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"]
 /// An input is missing, or a file cannot be written.
 pub fn build(assets: &Assets, target: &Path) -> Result<()> {
     let next = next_initrd(assets)?;
+    let dump = dump_initrd(assets)?;
     let mut root = Tree::default();
     base(assets, &mut root)?;
     root.file("/boot/vmlinuz", REGULAR, &read(&assets.vmlinuz())?);
     root.file("/boot/next-initrd", REGULAR, &next);
+    root.file("/boot/dump-initrd", REGULAR, &dump);
     root.file("/boot/probe", REGULAR, &read(&assets.probe())?);
     root.program(Path::new("/usr/bin/kmod"), "/usr/bin/kmod")?;
     for name in KMOD {
         root.link(&format!("/usr/sbin/{name}"), "/usr/bin/kmod");
     }
     root.program(Path::new("/usr/sbin/kexec"), "/usr/sbin/kexec")?;
+    root.program(&assets.kexec_syscalls(), "/usr/sbin/kexec-syscalls")?;
     root.program(&assets.guest("kexec-client"), "/usr/bin/kexec-client")?;
     modules(assets, &mut root)?;
     if assets.modprobe_conf().exists() {
@@ -68,6 +72,10 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
     // Not compressed: QEMU loads it in no time, and the emulated processor has nothing to unpack.
     root.write(BufWriter::with_capacity(1 << 20, out))
 }
+
+const MAKEDUMPFILE: &str = "/usr/bin/makedumpfile";
+/// Virtio is what an emulator is quickest with.
+const DISK_DRIVER: &str = "virtio_blk";
 
 /// What glibc opens by itself when a thread is cancelled, which xl does.
 const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
@@ -91,6 +99,30 @@ fn xen_tools(assets: &Assets, root: &mut Tree) -> Result<()> {
 fn next_initrd(assets: &Assets) -> Result<Vec<u8>> {
     let mut root = Tree::default();
     base(assets, &mut root)?;
+    packed(&root)
+}
+
+/// The same for a crash kernel that saves its dump: with makedumpfile, and the driver of a disk.
+fn dump_initrd(assets: &Assets) -> Result<Vec<u8>> {
+    let mut root = Tree::default();
+    base(assets, &mut root)?;
+    root.program(Path::new(MAKEDUMPFILE), MAKEDUMPFILE)?;
+    let available = assets.modules();
+    let driver = find_module(&available, DISK_DRIVER)?
+        .with_context(|| format!("no module {DISK_DRIVER} below {}", available.display()))?;
+    let xz = Command::new("xz").arg("-dcf").arg(&driver).output();
+    let xz = xz.context("cannot run xz (package xz-utils)")?;
+    ensure!(
+        xz.status.success(),
+        "xz: {}: {}",
+        driver.display(),
+        xz.status
+    );
+    root.file(&format!("/lib/dump/{DISK_DRIVER}.ko"), REGULAR, &xz.stdout);
+    packed(&root)
+}
+
+fn packed(root: &Tree) -> Result<Vec<u8>> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     root.write(&mut packed)?;
     Ok(packed.finish()?)
@@ -176,7 +208,11 @@ fn find_module(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
 }
 
 /// The version that a kernel says it is (`kernel_version` in Documentation/arch/x86/boot.rst).
-fn kernel_version(kernel: &[u8]) -> Result<String> {
+///
+/// # Errors
+///
+/// It is no bzImage.
+pub fn kernel_version(kernel: &[u8]) -> Result<String> {
     let header = kernel
         .get(0x202..0x210)
         .context("the kernel is no bzImage: too short")?;

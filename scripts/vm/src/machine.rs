@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::{bail, Context, Result};
 
 use crate::assets::Files;
+use crate::dump;
 use crate::esp::Esp;
 use crate::grub::{Grub, Holes};
 use crate::xen_build::XenBuild;
@@ -58,6 +59,8 @@ pub struct Machine {
     pub holes: Option<Holes>,
     /// More words for the first kernel.
     pub kernel: Text,
+    /// Whether it has an empty disk ([`Files::disk`]).
+    pub disk: bool,
     /// More arguments for QEMU.
     pub qemu: Cow<'static, [Text]>,
 }
@@ -76,6 +79,7 @@ pub const DOM0: Machine = Machine {
     firmware: Firmware::Bios,
     holes: None,
     kernel: Cow::Borrowed(""),
+    disk: false,
     qemu: Cow::Borrowed(&[]),
 };
 
@@ -250,6 +254,15 @@ impl Machine {
                     }
                 }
             }
+        }
+        if self.disk {
+            let disk = files.disk(name);
+            dump::make_disk(&disk)?;
+            let file = disk.display().to_string().replace(',', ",,");
+            args.extend([
+                "-drive".to_owned(),
+                format!("file={file},format=raw,if=virtio"),
+            ]);
         }
         args.extend(self.qemu.iter().map(ToString::to_string));
         Ok(args)

@@ -14,6 +14,7 @@ mod bzimage;
 mod cases;
 mod console;
 mod crash_time;
+mod dump;
 mod esp;
 mod gdb;
 mod generation;
@@ -29,6 +30,7 @@ mod soak;
 mod socket;
 mod tap;
 mod test_run;
+mod vmcore;
 mod watch;
 mod xen_build;
 

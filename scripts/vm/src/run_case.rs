@@ -11,12 +11,14 @@ use rkexec_pure::abi::handover::Header;
 
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
+use crate::dump;
 use crate::gdb::Gdb;
 use crate::generation::Generations;
 use crate::monitor::{places, Monitor};
 use crate::probe::Findings;
 use crate::qemu::{Silence, Vm};
 use crate::socket::Socket;
+use crate::vmcore;
 use crate::watch::{is_trouble, Event, Report};
 
 /// How long a machine may take, in multiples of what it usually takes.
@@ -70,12 +72,25 @@ pub fn run(
     match course.follow(files, log, time_factor, observer) {
         Err(error) if course.stage == 0 => bail!(NeverStarted(format!("{error:#}"))),
         Err(error) => Err(error),
-        Ok(Ending::Test) => course.end(),
+        Ok(Ending::Test) => {
+            let mut notes = course.end()?;
+            if let End::Dump(_) = case.end {
+                let disk = files.disk(&machine_name(log));
+                notes.extend(dump::examine(&disk, &files.release()?)?);
+            }
+            Ok(notes)
+        }
         Ok(Ending::Machine) if course.stage == 0 => {
             bail!(NeverStarted("the machine ended".to_owned()))
         }
         Ok(Ending::Machine) => course.machine_ended(),
     }
+}
+
+/// A machine is called as its log is.
+fn machine_name(log: &Path) -> String {
+    let name = log.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// What has come to its end.
@@ -178,8 +193,9 @@ impl<'a> Course<'a> {
         let case = self.case;
         let seconds = |seconds| Duration::from_secs(seconds * time_factor);
         let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
-        let name = log.file_stem().unwrap_or_default().to_string_lossy();
-        let mut args = case.machine.qemu_args(files, &words(case, files), &name)?;
+        let mut args = case
+            .machine
+            .qemu_args(files, &words(case, files), &machine_name(log))?;
         args.extend(monitor.qemu_args());
         if matches!(case.end, End::Reset(_)) {
             args.extend(socket.qemu_args("-gdb", "chardev:gdb"));
@@ -224,7 +240,7 @@ impl<'a> Course<'a> {
         match self.case.end {
             End::Reset(target) => self.caught |= line.contains(target.complaint()),
             End::Probe(_) => self.probe.line(line)?,
-            End::FirstKernel | End::NextKernel | End::Kernels(_) | End::Restart => {}
+            End::FirstKernel | End::NextKernel | End::Kernels(_) | End::Dump(_) | End::Restart => {}
         }
         let expected = self.expected_trouble.is_match(line);
         if self.trouble.is_none() && is_trouble(line) && !expected {
@@ -248,7 +264,7 @@ impl<'a> Course<'a> {
                     failed.push_str(&format!(" ({note})"));
                 }
                 let for_probe = matches!(self.case.end, End::Probe(_)) && self.probe.note(&note)?;
-                if self.stage == 1 && !for_probe {
+                if (self.stage == 1 || vmcore::is_of_one(&note)) && !for_probe {
                     self.notes.push(note);
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::mount::{mount, MsFlags};
 use nix::sys::reboot::{reboot, RebootMode};
+use rkexec_selftests::dump;
 use rkexec_selftests::module::modprobe;
 use rkexec_selftests::params::Params;
 use rkexec_selftests::report::Report;
@@ -37,6 +38,8 @@ fn live() -> Result<()> {
     let done = catch_unwind(AssertUnwindSafe(|| {
         if params.get::<String>("marker")?.is_some() {
             vmcore::check(&mut report, &params)?;
+        } else if params.get::<String>(dump::PARAM)?.is_some() {
+            dump::check(&mut report, &params)?;
         } else if stage > 1 && is_next_kernel(&params)? {
             stage2::check(&mut report, &params)?;
         }

@@ -85,7 +85,7 @@ fn next_cmdline(params: &Params) -> Result<String> {
     let mut words = vec![base.to_owned()];
     let stage: u32 = params.get("stage")?.unwrap_or(1);
     words.push(format!("vmtest.stage={}", stage + 1));
-    let mut names = vec!["ram", "cpus", "lines", "marker"];
+    let mut names = vec!["ram", "cpus", "lines", "marker", "level"];
     match rounds_left(params)? {
         0 => {}
         left => {
@@ -132,7 +132,7 @@ impl Loader {
     ///
     /// As for [`Self::new`].
     pub fn with_words(stage: &mut Stage1<'_>, words: &str) -> Result<Self> {
-        Self::build(stage, words, None)
+        Self::build(stage, BASE, words, None)
     }
 
     /// The same for a crash kernel.
@@ -141,10 +141,24 @@ impl Loader {
     ///
     /// As for [`Self::new`].
     pub fn for_crash(stage: &mut Stage1<'_>, words: &str, crash: Crash) -> Result<Self> {
-        Self::build(stage, words, Some(crash))
+        Self::build(stage, BASE, words, Some(crash))
     }
 
-    fn build(stage: &mut Stage1<'_>, words: &str, crash: Option<Crash>) -> Result<Self> {
+    /// The same with an initrd that begins with the one at `base`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn upon(stage: &mut Stage1<'_>, base: &str, words: &str) -> Result<Self> {
+        Self::build(stage, base, words, None)
+    }
+
+    fn build(
+        stage: &mut Stage1<'_>,
+        base: &str,
+        words: &str,
+        crash: Option<Crash>,
+    ) -> Result<Self> {
         let xen = if xen::is_dom0() {
             Some(Xen::open()?)
         } else {
@@ -159,7 +173,7 @@ impl Loader {
         if !words.is_empty() {
             cmdline.push_str(&format!(" {words}"));
         }
-        let (base, target) = (Path::new(BASE), Path::new(INITRD));
+        let (base, target) = (Path::new(base), Path::new(INITRD));
         let system = rounds_left(stage.params)? > 0;
         let what = Contents {
             blob_bytes: mib << 20,

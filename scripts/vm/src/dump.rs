@@ -1,0 +1,78 @@
+//! The dump that a crash kernel has written to a disk (`selftests/src/dump.rs`), and what the tools of
+//! this system make of it.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{ensure, Context, Result};
+
+use crate::run_case::Notes;
+
+/// More than the memory of a test machine, and nothing on the real disk before it is written.
+const DISK_BYTES: u64 = 2 << 30;
+
+/// Makes an empty disk.
+///
+/// # Errors
+///
+/// The file cannot be made.
+pub fn make_disk(disk: &Path) -> Result<()> {
+    let name = || disk.display().to_string();
+    if let Some(dir) = disk.parent() {
+        fs::create_dir_all(dir).with_context(name)?;
+    }
+    let file = File::create(disk).with_context(name)?;
+    file.set_len(DISK_BYTES).with_context(name)
+}
+
+/// Reads the dump on `disk`, which makedumpfile has written in one go (`-F`): it has to be whole, and a
+/// dump of the kernel `release`. (For what the kernel was doing crash wants its debug information, and
+/// makedumpfile does not read again what it has made of a dom0: `vm kdump`.)
+///
+/// # Errors
+///
+/// It cannot be read, or is of another kernel.
+pub fn examine(disk: &Path, release: &str) -> Result<Notes> {
+    let dump = disk.with_extension("dump");
+    rearrange(disk, &dump)?;
+    let told = run(Command::new("crash").arg("--osrelease").arg(&dump))?;
+    ensure!(told.trim() == release, "crash --osrelease: {told:?}");
+    let bytes = fs::metadata(&dump)?.len();
+    Ok(vec![format!("a compressed dump of {} MiB", bytes >> 20)])
+}
+
+/// Makes a dump that programs can read out of one that was written in one go.
+///
+/// # Errors
+///
+/// It is not whole.
+pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
+    if dump.exists() {
+        fs::remove_file(dump).with_context(|| dump.display().to_string())?;
+    }
+    let stream = File::open(stream).with_context(|| stream.display().to_string())?;
+    run(Command::new("makedumpfile")
+        .arg("-R")
+        .arg(dump)
+        .stdin(stream))?;
+    Ok(())
+}
+
+/// Runs a command, and gives what it says.
+///
+/// # Errors
+///
+/// It fails: then with all that it said.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}: {said}{}",
+        output.status,
+        complaint.trim()
+    );
+    Ok(said)
+}

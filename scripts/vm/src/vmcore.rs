@@ -1,0 +1,201 @@
+//! What a crash kernel tells of `/proc/vmcore` (`selftests/src/dump.rs`), and whether it is all that
+//! another one has told.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{bail, ensure, Context, Result};
+
+/// What its lines start with.
+const MARK: &str = "vmcore: ";
+/// The owner of Linux's note about itself, which is not in a dump by kexec-tools in a dom0.
+const VMCOREINFO: &str = "VMCOREINFO";
+
+/// Whether a remark is about that.
+pub fn is_of_one(note: &str) -> bool {
+    note.starts_with(MARK)
+}
+
+/// A note, but for what it says: owner, type and length.
+type Note = (String, u64, u64);
+
+/// A piece of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    /// Where it was.
+    start: u64,
+    /// The first byte behind it.
+    end: u64,
+    /// What must be added to its addresses for where the crashed kernel had it mapped.
+    mapped: u64,
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:#x}-{:#x}", self.start, self.end)
+    }
+}
+
+/// What is in a dump.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Vmcore {
+    /// Sorted, neighbours that are mapped alike joined.
+    memory: Vec<Piece>,
+    notes: BTreeMap<Note, usize>,
+}
+
+impl Vmcore {
+    /// What `remarks` tell of one; those that tell of something else are left out.
+    ///
+    /// # Errors
+    ///
+    /// A remark makes no sense, or there is no memory in it.
+    pub fn of(remarks: &[String]) -> Result<Self> {
+        let mut vmcore = Self::default();
+        for line in remarks.iter().filter_map(|it| it.strip_prefix(MARK)) {
+            vmcore.take(line).with_context(|| format!("{line:?}"))?;
+        }
+        ensure!(
+            !vmcore.memory.is_empty(),
+            "nothing was told of /proc/vmcore"
+        );
+        vmcore.memory.sort_by_key(|piece| piece.start);
+        vmcore.memory.dedup_by(|next, last| {
+            let joined = last.end == next.start && last.mapped == next.mapped;
+            if joined {
+                last.end = next.end;
+            }
+            joined
+        });
+        Ok(vmcore)
+    }
+
+    fn take(&mut self, line: &str) -> Result<()> {
+        let words: Vec<_> = line.split(' ').collect();
+        let number = |word: &str| u64::from_str_radix(word, 16);
+        match words[..] {
+            ["memory", start, mapped, length] => {
+                let start = number(start)?;
+                self.memory.push(Piece {
+                    start,
+                    end: start + number(length)?,
+                    mapped: number(mapped)?.wrapping_sub(start),
+                });
+            }
+            ["note", owner, kind, length] => {
+                // When Linux crashes it adds the time to what it says of itself.
+                let length = match owner {
+                    VMCOREINFO => 0,
+                    _ => number(length)?,
+                };
+                let note = (owner.to_owned(), number(kind)?, length);
+                *self.notes.entry(note).or_default() += 1;
+            }
+            _ => bail!("it makes no sense"),
+        }
+        Ok(())
+    }
+
+    /// Checks that this has all that `other` has, and Linux's note about itself.
+    ///
+    /// # Errors
+    ///
+    /// Something is missing.
+    pub fn expect_all_of(&self, other: &Self) -> Result<()> {
+        for piece in &other.memory {
+            let whole = self.memory.iter().any(|it| {
+                it.start <= piece.start && piece.end <= it.end && it.mapped == piece.mapped
+            });
+            ensure!(whole, "the memory {piece} is missing in {self}");
+        }
+        for (note, wanted) in &other.notes {
+            let found = self.notes.get(note).copied().unwrap_or_default();
+            ensure!(
+                found >= *wanted,
+                "{found} instead of {wanted} notes {note:x?}: {self}"
+            );
+        }
+        let own = self.notes.keys().filter(|it| it.0 == VMCOREINFO).count();
+        ensure!(own == 1, "{own} notes {VMCOREINFO}: {self}");
+        Ok(())
+    }
+}
+
+impl fmt::Display for Vmcore {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory: Vec<_> = self.memory.iter().map(ToString::to_string).collect();
+        let notes: Vec<_> = self
+            .notes
+            .iter()
+            .map(|((owner, kind, length), count)| {
+                format!("{count} {owner} {kind:x} of {length} bytes")
+            })
+            .collect();
+        write!(
+            out,
+            "memory {}; notes {}",
+            memory.join(", "),
+            notes.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vmcore(lines: &[&str]) -> Vmcore {
+        let remarks: Vec<_> = lines.iter().map(|line| format!("{MARK}{line}")).collect();
+        Vmcore::of(&remarks).unwrap()
+    }
+
+    const THEIRS: [&str; 4] = [
+        "memory 0 ffff888000000000 9fc00",
+        "memory 100000 ffff888000100000 1000",
+        "note CORE 1 150",
+        "note CORE 1 150",
+    ];
+
+    #[test]
+    fn more_is_enough_and_anything_less_is_not() {
+        let theirs = vmcore(&THEIRS);
+        let own = ["note VMCOREINFO 0 cbf"];
+        let same = vmcore(&[&THEIRS[..], &own].concat());
+        same.expect_all_of(&theirs).unwrap();
+        assert!(theirs.expect_all_of(&theirs).is_err());
+        for left_out in 0..THEIRS.len() {
+            let mut lines = [&THEIRS[..], &own].concat();
+            lines.remove(left_out);
+            assert!(vmcore(&lines).expect_all_of(&theirs).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn memory_counts_where_it_is_however_it_is_cut() {
+        let own = [
+            "note VMCOREINFO 0 cbf",
+            "note CORE 1 150",
+            "note CORE 1 150",
+        ];
+        let ours = |memory: &[&str]| vmcore(&[memory, &own].concat());
+        let theirs = vmcore(&THEIRS);
+        let cut = [
+            "memory 100800 ffff888000100800 800",
+            "memory 0 ffff888000000000 9fc00",
+            "memory 100000 ffff888000100000 800",
+        ];
+        ours(&cut).expect_all_of(&theirs).unwrap();
+        let elsewhere = [cut[0], cut[1], "memory 100000 ffff888000000000 800"];
+        assert!(ours(&elsewhere).expect_all_of(&theirs).is_err());
+        let gap = [cut[0], cut[1], "memory 100000 ffff888000100000 7ff"];
+        assert!(ours(&gap).expect_all_of(&theirs).is_err());
+    }
+
+    #[test]
+    fn remarks_that_make_no_sense_are_no_dump() {
+        let of = |line: &str| Vmcore::of(&[line.to_owned()]);
+        assert!(of("a remark").is_err());
+        assert!(of("vmcore: memory 0 0").is_err());
+        assert!(of("vmcore: memory 0 x 0").is_err());
+    }
+}
