@@ -250,6 +250,15 @@ impl Files {
         initramfs::kernel_version(&kernel).with_context(name)
     }
 
+    /// The same files with another initramfs, which is somebody else's.
+    #[must_use]
+    pub fn with_initramfs(&self, initramfs: PathBuf) -> Self {
+        Self {
+            initramfs,
+            ..self.clone()
+        }
+    }
+
     /// The same files with Linux's own tests, if there are any.
     pub fn with_selftests(&self) -> Option<Self> {
         let initramfs = self.with_selftests.clone()?;

@@ -14,6 +14,7 @@ mod xen_versions;
 pub use xen_versions::{cycle, Abi, Call};
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::probe::Maker;
@@ -68,6 +69,8 @@ pub enum End {
     /// Nor has a crash kernel, whose dump on the disk the tools can read. The dump has all that it has
     /// when the first kernel does that other thing.
     Dump(&'static str),
+    /// It crashes, and a crash kernel that reports nothing saves what it wants and restarts the machine.
+    Saved,
     /// The probe finds the page tables to be such as their maker should make them.
     Probe(Maker),
 }
@@ -191,6 +194,11 @@ pub fn story() -> Case {
         scenario: "boot call=file blob=38",
         ..BOOTS
     }
+}
+
+/// The one with Debian's kdump-tools, on a machine with this disk.
+pub fn kdump(disk: &Path) -> Case {
+    dump::kdump_tools(disk)
 }
 
 /// What is measured, and passes whatever comes out.

@@ -4,6 +4,7 @@
 //! - `vm boot` boots one machine and shows its serial console;
 //! - `vm run` tells the story of one boot ([`narrate`]);
 //! - `vm test` runs the tests ([`cases`], [`test_run`]);
+//! - `vm kdump` tests Debian's kdump-tools ([`kdump`]);
 //! - `vm soak` does the same thing on every Xen again and again ([`soak`]).
 //!
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
@@ -20,6 +21,7 @@ mod gdb;
 mod generation;
 mod grub;
 mod initramfs;
+mod kdump;
 mod machine;
 mod monitor;
 mod narrate;
@@ -44,6 +46,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
+use crate::kdump::KdumpArgs;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
 use crate::qemu::Vm;
@@ -76,6 +79,8 @@ enum Command {
     Test(TestArgs),
     /// Load and boot again and again, on every Xen in all ways; the results are TAP.
     Soak(SoakArgs),
+    /// Crash a Debian system in dom0 that has kdump-tools; the results are TAP.
+    Kdump(KdumpArgs),
     /// Measure; the results are remarks in TAP.
     Measure(TestArgs),
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
@@ -149,6 +154,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(exit_code(passed))
         }
         Command::Soak(args) => Ok(exit_code(soak::run(&cli.assets, &args)?)),
+        Command::Kdump(args) => Ok(exit_code(kdump::run(&cli.assets, &args)?)),
         Command::Measure(args) => {
             let passed = test_run::run(cases::measures(), &cli.assets, &args)?;
             Ok(exit_code(passed))

@@ -240,7 +240,12 @@ impl<'a> Course<'a> {
         match self.case.end {
             End::Reset(target) => self.caught |= line.contains(target.complaint()),
             End::Probe(_) => self.probe.line(line)?,
-            End::FirstKernel | End::NextKernel | End::Kernels(_) | End::Dump(_) | End::Restart => {}
+            End::FirstKernel
+            | End::NextKernel
+            | End::Kernels(_)
+            | End::Dump(_)
+            | End::Saved
+            | End::Restart => {}
         }
         let expected = self.expected_trouble.is_match(line);
         if self.trouble.is_none() && is_trouble(line) && !expected {
@@ -333,7 +338,7 @@ impl<'a> Course<'a> {
         self.all_passed()?;
         match self.case.end {
             End::Reset(_) if self.caught => self.end(),
-            End::Restart => self.end(),
+            End::Restart | End::Saved => self.end(),
             End::Reset(_) => bail!("the machine ended, and the hand-over found nothing"),
             End::Probe(maker) => {
                 let found = self.probe.judge(maker, &self.case.machine.boot)?;

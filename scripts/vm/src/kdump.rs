@@ -1,0 +1,194 @@
+//! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/kdump-image`) crashes, and crash(8)
+//! reads what it has saved.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{ensure, Context, Result};
+use clap::Args;
+
+use crate::assets::Assets;
+use crate::attempts;
+use crate::cases;
+use crate::dump;
+use crate::run_case::Notes;
+use crate::tap::Tap;
+use crate::xen_build::XenBuild;
+
+/// With what, and how.
+#[derive(Args)]
+pub struct KdumpArgs {
+    /// The directory with the disk of the system and what it boots from.
+    #[arg(long, default_value = ".build/kdump", value_name = "DIR")]
+    image: PathBuf,
+    /// The directory with the kernel that has its debug information.
+    #[arg(long, default_value = ".build/debug", value_name = "DIR")]
+    debug: PathBuf,
+    /// Where the logs go, and what was saved.
+    #[arg(long, default_value = ".build/vm/kdump", value_name = "DIR")]
+    output: PathBuf,
+    /// Be this much more patient, on a slow machine.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_factor: u64,
+}
+
+/// Where kdump-tools saves what it saves.
+const SAVED: &str = "/var/crash";
+/// What dom0 said last.
+const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
+
+/// Without the options crash of Debian 13 does not start on this kernel, whose slabs it does not know.
+const CRASH_OPTIONS: [&str; 3] = ["-s", "--no_kmem_cache", "--no_modules"];
+/// What crash is asked, and what has to be in its answer.
+const QUESTIONS: [(&str, &[&str]); 4] = [
+    ("sys", &["PANIC: ", PANIC]),
+    // The process that has crashed the kernel, and how.
+    (
+        "bt",
+        &[
+            "COMMAND: \"kdump-guest\"",
+            "sysrq_handle_crash",
+            "entry_SYSCALL_64",
+        ],
+    ),
+    ("ps", &["systemd-journal", "[kthreadd]"]),
+    ("log", &["sysrq: Trigger a crash", PANIC]),
+];
+
+/// Runs it. True if all is well.
+///
+/// # Errors
+///
+/// It cannot be run.
+pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
+    let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let files = prepared.with_initramfs(args.image.join("initrd"));
+    let disk = args.output.join("disk");
+    // The copy is what the machine writes to.
+    dump::run(
+        Command::new("cp")
+            .arg("--sparse=always")
+            .arg(args.image.join("disk"))
+            .arg(&disk),
+    )?;
+    let vmlinux = args.debug.join(format!("vmlinux-{}", files.release()?));
+    let case = cases::kdump(&disk);
+    let log = args.output.join("serial.log");
+    let tap = Tap::begin(2, &args.output);
+
+    let started = Instant::now();
+    let saved = args.output.join("saved");
+    let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut ())
+        .and_then(|notes| Ok([notes, fetch(&disk, &saved)?].concat()));
+    tap.result(case.name, &result, started.elapsed(), &log);
+
+    let started = Instant::now();
+    let log = args.output.join("crash.log");
+    let read = match result {
+        Ok(_) => ask_crash(&vmlinux, &saved.join("dump"), &log),
+        Err(_) => Err(anyhow::anyhow!("there is no dump")),
+    };
+    tap.result("crash reads that dump", &read, started.elapsed(), &log);
+    let all_passed = tap.end();
+    prepared.remove()?;
+    // After a failure somebody may want to look into it.
+    if all_passed {
+        fs::remove_file(&disk).with_context(|| disk.display().to_string())?;
+    }
+    Ok(all_passed)
+}
+
+/// Takes what was saved off the disk: `dump` and `dmesg` in the directory `target`.
+fn fetch(disk: &Path, target: &Path) -> Result<Notes> {
+    // The last that was written may be in the journal only. 1: something was corrected.
+    let check = Command::new("e2fsck").arg("-fp").arg(disk).output();
+    let check = check.context("e2fsck")?;
+    let said = String::from_utf8_lossy(&check.stdout);
+    ensure!(
+        matches!(check.status.code(), Some(0 | 1)),
+        "e2fsck: {}: {said}",
+        check.status
+    );
+    let listing = debugfs(disk, &format!("ls -p {SAVED}"))?;
+    let dates: Vec<_> = listing.lines().filter_map(date).collect();
+    ensure!(dates.len() == 1, "{SAVED} on the disk: {listing}");
+    let date = dates[0];
+    fs::create_dir_all(target).with_context(|| target.display().to_string())?;
+    let mut notes = Notes::new();
+    for name in ["dump", "dmesg"] {
+        let from = format!("{SAVED}/{date}/{name}.{date}");
+        let to = target.join(format!("{name}.{date}"));
+        debugfs(disk, &format!("dump {from} {}", to.display()))?;
+        let bytes = fs::metadata(&to).with_context(|| from.clone())?.len();
+        notes.push(format!("{from}: {bytes} bytes"));
+        match name {
+            "dump" => {
+                dump::rearrange(&to, &target.join(name))?;
+                fs::remove_file(&to)?;
+            }
+            _ => fs::rename(&to, target.join(name))?,
+        }
+    }
+    let dmesg = fs::read(target.join("dmesg"))?;
+    let dmesg = String::from_utf8_lossy(&dmesg);
+    ensure!(dmesg.contains(PANIC), "dom0's panic is not in its dmesg");
+    Ok(notes)
+}
+
+/// The name of a directory that is all digits, out of `/INODE/MODE/UID/GID/NAME/SIZE/`.
+fn date(line: &str) -> Option<&str> {
+    let name = line.split('/').nth(5)?;
+    let digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then_some(name)
+}
+
+/// debugfs(8) tells by no exit status whether it did what it was to do.
+fn debugfs(disk: &Path, request: &str) -> Result<String> {
+    dump::run(Command::new("debugfs").arg("-R").arg(request).arg(disk))
+}
+
+/// Has crash read `dump`, and tell what was going on; what it says goes to `log`.
+fn ask_crash(vmlinux: &Path, dump: &Path, log: &Path) -> Result<Notes> {
+    ensure!(
+        vmlinux.exists(),
+        "{} is missing: scripts/debug-vmlinux fetches it",
+        vmlinux.display()
+    );
+    let questions = log.with_extension("questions");
+    let names = QUESTIONS.map(|(name, _)| name).join("\n");
+    fs::write(&questions, names + "\nquit\n")?;
+    let output = Command::new("crash")
+        .args(CRASH_OPTIONS)
+        .arg("-i")
+        .arg(&questions)
+        .args([vmlinux, dump])
+        .stdin(Stdio::null())
+        .output()
+        .context("crash")?;
+    fs::write(log, [output.stdout.clone(), output.stderr].concat())?;
+    ensure!(output.status.success(), "crash: {}", output.status);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for (question, wanted) in QUESTIONS {
+        for text in wanted {
+            ensure!(said.contains(text), "{question} does not show {text:?}");
+        }
+    }
+    let load = said.lines().filter(|line| line.contains("TASKS:"));
+    Ok(load.map(|line| line.trim().to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_that_is_a_date_counts() {
+        assert_eq!(date("/131/040755/0/0/202611230310//"), Some("202611230310"));
+        assert_eq!(date("/131/040755/0/0/..//"), None);
+        assert_eq!(date("/132/100644/0/0/kexec_cmd/120/"), None);
+        assert_eq!(date(""), None);
+    }
+}
