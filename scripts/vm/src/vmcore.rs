@@ -127,8 +127,9 @@ impl fmt::Display for Vmcore {
         let notes: Vec<_> = self
             .notes
             .iter()
-            .map(|((owner, kind, length), count)| {
-                format!("{count} {owner} {kind:x} of {length} bytes")
+            .map(|((owner, kind, length), count)| match owner.as_str() {
+                VMCOREINFO => format!("{count} {owner}"),
+                _ => format!("{count} {owner} {kind:x} of {length} bytes"),
             })
             .collect();
         write!(
