@@ -8,6 +8,7 @@
 pub mod acpi;
 pub mod balloon;
 pub mod bzimage;
+pub mod console;
 pub mod core_header;
 pub mod dump;
 pub mod expect;

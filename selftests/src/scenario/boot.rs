@@ -6,19 +6,16 @@
 //! use, `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
 //! somebody outside can change memory.
 
-use std::io::BufRead;
-
 use std::os::fd::OwnedFd;
 
 use anyhow::{ensure, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg};
-use nix::sys::termios::{tcgetattr, tcsetattr, LocalFlags, SetArg};
 use nix::unistd::{pipe, write};
 
 use super::loader::{Call, Loader};
 use super::{Next, Stage1};
-use crate::module;
 use crate::places::Destination;
+use crate::{console, module};
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -46,7 +43,8 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     let loaded = loader.load_and_check(stage, call, destination);
     stage.report.result(call.name(), &loaded);
     if stage.params.get("pause")? == Some(1) {
-        pause(stage)?;
+        let line = console::ask(stage.report)?;
+        ensure!(line == "go", "a line came that is {line:?}");
     }
     Ok(Next::Exec)
 }
@@ -75,19 +73,4 @@ fn scatter_free_memory(mib: i32) -> Result<Vec<(OwnedFd, OwnedFd)>> {
         freed.push(free);
     }
     Ok(kept)
-}
-
-fn pause(stage: &mut Stage1<'_>) -> Result<()> {
-    let console = std::fs::File::open("/dev/console").context("/dev/console")?;
-    // The echo of what is typed would go right through a line of the report.
-    let mut modes = tcgetattr(&console).context("/dev/console")?;
-    modes
-        .local_flags
-        .remove(LocalFlags::ECHO | LocalFlags::ECHONL);
-    tcsetattr(&console, SetArg::TCSANOW, &modes).context("/dev/console")?;
-    stage.report.line("waiting for a line");
-    let mut line = String::new();
-    std::io::BufReader::new(console).read_line(&mut line)?;
-    ensure!(line.trim() == "go", "a line came that is {:?}", line.trim());
-    Ok(())
 }
