@@ -1,15 +1,17 @@
 //! QEMU's monitor: what the processors of a machine do that says nothing any more.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 
 use crate::socket::Socket;
 
-/// How long there must be nothing more to read at the end of an answer.
-const QUIET: Duration = Duration::from_secs(2);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What it says when it is ready for a command.
+const PROMPT: &str = "(qemu) ";
 
 /// The monitor of a machine.
 pub struct Monitor(Socket);
@@ -31,21 +33,34 @@ impl Monitor {
     ///
     /// QEMU does not answer.
     pub fn registers(&self) -> Result<String> {
+        self.command("info registers -a")
+    }
+
+    /// Gives a command; what the monitor says to it.
+    fn command(&self, command: &str) -> Result<String> {
         let mut stream = UnixStream::connect(self.0.path()).context("QEMU's monitor")?;
-        stream.set_read_timeout(Some(QUIET))?;
-        stream.write_all(b"info registers -a\n")?;
-        let mut answer = Vec::new();
+        stream.set_read_timeout(Some(PATIENCE))?;
+        writeln!(stream, "{command}")?;
+        let mut said = Vec::new();
         let mut chunk = [0; 4096];
         loop {
-            match stream.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(got) => answer.extend_from_slice(&chunk[..got]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error).context("QEMU's monitor"),
+            if let Some(answer) = answer(&String::from_utf8_lossy(&said)) {
+                return Ok(answer.to_owned());
             }
+            let got = stream.read(&mut chunk);
+            let got = got.with_context(|| format!("QEMU's monitor, {command}"))?;
+            ensure!(got > 0, "QEMU's monitor ends, {command}");
+            said.extend_from_slice(&chunk[..got]);
         }
-        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
+}
+
+/// The answer in all that the monitor has said, if it is whole: between two prompts, and behind the
+/// echo of the command.
+fn answer(said: &str) -> Option<&str> {
+    let (_, said) = said.split_once(PROMPT)?;
+    let (said, _) = said.split_once(PROMPT)?;
+    said.split_once('\n').map(|(_, answer)| answer)
 }
 
 /// From the registers of all processors, of each where it is and whether it sleeps.
@@ -62,6 +77,13 @@ pub fn places(registers: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_what_is_between_the_prompts() {
+        let whole = "QEMU 10\r\n(qemu) i\x1b[Kinfo\r\none\r\ntwo\r\n(qemu) ";
+        assert_eq!(answer(whole), Some("one\r\ntwo\r\n"));
+        assert_eq!(answer(&whole[..whole.len() - 1]), None);
+    }
 
     #[test]
     fn the_places_of_all_processors_are_found() {
