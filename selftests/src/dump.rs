@@ -2,9 +2,11 @@
 //! writes it to a disk by makedumpfile, as Debian's kdump-tools does.
 //!
 //! The runner compares what is in it with what another crash kernel has told, and reads the disk
-//! (`scripts/vm/src/dump.rs`).
+//! (`scripts/vm/src/dump.rs`). Or it is copied as it is, for the runner to compare every byte
+//! (`scripts/vm/src/dump_bytes.rs`).
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,8 +20,8 @@ use crate::params::Params;
 use crate::report::Report;
 use crate::vmcore::{Dump, VMCORE};
 
-/// The parameter that asks for it: `headers`, which are only told, or `all`. With `all`,
-/// `vmtest.level=` is what makedumpfile is to leave out (its option -d).
+/// The parameter that asks for it: `headers`, which are only told, `raw`, a copy of it all, or `all`,
+/// what people do. With `all`, `vmtest.level=` is what makedumpfile is to leave out (its option -d).
 pub const PARAM: &str = "dump";
 
 /// What each line starts with that is for the runner to compare.
@@ -39,6 +41,10 @@ const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
 pub fn check(report: &mut Report, params: &Params) -> Result<()> {
     let what: String = params.need(PARAM)?;
     report.test("/proc/vmcore tells what it has", tell);
+    if what == "raw" {
+        report.test("/proc/vmcore is copied to a disk", copy);
+        return Ok(());
+    }
     if what == "headers" {
         return Ok(());
     }
@@ -62,6 +68,29 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         report.note(&format!("in {} s", started.elapsed().as_secs()));
         Ok(())
     });
+    Ok(())
+}
+
+/// Copies all of it.
+fn copy(report: &mut Report) -> Result<()> {
+    module::insert(DRIVER)?;
+    let started = Instant::now();
+    let mut dump = File::open(VMCORE).context(VMCORE)?;
+    let mut disk = OpenOptions::new().write(true).open(DISK).context(DISK)?;
+    // A system call for each of the small pieces that a plain copy makes takes an emulator long.
+    let mut chunk = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let got = dump.read(&mut chunk).context(VMCORE)?;
+        if got == 0 {
+            break;
+        }
+        disk.write_all(&chunk[..got]).context(DISK)?;
+        bytes += got as u64;
+    }
+    disk.sync_all().context(DISK)?;
+    let seconds = started.elapsed().as_secs();
+    report.note(&format!("{bytes} bytes in {seconds} s"));
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod core_header;
 pub mod dump;
 pub mod expect;
 pub mod free_memory;
+pub mod held;
 pub mod image;
 pub mod initrd;
 pub mod kernel_log;

@@ -5,6 +5,8 @@
 //! - `vm run` tells the story of one boot ([`narrate`]);
 //! - `vm test` runs the tests ([`cases`], [`test_run`]);
 //! - `vm kdump` tests Debian's kdump-tools ([`kdump`]);
+//! - `vm crash-time` and `vm dump-bytes` compare crashes with those by kexec-tools
+//!   ([`crash_time`], [`dump_bytes`]);
 //! - `vm soak` does the same thing on every Xen again and again ([`soak`]).
 //!
 //! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
@@ -14,8 +16,10 @@ mod attempts;
 mod bzimage;
 mod cases;
 mod console;
+mod core_file;
 mod crash_time;
 mod dump;
+mod dump_bytes;
 mod esp;
 mod gdb;
 mod generation;
@@ -25,6 +29,7 @@ mod kdump;
 mod machine;
 mod monitor;
 mod narrate;
+mod owners;
 mod probe;
 mod qemu;
 mod run_case;
@@ -46,6 +51,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
+use crate::dump_bytes::DumpBytesArgs;
 use crate::kdump::KdumpArgs;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
@@ -85,6 +91,8 @@ enum Command {
     Measure(TestArgs),
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
     CrashTime(CrashTimeArgs),
+    /// Compare the dumps of one crash, by kexec-tools and by rkexec, byte by byte.
+    DumpBytes(DumpBytesArgs),
 }
 
 #[derive(Args)]
@@ -161,6 +169,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::CrashTime(args) => {
             crash_time::run(&cli.assets, &args)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::DumpBytes(args) => {
+            dump_bytes::run(&cli.assets, &args)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,14 +1,17 @@
-//! QEMU's monitor: what the processors of a machine do that says nothing any more.
+//! QEMU's monitor: what the processors of a machine do that says nothing any more, and what it has in
+//! its memory.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 
 use crate::socket::Socket;
 
-/// How long an answer may take.
+/// How long an answer may take: for some it writes all the memory to a file first.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What it says when it is ready for a command.
 const PROMPT: &str = "(qemu) ";
@@ -36,6 +39,51 @@ impl Monitor {
         self.command("info registers -a")
     }
 
+    /// Stops the machine, and writes all that it is to a file, but for what is on its disks. Another
+    /// machine made from the same arguments and those of [`goes_on_from`] then goes on in its place.
+    ///
+    /// # Errors
+    ///
+    /// QEMU does not answer, or cannot write the file.
+    pub fn save_state(&self, file: &Path) -> Result<()> {
+        let said = self.command(&format!("migrate file:{}", file.display()))?;
+        let told = self.command("info migrate")?;
+        ensure!(told.contains("completed"), "migrate: {said}{told}");
+        Ok(())
+    }
+
+    /// Waits until the machine runs that goes on from a state.
+    ///
+    /// # Errors
+    ///
+    /// QEMU does not answer, or takes too long.
+    pub fn wait_until_it_runs(&self) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            // For a moment there is nobody yet who would answer.
+            let status = self.command("info status");
+            if status.is_ok_and(|it| it.contains("running")) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(100));
+        }
+        bail!("the machine does not go on")
+    }
+
+    /// Writes the first `bytes` of the machine's memory to a file, while the machine stands still.
+    ///
+    /// # Errors
+    ///
+    /// QEMU does not answer, or does not write that much.
+    pub fn save_memory(&self, file: &Path, bytes: u64) -> Result<()> {
+        self.command("stop")?;
+        let said = self.command(&format!("pmemsave 0 {bytes:#x} {}", file.display()))?;
+        let written = std::fs::metadata(file).map_or(0, |it| it.len());
+        ensure!(written == bytes, "{written} of {bytes} bytes: {said}");
+        self.command("cont")?;
+        Ok(())
+    }
+
     /// Gives a command; what the monitor says to it.
     fn command(&self, command: &str) -> Result<String> {
         let mut stream = UnixStream::connect(self.0.path()).context("QEMU's monitor")?;
@@ -61,6 +109,11 @@ fn answer(said: &str) -> Option<&str> {
     let (_, said) = said.split_once(PROMPT)?;
     let (said, _) = said.split_once(PROMPT)?;
     said.split_once('\n').map(|(_, answer)| answer)
+}
+
+/// QEMU's arguments for a machine that goes on from what [`Monitor::save_state`] has written.
+pub fn goes_on_from(state: &Path) -> [String; 2] {
+    ["-incoming".to_owned(), format!("file:{}", state.display())]
 }
 
 /// From the registers of all processors, of each where it is and whether it sleeps.

@@ -57,7 +57,7 @@ pub enum Event {
 }
 
 /// Follows the report of one machine, and checks that it is whole.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     stage: u32,
     tests: usize,

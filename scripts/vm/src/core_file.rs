@@ -1,0 +1,197 @@
+//! Memory in files, and two of them compared: the pieces of a core file, or all the memory of a machine.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::LittleEndian;
+
+/// The size of a page.
+pub const PAGE: u64 = 4096;
+/// More than enough for the headers of any test machine's dump.
+const HEADERS: u64 = 1 << 16;
+
+/// Memory at physical addresses, in a file.
+pub struct Memory {
+    file: File,
+    pieces: Vec<Piece>,
+}
+
+/// A part of it without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    start: u64,
+    /// The first byte behind it.
+    end: u64,
+    /// Where it is in the file.
+    offset: u64,
+}
+
+impl Memory {
+    /// The memory that a core file has.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no core file.
+    pub fn of_core(path: &Path) -> Result<Self> {
+        let name = || path.display().to_string();
+        let file = File::open(path).with_context(name)?;
+        let mut head = vec![0; file.metadata()?.len().min(HEADERS) as usize];
+        file.read_exact_at(&mut head, 0).with_context(name)?;
+        let (endian, head) = (LittleEndian, &*head);
+        let header = FileHeader64::<LittleEndian>::parse(head).with_context(name)?;
+        let segments = header.program_headers(endian, head).with_context(name)?;
+        let loads = segments.iter().filter(|it| it.p_type(endian) == PT_LOAD);
+        let pieces = loads.map(|it| Piece {
+            start: it.p_paddr(endian),
+            end: it.p_paddr(endian) + it.p_filesz(endian),
+            offset: it.p_offset(endian),
+        });
+        Ok(Self {
+            pieces: pieces.collect(),
+            file,
+        })
+    }
+
+    /// The memory of a machine from address 0 on, as it is in the file.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file.
+    pub fn of_machine(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| path.display().to_string())?;
+        let piece = Piece {
+            start: 0,
+            end: file.metadata()?.len(),
+            offset: 0,
+        };
+        Ok(Self {
+            file,
+            pieces: vec![piece],
+        })
+    }
+
+    /// Its pages, those that are cut included: start and length.
+    pub fn pages(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.pieces.iter().flat_map(|piece| {
+            let firsts = (piece.start / PAGE..piece.end.div_ceil(PAGE)).map(|page| page * PAGE);
+            firsts.map(|first| {
+                let start = first.max(piece.start);
+                (start, (first + PAGE).min(piece.end) - start)
+            })
+        })
+    }
+
+    /// The `bytes` at `at`, if all of them are in one piece.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn read(&self, at: u64, bytes: u64) -> Result<Option<Vec<u8>>> {
+        let whole = |piece: &&Piece| piece.start <= at && at + bytes <= piece.end;
+        let Some(piece) = self.pieces.iter().find(whole) else {
+            return Ok(None);
+        };
+        let mut data = vec![0; bytes as usize];
+        let offset = piece.offset + (at - piece.start);
+        self.file
+            .read_exact_at(&mut data, offset)
+            .with_context(|| format!("{at:#x}"))?;
+        Ok(Some(data))
+    }
+
+    /// Whether both have the same at a page of this.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub fn agrees(&self, other: &Self, (at, bytes): (u64, u64)) -> Result<bool> {
+        Ok(self.read(at, bytes)? == other.read(at, bytes)?)
+    }
+
+    /// Looks for everything that this has in `other`.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub fn compare(&self, other: &Self) -> Result<Comparison> {
+        let mut found = Comparison::default();
+        for (at, bytes) in self.pages() {
+            let wanted = self.read(at, bytes)?.context("its own piece")?;
+            found.bytes += bytes;
+            match other.read(at, bytes)? {
+                None => found.missing += bytes,
+                Some(there) if there == wanted => found.equal += 1,
+                Some(there) => {
+                    let pairs = there.iter().zip(&wanted);
+                    found.other_bytes += pairs.filter(|(there, wanted)| there != wanted).count();
+                    found.differ.push((at, bytes));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What has become of all that is in one memory, in another one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// How much there is.
+    pub bytes: u64,
+    /// How much of it is not there at all.
+    pub missing: u64,
+    /// Pages that are the same.
+    pub equal: usize,
+    /// Pages that are not: start and length.
+    pub differ: Vec<(u64, u64)>,
+    /// Bytes in them that are not the same.
+    pub other_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(name: &str, data: &[u8], pieces: &[(u64, u64, u64)]) -> Memory {
+        let path = std::env::temp_dir().join(format!("core-file-{}-{name}", std::process::id()));
+        std::fs::write(&path, data).unwrap();
+        let mut memory = Memory::of_machine(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        memory.pieces.clear();
+        for &(start, end, offset) in pieces {
+            memory.pieces.push(Piece { start, end, offset });
+        }
+        memory
+    }
+
+    #[test]
+    fn every_byte_is_looked_for_where_it_was() {
+        let mut data = vec![7; 3 * PAGE as usize];
+        let one = memory("one", &data, &[(0, 0x1800, 0), (0x3000, 0x4000, 0x2000)]);
+        data[0x1400] = 8;
+        let other = memory("other", &data, &[(0, 0x2000, 0)]);
+        let found = one.compare(&other).unwrap();
+        let expected = Comparison {
+            bytes: 0x2800,
+            missing: 0x1000,
+            equal: 1,
+            differ: vec![(0x1000, 0x800)],
+            other_bytes: 1,
+        };
+        assert_eq!(found, expected);
+        assert!(!one.agrees(&other, (0x1000, 0x800)).unwrap());
+        assert!(one.agrees(&other, (0, 0x1000)).unwrap());
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_no_core_file() {
+        let path = std::env::temp_dir().join(format!("no-core-file-{}", std::process::id()));
+        std::fs::write(&path, [0; 100]).unwrap();
+        let result = Memory::of_core(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(result.is_err());
+    }
+}

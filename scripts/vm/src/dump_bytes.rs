@@ -1,0 +1,260 @@
+//! `vm dump-bytes`: whether the dump of a dom0 that rkexec leaves has all the memory that the one by
+//! kexec-tools has, byte by byte.
+//!
+//! The same crash, and not two that are alike: one machine boots, its state is kept just before it
+//! crashes, and other machines go on from there, each of them to a crash kernel of its own. What they
+//! still do until they crash is not the same, not even in two machines that are told the same. So all
+//! memory is kept once more at the crash, and each dump is compared with that, too: where two dumps
+//! differ this tells a dump that is wrong from memory that was another.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{bail, ensure, Context, Result};
+use clap::Args;
+
+use crate::assets::{Assets, Files};
+use crate::core_file::{Comparison, Memory};
+use crate::machine::{Boot, Machine, DOM0};
+use crate::monitor::{goes_on_from, Monitor};
+use crate::owners::Owners;
+use crate::qemu::Vm;
+use crate::watch::{Event, Report};
+use crate::xen_build::XenBuild;
+
+/// Where.
+#[derive(Args)]
+pub struct DumpBytesArgs {
+    /// Where the serial logs go.
+    #[arg(long, default_value = ".build/vm/dump-bytes", value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// The longest that a machine may live.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a machine is left alone before its state is kept, so that nothing is under way.
+const REST: Duration = Duration::from_secs(2);
+const MEMORY_MIB: u64 = 1024;
+/// What Xen says before it enters a crash kernel. It still has some things to write down then, but not
+/// in the low memory, which nobody has used yet that starts the crash kernel.
+const ENTERS: &str = "Executing kexec image";
+/// What the crash kernel says first. It has used no memory then but the low memory and its own.
+const FIRST_LINE: &str = "] Linux version ";
+/// The low memory: what is kept for a dump, because a crash kernel uses it.
+const LOW: u64 = 640 << 10;
+
+/// Compares, and prints what comes out.
+///
+/// # Errors
+///
+/// A machine cannot be run, or does not crash into a crash kernel.
+pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
+    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let scene = Scene::set(&files, &args.output)?;
+    let ours = scene.crash("rkexec", "kernel")?;
+    let theirs = scene.crash("kexec-tools", "xen")?;
+    let again = scene.crash("rkexec-again", "kernel")?;
+    tell_head();
+    let different = compare("kexec-tools in rkexec", &theirs.dump, &ours.dump)?.differ;
+    let baseline = compare("rkexec in rkexec again", &ours.dump, &again.dump)?.differ;
+    let mut wrong = Vec::new();
+    for crash in [&theirs, &ours, &again] {
+        let title = format!("{} in the memory that was", crash.name);
+        wrong.extend(compare(&title, &crash.dump, &crash.memory)?.differ);
+    }
+    let tell = |what: &str, pages: &[_]| println!("# {what}: {}", scene.owners.tell(pages));
+    tell("differ, kexec-tools and rkexec", &different);
+    tell("differ, rkexec and rkexec again", &baseline);
+    tell("not as the memory was, in any dump", &wrong);
+    tell("overwritten by rkexec's crash kernel", &ours.overwritten);
+    let mut unexplained = Vec::new();
+    for page in different {
+        if !(theirs.is_right(page)? && ours.is_right(page)?) {
+            unexplained.push(page);
+        }
+    }
+    tell(
+        "differ, kexec-tools and rkexec, and not because the memory did",
+        &unexplained,
+    );
+    files.remove()
+}
+
+/// A machine that is about to crash.
+struct Scene<'a> {
+    files: &'a Files,
+    output: &'a Path,
+    state: PathBuf,
+    /// What it has reported.
+    report: Report,
+    owners: Owners,
+}
+
+impl<'a> Scene<'a> {
+    /// Boots it, and keeps its state.
+    fn set(files: &'a Files, output: &'a Path) -> Result<Self> {
+        let mut scene = Self {
+            files,
+            output,
+            state: files.machines.join("state"),
+            report: Report::default(),
+            owners: Owners::default(),
+        };
+        let monitor = Monitor::new();
+        let mut vm = scene.start("scene", &monitor, &[])?;
+        loop {
+            match next_event(&mut vm, &mut scene.report)? {
+                (_, Some(Event::Note(note))) => scene.owners.take(&note)?,
+                (_, Some(Event::Waits)) => break,
+                _ => {}
+            }
+        }
+        sleep(REST);
+        monitor.save_state(&scene.state)?;
+        Ok(scene)
+    }
+
+    /// Starts a machine; its log is called like it.
+    fn start(&self, name: &str, monitor: &Monitor, more: &[String]) -> Result<Vm> {
+        let machine = Machine {
+            memory_mib: MEMORY_MIB,
+            boot: Boot::Dom0 {
+                xen: XenBuild::Trixie,
+                dom0_mem: "512M,max:512M".into(),
+                options: "crashkernel=256M".into(),
+            },
+            disk: true,
+            ..DOM0
+        };
+        let words = format!(
+            "{} vmtest.scenario=dump vmtest.by=line vmtest.blob=1",
+            self.files.params()
+        );
+        let mut args = machine.qemu_args(self.files, &words, name)?;
+        args.extend(monitor.qemu_args());
+        args.extend_from_slice(more);
+        let mut vm = Vm::start(&args, &self.output.join(format!("{name}.log")))?;
+        vm.expire_after(PATIENCE);
+        Ok(vm)
+    }
+
+    /// Goes on from there, with `line` as what is to be done, to the end of the crash kernel.
+    fn crash(&self, name: &'static str, line: &str) -> Result<Crash> {
+        let file = |what| self.files.machines.join(format!("{name}.{what}"));
+        let (memory, low, later) = (file("memory"), file("low"), file("later"));
+        let followed = self.follow(name, line, &memory, &low, &later);
+        followed.with_context(|| name.to_owned())?;
+        let overwritten = Memory::of_machine(&low)?.compare(&Memory::of_machine(&later)?)?;
+        let file = File::options().write(true).open(&memory)?;
+        file.write_all_at(&fs::read(&low)?, 0)?;
+        Ok(Crash {
+            name,
+            dump: Memory::of_core(&self.files.disk(name))?,
+            memory: Memory::of_machine(&memory)?,
+            overwritten: overwritten.differ,
+        })
+    }
+
+    /// The machine's part of it: writes to files its memory, and the low memory before and later.
+    fn follow(
+        &self,
+        name: &str,
+        line: &str,
+        memory: &Path,
+        low: &Path,
+        later: &Path,
+    ) -> Result<()> {
+        let monitor = Monitor::new();
+        let mut vm = self.start(name, &monitor, &goes_on_from(&self.state))?;
+        monitor.wait_until_it_runs()?;
+        vm.type_in(&format!("{line}\n"))?;
+        let mut report = self.report.clone();
+        // There may be files of an earlier run.
+        let mut seen = [false; 2];
+        loop {
+            let (line, event) = next_event(&mut vm, &mut report)?;
+            if line.contains(ENTERS) {
+                monitor.save_memory(low, LOW)?;
+                seen[0] = true;
+            }
+            if line.contains(FIRST_LINE) {
+                monitor.save_memory(memory, MEMORY_MIB << 20)?;
+                seen[1] = true;
+            }
+            match event {
+                Some(Event::Begins(2)) => monitor.save_memory(later, LOW)?,
+                Some(Event::Ends(2, 0)) => {
+                    ensure!(seen == [true; 2], "its memory was not kept");
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The next line, and what it means.
+fn next_event(vm: &mut Vm, report: &mut Report) -> Result<(String, Option<Event>)> {
+    let line = vm.next_line()?.context("the machine has ended")?;
+    let event = report.feed(&line)?;
+    match event {
+        Some(Event::Test { ok: false, name }) => bail!("not ok: {name}"),
+        Some(Event::CameBack(error)) => bail!("it does not crash: {error}"),
+        event => Ok((line, event)),
+    }
+}
+
+/// A crash, and what is left of it.
+struct Crash {
+    name: &'static str,
+    dump: Memory,
+    /// All memory as it was.
+    memory: Memory,
+    /// Pages of the low memory that are others when the crash kernel runs.
+    overwritten: Vec<(u64, u64)>,
+}
+
+impl Crash {
+    /// Whether a page is in the dump as it was.
+    fn is_right(&self, page: (u64, u64)) -> Result<bool> {
+        self.dump.agrees(&self.memory, page)
+    }
+}
+
+/// The head of the table.
+fn tell_head() {
+    println!(
+        "# {:36} {:>9} {:>9} {:>7} {:>7} {:>7} {:>8} {:>9} {:>7}",
+        "what is looked for, and where",
+        "bytes",
+        "there",
+        "pages",
+        "equal",
+        "differ",
+        "in bytes",
+        "low pages",
+        "differ"
+    );
+}
+
+/// A line of it: looks for everything in `one` in `other`.
+fn compare(title: &str, one: &Memory, other: &Memory) -> Result<Comparison> {
+    let found = one.compare(other)?;
+    let is_low = |pages: &[(u64, u64)]| pages.iter().filter(|(at, _)| *at < LOW).count();
+    let low = one.pages().filter(|(at, _)| *at < LOW).count();
+    println!(
+        "# {title:36} {:>9} {:>9} {:>7} {:>7} {:>7} {:>8} {low:>9} {:>7}",
+        found.bytes,
+        found.bytes - found.missing,
+        found.equal + found.differ.len(),
+        found.equal,
+        found.differ.len(),
+        found.other_bytes,
+        is_low(&found.differ),
+    );
+    Ok(found)
+}

@@ -1,0 +1,98 @@
+//! Whose memory a page is.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result};
+use regex::Regex;
+
+/// How many runs of pages are told of for one owner.
+const SHOWN: usize = 6;
+/// Below this a machine's memory is nobody's own.
+const FIRST_MIB: u64 = 1 << 20;
+
+static REMARK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^memory of (.*): ([0-9a-f]+)-([0-9a-f]+)$").expect("constant"));
+
+/// What a dom0 has told of the machine's memory (`selftests/src/scenario/dump.rs`): an owner, the first
+/// byte, the first byte behind it. The first one that has a page counts.
+#[derive(Debug, Default)]
+pub struct Owners(Vec<(String, u64, u64)>);
+
+impl Owners {
+    /// Takes a remark; one that tells of something else is left out.
+    ///
+    /// # Errors
+    ///
+    /// It makes no sense.
+    pub fn take(&mut self, note: &str) -> Result<()> {
+        if let Some(words) = REMARK.captures(note) {
+            let number = |nr| u64::from_str_radix(&words[nr], 16).context("an address");
+            self.0.push((words[1].to_owned(), number(2)?, number(3)?));
+        }
+        Ok(())
+    }
+
+    fn of(&self, at: u64) -> &str {
+        let mut here = self.0.iter().filter(|it| it.1 <= at && at < it.2);
+        match here.next() {
+            _ if at < FIRST_MIB => "the low memory",
+            Some((owner, ..)) => owner,
+            None => "Xen's heap, or free",
+        }
+    }
+
+    /// Says of pages whose they are, and where they are.
+    pub fn tell(&self, pages: &[(u64, u64)]) -> String {
+        let mut owners: BTreeMap<&str, Vec<(u64, u64, usize)>> = BTreeMap::new();
+        for (at, bytes) in pages {
+            let runs = owners.entry(self.of(*at)).or_default();
+            match runs.last_mut() {
+                Some((_, end, count)) if end == at => {
+                    *end += bytes;
+                    *count += 1;
+                }
+                _ => runs.push((*at, at + bytes, 1)),
+            }
+        }
+        let told = owners.iter().map(|(owner, runs)| {
+            let count: usize = runs.iter().map(|(.., count)| count).sum();
+            let shown = runs.iter().take(SHOWN);
+            let mut places: Vec<_> = shown.map(|it| format!("{:x}-{:x}", it.0, it.1)).collect();
+            if runs.len() > SHOWN {
+                places.push(format!("and {} other places", runs.len() - SHOWN));
+            }
+            format!("{count} pages of {owner} ({})", places.join(", "))
+        });
+        let told: Vec<_> = told.collect();
+        match told.is_empty() {
+            true => "none".to_owned(),
+            false => told.join("; "),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_by_owner_and_place() {
+        let mut owners = Owners::default();
+        owners.take("memory of dom0: 200000-400000").unwrap();
+        owners.take("a remark").unwrap();
+        let page = |at| (at, 0x1000);
+        let pages = [
+            page(0x9000),
+            page(0x20_0000),
+            page(0x20_1000),
+            page(0x40_0000),
+        ];
+        assert_eq!(
+            owners.tell(&pages),
+            "1 pages of Xen's heap, or free (400000-401000); 2 pages of dom0 (200000-202000); \
+             1 pages of the low memory (9000-a000)"
+        );
+        assert_eq!(owners.tell(&[]), "none");
+    }
+}
