@@ -130,7 +130,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash (30 minutes)
+bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash; what two dumps of one crash differ in (30 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -141,6 +141,7 @@ bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times
 		--bench identity_map --bench sha256
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
+	@$(in-root) $(bin)/vm dump-bytes --output .build/vm/dump-bytes
 
 .PHONY: install install-kdump clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
