@@ -45,7 +45,7 @@ pub fn run(
 /// Runs one machine for `case`; the serial log goes to `log`, and each line to `observer`.
 ///
 /// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
-/// the stock kernel starts, on which nothing of this project has run by then. Such a machine is
+/// the stock kernel starts, or right after, on which nothing of the module has run by then. Such a machine is
 /// started once more, and that is said; its log is kept as `log` with the ending `first`.
 ///
 /// # Errors

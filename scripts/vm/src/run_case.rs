@@ -44,13 +44,14 @@ impl Observer for () {
     fn line(&mut self, _line: &str, _event: Option<&Event>) {}
 }
 
-/// What went wrong while the first kernel started: nothing that is tested had run yet.
+/// What went wrong before anything that is tested had run: the module had not said a word, and no test
+/// had a result.
 #[derive(Debug)]
 pub struct NeverStarted(String);
 
 impl fmt::Display for NeverStarted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "while the first kernel started: {}", self.0)
+        write!(out, "before the first test: {}", self.0)
     }
 }
 
@@ -70,7 +71,7 @@ pub fn run(
 ) -> Result<Notes> {
     let mut course = Course::new(case, files)?;
     match course.follow(files, log, time_factor, observer) {
-        Err(error) if course.stage == 0 => bail!(NeverStarted(format!("{error:#}"))),
+        Err(error) if !course.began => bail!(NeverStarted(format!("{error:#}"))),
         Err(error) => Err(error),
         Ok(Ending::Test) => {
             let mut notes = course.end()?;
@@ -80,8 +81,9 @@ pub fn run(
             }
             Ok(notes)
         }
-        Ok(Ending::Machine) if course.stage == 0 => {
-            bail!(NeverStarted("the machine ended".to_owned()))
+        Ok(Ending::Machine) if !course.began => {
+            let why = course.trouble.as_deref().unwrap_or("the machine ended");
+            bail!(NeverStarted(why.to_owned()))
         }
         Ok(Ending::Machine) => course.machine_ended(),
     }
@@ -92,6 +94,9 @@ fn machine_name(log: &Path) -> String {
     let name = log.file_stem().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
+
+/// What is in all that the module says, and that the kernel says of it.
+const MODULE: &str = "rkexec: ";
 
 /// What has come to its end.
 enum Ending {
@@ -150,6 +155,8 @@ struct Course<'a> {
     generations: Generations,
     notes: Notes,
     stage: u32,
+    /// Whether anything that is tested may have run.
+    began: bool,
 }
 
 impl<'a> Course<'a> {
@@ -179,6 +186,7 @@ impl<'a> Course<'a> {
             generations: Generations::default(),
             notes: Notes::new(),
             stage: 0,
+            began: false,
         })
     }
 
@@ -247,6 +255,7 @@ impl<'a> Course<'a> {
             | End::Saved
             | End::Restart => {}
         }
+        self.began |= line.contains(MODULE) || matches!(event, Some(Event::Test { .. }));
         let expected = self.expected_trouble.is_match(line);
         if self.trouble.is_none() && is_trouble(line) && !expected {
             self.trouble = Some(line.to_owned());
