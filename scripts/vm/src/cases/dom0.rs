@@ -22,8 +22,10 @@ const OLD: Machine = Machine {
     cpu: Cow::Borrowed("Nehalem"),
     ..DOM0
 };
-/// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator.
+/// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator; one, for with two
+/// the emulator interrupts kernels where interrupts are off.
 const PVH: Machine = Machine {
+    cpus: 1,
     cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
     boot: dom0_with("1G,max:1G", "dom0=pvh cpuidle=0"),
     qemu: Cow::Borrowed(&[
