@@ -1,8 +1,9 @@
 # rkexec. `make help` says what there is.
 #
 # Nearly everything runs inside the build root (.build/root, see scripts/buildroot), through
-# scripts/in-root. What has dependencies of its own to track (cargo, Kbuild) is asked every time and
-# answers quickly when nothing changed.
+# scripts/in-root; what that needs beside compilers is fetched piece by piece (scripts/pieces/). What has
+# dependencies of its own to track (cargo, Kbuild) is asked every time and answers quickly when nothing
+# changed.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -14,19 +15,30 @@ endif
 
 in-root := scripts/in-root
 step := scripts/step
-# The kernel that the root has: known once there is a root.
+# The kernel that the root has: known once it has one. KERNEL=RELEASE chooses it by name.
+export RKEXEC_KERNEL := $(KERNEL)
 kernel = $(shell cat .build/root/etc/rkexec-kernel)
 headers = /usr/src/linux-headers-$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
-.PHONY: all root metadata tools guest probe handover module kselftests xen-without-kexec assets
-all: module tools guest probe kselftests assets ## the module (.build/rkexec.ko) and the tools; make run needs no more
+.PHONY: all root pieces test-pieces metadata tools guest probe handover module
+all: module tools guest probe assets ## the module (.build/rkexec.ko) and the tools; make run needs no more
 
 root: ## the build root
 	@scripts/buildroot
 
-metadata: root ## the kernel's Rust metadata, beside its headers in the root
+pieces: root
+	@$(in-root) --root scripts/pieces/fetch --needed kernel xen qemu
+
+# What the archive does not have is no failure: the tests that want it are skipped.
+test-pieces: pieces
+	@$(in-root) --root scripts/pieces/fetch --needed python3
+	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
+test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils ovmf grub \
+	makedumpfile selftests rustfmt clippy shellcheck flake8
+
+metadata: pieces
 	@$(in-root) --root scripts/rust-metadata --check || \
 		$(step) metadata "rebuilding the kernel's Rust metadata" \
 			$(in-root) --root scripts/rust-metadata
@@ -67,19 +79,20 @@ module: metadata handover tools
 		$(in-root) $(bin)/klp-relocs --symvers $(headers)/Module.symvers \
 			--allow rust/klp.allow .build/module/rkexec.ko .build/rkexec.ko
 
-kselftests: root
+.PHONY: kselftests xen-without-kexec assets
+kselftests: test-pieces
 	@$(in-root) scripts/kselftests --check || \
 		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
 
-xen-without-kexec: root
+xen-without-kexec: test-pieces
 	@$(in-root) scripts/xen-without-kexec --check || \
 		$(step) xen-without-kexec "building a Xen without kexec" $(in-root) scripts/xen-without-kexec
 
 # What the test machines are made of, where scripts/vm looks for it.
 assets := .build/vm/assets
-assets: root
-	@rm -f $(assets)/xen.gz && mkdir -p $(assets)/xen
-	@for name in bullseye bookworm trixie sid missing; do \
+assets: pieces
+	@mkdir -p $(assets)/xen
+	@for name in main bullseye bookworm trixie sid; do \
 		ln -sfn /opt/xen/$$name $(assets)/xen/$$name; done
 	@ln -sfn /rkexec/.build/xen-without-kexec $(assets)/xen/without-kexec
 	@ln -sfn /opt/xen-utils $(assets)/xen-utils
@@ -92,18 +105,24 @@ assets: root
 	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
+	@ln -sfn /var/lib/rkexec/missing $(assets)/missing
 
-.PHONY: run test test-kdump soak ktest map bench
+# Whatever the archive has of it.
+test-machines: all test-pieces kselftests xen-without-kexec
+
+.PHONY: run test test-machines test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
+	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
 
 # What does not build makes tests fail, and others still pass.
 test: root ## all tests; the last line is their count
-	@status=0; $(MAKE) --keep-going all xen-without-kexec || status=$$?; \
+	@status=0; $(MAKE) --keep-going test-machines || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
 
 # Without the debug information one of its tests fails, which says so.
-test-kdump: all ## Debian's kdump-tools in dom0, and crash(8) on what they save (10 minutes; downloads 1.4 GB once)
+test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (10 minutes; downloads 1.4 GB once)
+	@$(in-root) --root scripts/pieces/fetch --needed kdump
 	@$(in-root) scripts/debug-vmlinux --check || \
 		$(step) debug-vmlinux "fetching the kernel's debug information (1.2 GB)" \
 			$(in-root) scripts/debug-vmlinux || true
@@ -113,10 +132,11 @@ test-kdump: all ## Debian's kdump-tools in dom0, and crash(8) on what they save 
 	@$(in-root) $(bin)/vm kdump
 
 # Beside what make test does, for no failure in a hundred is another thing than none in one.
-soak: all ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (half an hour)
+soak: test-machines ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (half an hour)
 	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)"
 
-ktest: all ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
+ktest: test-machines ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
+	@$(in-root) --root scripts/pieces/fetch --needed ktest
 	@$(in-root) scripts/ktest/run
 
 # Standard input serves for all files, also those outside of what the root can see.
@@ -130,7 +150,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: all ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash; what two dumps of one crash differ in (30 minutes)
+bench: test-machines ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash; what two dumps of one crash differ in (30 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -168,4 +188,4 @@ distclean: ## removes everything that was made
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
-	@echo "Knobs: V=1 shows all output; MIRROR=URL is the Debian mirror; make -j1 does one at a time."
+	@echo "Knobs: V=1 shows all output; MIRROR=URL is the Debian mirror; KERNEL=RELEASE takes that kernel; make -j1 does one at a time."

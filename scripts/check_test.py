@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -30,7 +31,11 @@ class Counting(unittest.TestCase):
         self.assertEqual(suite.libtest(RUST), suite.Count(15, 2))
 
     def test_tap_results_add_up_without_comments_and_skips(self):
-        self.assertEqual(suite.tap(TAP), suite.Count(2, 1))
+        self.assertEqual(suite.tap(TAP), suite.Count(2, 1, ["no such device: "]))
+        skip = "1..1\nok 1 - a: b # SKIP without x: not there\n"
+        self.assertEqual(suite.count(suite.tap, skip, 0),
+                         suite.Count(0, 0, ["a: b: without x: not there"]))
+        self.assertEqual(str(suite.tap(TAP)), "2 passed, 1 failed, 1 skipped")
 
     def test_planned_tests_that_are_missing_have_failed(self):
         self.assertEqual(suite.tap("1..4\nok 1\nok 2\n"), suite.Count(2, 2))
@@ -47,6 +52,15 @@ class Counting(unittest.TestCase):
 
     def test_a_program_that_dies_has_failed_whatever_it_said(self):
         self.assertEqual(suite.count(suite.tap, "ok 1 - x\n", 1), suite.Count(1, 1))
+
+    def test_a_part_without_its_piece_is_skipped_with_the_reason(self):
+        with tempfile.TemporaryDirectory() as place:
+            suite.MISSING = Path(place)
+            (suite.MISSING / "flake8").write_text("404 Not Found\n")
+            run = suite.run(suite.Part("lint", ["false"], needs="flake8"))
+            self.assertEqual(run, suite.Count(0, 0, ["lint: without flake8: 404 Not Found"]))
+            self.assertEqual(suite.Part("lint", ["false"], needs="shellcheck").missing(), "")
+            self.assertEqual(suite.Part("lint", ["false"]).missing(), "")
 
     def test_no_test_at_all_is_a_failure(self):
         self.assertEqual(suite.count(suite.libtest, "", 0), suite.Count(0, 1))
