@@ -1,30 +1,23 @@
 //! The initramfs of the test machines: `init`, busybox, the real modprobe, rkexec, and for the
 //! next kernel the kernel once more and an initrd to build upon, or the probe.
 
+mod modules;
 pub mod selftests;
 mod tree;
 
 use std::fs::{self, File};
 use std::io::BufWriter;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{bail, ensure, Context, Result};
 use flate2::write::GzEncoder;
 use flate2::Compression;
 
+use self::modules::DISK_DRIVER;
 use self::tree::{read, Tree, CONSOLE, DIRECTORY, REGULAR};
 use crate::assets::Assets;
 
-/// The kernel's modules that a dom0 needs for its tests.
-const MODULES: [&str; 5] = [
-    "xen-privcmd",
-    "xenfs",
-    "xen-evtchn",
-    "xen-gntdev",
-    "xen-gntalloc",
-];
 /// The names under which busybox is wanted: by the modprobe configuration, by `kexec-syscalls`, and by
 /// the tests.
 const BUSYBOX: [&str; 17] = [
@@ -57,7 +50,7 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
     root.program(Path::new("/usr/sbin/kexec"), "/usr/sbin/kexec")?;
     root.program(&assets.kexec_syscalls(), "/usr/sbin/kexec-syscalls")?;
     root.program(&assets.guest("kexec-client"), "/usr/bin/kexec-client")?;
-    modules(assets, &mut root)?;
+    modules::add_all(assets, &mut root)?;
     if assets.modprobe_conf().exists() {
         root.file(
             "/etc/modprobe.d/rkexec.conf",
@@ -74,8 +67,6 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
 }
 
 const MAKEDUMPFILE: &str = "/usr/bin/makedumpfile";
-/// Virtio is what an emulator is quickest with.
-const DISK_DRIVER: &str = "virtio_blk";
 
 /// What glibc opens by itself when a thread is cancelled, which xl does.
 const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
@@ -107,9 +98,7 @@ fn dump_initrd(assets: &Assets) -> Result<Vec<u8>> {
     let mut root = Tree::default();
     base(assets, &mut root)?;
     root.program(Path::new(MAKEDUMPFILE), MAKEDUMPFILE)?;
-    let available = assets.modules();
-    let driver = find_module(&available, DISK_DRIVER)?
-        .with_context(|| format!("no module {DISK_DRIVER} below {}", available.display()))?;
+    let driver = DISK_DRIVER.find(&assets.modules())?;
     let xz = Command::new("xz").arg("-dcf").arg(&driver).output();
     let xz = xz.context("cannot run xz (package xz-utils)")?;
     ensure!(
@@ -118,7 +107,11 @@ fn dump_initrd(assets: &Assets) -> Result<Vec<u8>> {
         driver.display(),
         xz.status
     );
-    root.file(&format!("/lib/dump/{DISK_DRIVER}.ko"), REGULAR, &xz.stdout);
+    root.file(
+        &format!("/lib/dump/{}.ko", DISK_DRIVER.name),
+        REGULAR,
+        &xz.stdout,
+    );
     packed(&root)
 }
 
@@ -141,70 +134,6 @@ fn base(assets: &Assets, root: &mut Tree) -> Result<()> {
     root.add("/dev/console", CONSOLE, Vec::new());
     root.add("/tmp", DIRECTORY, Vec::new());
     Ok(())
-}
-
-/// `/lib/modules`, with the lists that depmod makes.
-fn modules(assets: &Assets, root: &mut Tree) -> Result<()> {
-    let version = kernel_version(&read(&assets.vmlinuz())?)?;
-    let stage = std::env::temp_dir().join(format!("vm-modules-{}", std::process::id()));
-    let result = stage_modules(assets, root, &version, &stage);
-    fs::remove_dir_all(&stage).with_context(|| stage.display().to_string())?;
-    result
-}
-
-fn stage_modules(assets: &Assets, root: &mut Tree, version: &str, stage: &Path) -> Result<()> {
-    let dir = stage.join("lib/modules").join(version);
-    fs::create_dir_all(dir.join("updates"))?;
-    let available = assets.modules();
-    for name in MODULES {
-        let file = find_module(&available, name)?
-            .with_context(|| format!("no module {name} below {}", available.display()))?;
-        let to = dir.join(file.file_name().unwrap_or_default());
-        fs::copy(&file, to).with_context(|| file.display().to_string())?;
-    }
-    let ko = assets.ko();
-    if ko.exists() {
-        fs::copy(&ko, dir.join("updates/rkexec.ko")).with_context(|| ko.display().to_string())?;
-    }
-    // Without these it complains about every module that is built in.
-    for list in ["modules.builtin", "modules.order"] {
-        fs::write(dir.join(list), "")?;
-    }
-    // Where depmod looks depends on whether the distribution has merged /usr.
-    fs::create_dir(stage.join("usr"))?;
-    symlink("../lib", stage.join("usr/lib"))?;
-    let depmod = Command::new("depmod")
-        .arg("-b")
-        .arg(stage)
-        .arg(version)
-        .output();
-    let depmod = depmod.context("cannot run depmod (package kmod)")?;
-    let said = String::from_utf8_lossy(&depmod.stderr);
-    ensure!(depmod.status.success(), "depmod: {}: {said}", depmod.status);
-    root.directory(&dir, &format!("/lib/modules/{version}"))
-}
-
-/// A module by its name, whatever it is packed with.
-fn find_module(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let entry = entry?;
-        let path = entry.path();
-        // Not through links: `build` is one, to all of the kernel's headers.
-        if entry.file_type()?.is_dir() {
-            if let Some(found) = find_module(&path, name)? {
-                return Ok(Some(found));
-            }
-        } else {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            if file
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(".ko"))
-            {
-                return Ok(Some(path));
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The version that a kernel says it is (`kernel_version` in Documentation/arch/x86/boot.rst).

@@ -1,0 +1,149 @@
+//! The kernel's modules in an initramfs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{ensure, Context, Result};
+
+use super::kernel_version;
+use super::tree::{read, Tree};
+use crate::assets::Assets;
+
+/// A module of the kernel's.
+pub struct KernelModule {
+    /// Its name, as its file has it.
+    pub name: &'static str,
+    /// The option that has it built.
+    option: &'static str,
+}
+
+/// What a dom0 needs for its tests.
+const MODULES: [KernelModule; 5] = [
+    KernelModule {
+        name: "xen-privcmd",
+        option: "CONFIG_XEN_PRIVCMD",
+    },
+    KernelModule {
+        name: "xenfs",
+        option: "CONFIG_XENFS",
+    },
+    KernelModule {
+        name: "xen-evtchn",
+        option: "CONFIG_XEN_DEV_EVTCHN",
+    },
+    KernelModule {
+        name: "xen-gntdev",
+        option: "CONFIG_XEN_GNTDEV",
+    },
+    KernelModule {
+        name: "xen-gntalloc",
+        option: "CONFIG_XEN_GRANT_DEV_ALLOC",
+    },
+];
+
+/// What a crash kernel needs that saves its dump. Virtio is what an emulator is quickest with.
+pub const DISK_DRIVER: KernelModule = KernelModule {
+    name: "virtio_blk",
+    option: "CONFIG_VIRTIO_BLK",
+};
+
+impl KernelModule {
+    /// Its file, below the directory of a kernel's modules.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or the directory cannot be read.
+    pub fn find(&self, dir: &Path) -> Result<PathBuf> {
+        let Self { name, option } = self;
+        find(dir, name)?
+            .with_context(|| format!("no module {name} ({option}=m) below {}", dir.display()))
+    }
+}
+
+/// `/lib/modules`, with the lists that depmod makes.
+///
+/// # Errors
+///
+/// A module is missing, or depmod does not do its work.
+pub fn add_all(assets: &Assets, root: &mut Tree) -> Result<()> {
+    let version = kernel_version(&read(&assets.vmlinuz())?)?;
+    let stage = std::env::temp_dir().join(format!("vm-modules-{}", std::process::id()));
+    let result = stage_modules(assets, root, &version, &stage);
+    fs::remove_dir_all(&stage).with_context(|| stage.display().to_string())?;
+    result
+}
+
+fn stage_modules(assets: &Assets, root: &mut Tree, version: &str, stage: &Path) -> Result<()> {
+    let dir = stage.join("lib/modules").join(version);
+    fs::create_dir_all(dir.join("updates"))?;
+    let available = assets.modules();
+    for module in MODULES {
+        let file = module.find(&available)?;
+        let to = dir.join(file.file_name().unwrap_or_default());
+        fs::copy(&file, to).with_context(|| file.display().to_string())?;
+    }
+    let ko = assets.ko();
+    if ko.exists() {
+        fs::copy(&ko, dir.join("updates/rkexec.ko")).with_context(|| ko.display().to_string())?;
+    }
+    // Without these it complains about every module that is built in.
+    for list in ["modules.builtin", "modules.order"] {
+        fs::write(dir.join(list), "")?;
+    }
+    // Where depmod looks depends on whether the distribution has merged /usr.
+    fs::create_dir(stage.join("usr"))?;
+    symlink("../lib", stage.join("usr/lib"))?;
+    let depmod = Command::new("depmod")
+        .arg("-b")
+        .arg(stage)
+        .arg(version)
+        .output();
+    let depmod = depmod.context("cannot run depmod (package kmod)")?;
+    let said = String::from_utf8_lossy(&depmod.stderr);
+    ensure!(depmod.status.success(), "depmod: {}: {said}", depmod.status);
+    root.directory(&dir, &format!("/lib/modules/{version}"))
+}
+
+/// A module by its name, whatever it is packed with.
+fn find(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+        let entry = entry?;
+        let path = entry.path();
+        // Not through links: `build` is one, to all of the kernel's headers.
+        if entry.file_type()?.is_dir() {
+            if let Some(found) = find(&path, name)? {
+                return Ok(Some(found));
+            }
+        } else {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            if file
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(".ko"))
+            {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `make ktest` builds a kernel for which an initramfs must be made, too. It takes too long to run
+    /// with the other tests, which have to notice when a module was added here, and not there.
+    #[test]
+    fn ktests_own_kernel_has_every_module() {
+        let config = include_str!("../../../ktest/jump.config");
+        for KernelModule { name, option } in MODULES.iter().chain([&DISK_DRIVER]) {
+            let line = format!("{option}=m");
+            assert!(
+                config.lines().any(|it| it == line),
+                "{name}: scripts/ktest/jump.config has no {line}"
+            );
+        }
+    }
+}
