@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{ensure, Context, Result};
 use clap::Args;
 use flate2::read::GzDecoder;
+use rkexec_pure::pure::xen_abi::Version;
 
-use crate::xen_build::XenBuild;
+use crate::xen_build::{parse_version, unpacks_zstd, XenBuild};
 use crate::{bzimage, initramfs};
 
 /// The inputs. Each has a place in one directory, and an option of its own.
@@ -145,7 +146,7 @@ impl Assets {
                 files.xen.insert(*build, xen);
             }
         }
-        if files.xen.keys().any(|build| !build.unpacks_zstd()) {
+        if files.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
             let name = || files.vmlinuz.display().to_string();
             let image = fs::read(&files.vmlinuz).with_context(name)?;
             let kernel = bzimage::unpack(&image).with_context(name)?;
@@ -169,14 +170,13 @@ impl Assets {
             return Ok(None);
         }
         let version = place.join("version");
-        let version =
-            fs::read_to_string(&version).with_context(|| version.display().to_string())?;
+        let text = fs::read_to_string(&version).with_context(|| version.display().to_string())?;
         let elf = dir.join(format!("xen-{build}"));
         unpack(&place.join("xen.gz"), &elf)?;
         Ok(Some(XenFiles {
             elf,
             efi: place.join("xen.efi"),
-            version: version.trim().to_owned(),
+            version: parse_version(&text).with_context(|| version.display().to_string())?,
         }))
     }
 }
@@ -188,8 +188,8 @@ pub struct XenFiles {
     pub elf: PathBuf,
     /// As a program for UEFI.
     pub efi: PathBuf,
-    /// Its version, such as 4.20.
-    pub version: String,
+    /// Its version.
+    pub version: Version,
 }
 
 /// What QEMU is given.

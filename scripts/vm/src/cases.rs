@@ -123,7 +123,7 @@ const UEFI: Machine = Machine {
 
 const fn dom0_with(dom0_mem: &'static str, options: &'static str) -> Boot {
     Boot::Dom0 {
-        xen: XenBuild::Trixie,
+        xen: XenBuild::Main,
         dom0_mem: Cow::Borrowed(dom0_mem),
         options: Cow::Borrowed(options),
     }

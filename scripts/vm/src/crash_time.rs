@@ -68,7 +68,7 @@ const EARLY: &str = "vmtest.next=earlyprintk=ttyS0,115200";
 ///
 /// A machine cannot be run, or does not crash into a crash kernel.
 pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
-    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let mut times = [(Way::KexecTools, Vec::new()), (Way::Rkexec, Vec::new())];
     for round in 1..=args.rounds {
         for (way, times) in &mut times {
@@ -93,7 +93,7 @@ pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
 fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Duration> {
     let machine = Machine {
         boot: Boot::Dom0 {
-            xen: XenBuild::Trixie,
+            xen: XenBuild::Main,
             dom0_mem: "1G,max:1G".into(),
             options: "crashkernel=256M".into(),
         },

@@ -53,7 +53,7 @@ const LOW: u64 = 640 << 10;
 ///
 /// A machine cannot be run, or does not crash into a crash kernel.
 pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
-    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let scene = Scene::set(&files, &args.output)?;
     let ours = scene.crash("rkexec", "kernel")?;
     let theirs = scene.crash("kexec-tools", "xen")?;
@@ -123,7 +123,7 @@ impl<'a> Scene<'a> {
         let machine = Machine {
             memory_mib: MEMORY_MIB,
             boot: Boot::Dom0 {
-                xen: XenBuild::Trixie,
+                xen: XenBuild::Main,
                 dom0_mem: "512M,max:512M".into(),
                 options: "crashkernel=256M".into(),
             },

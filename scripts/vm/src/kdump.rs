@@ -64,7 +64,7 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
 ///
 /// It cannot be run.
 pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
-    let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Trixie]))?;
+    let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let files = prepared.with_initramfs(args.image.join("initrd"));
     let disk = args.output.join("disk");
     // The copy is what the machine writes to.

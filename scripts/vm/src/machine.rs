@@ -8,7 +8,7 @@ use crate::assets::Files;
 use crate::dump;
 use crate::esp::Esp;
 use crate::grub::{Grub, Holes};
-use crate::xen_build::XenBuild;
+use crate::xen_build::{unpacks_zstd, XenBuild};
 
 /// Text that a table has or that a user gives.
 pub type Text = Cow<'static, str>;
@@ -72,7 +72,7 @@ pub const DOM0: Machine = Machine {
     parallel: false,
     cpu: Cow::Borrowed("max"),
     boot: Boot::Dom0 {
-        xen: XenBuild::Trixie,
+        xen: XenBuild::Main,
         dom0_mem: Cow::Borrowed("1G,max:1G"),
         options: Cow::Borrowed(""),
     },
@@ -206,7 +206,7 @@ impl Machine {
                 let xen = files
                     .xen(*build)
                     .with_context(|| format!("there is no Xen of {build}"))?;
-                let kernel = if build.unpacks_zstd() {
+                let kernel = if unpacks_zstd(xen.version) {
                     &files.vmlinuz
                 } else {
                     &files.vmlinux

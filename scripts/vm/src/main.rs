@@ -101,7 +101,7 @@ struct BootArgs {
     #[arg(long)]
     native: bool,
     /// Which Xen: mostly the Debian release that it comes from.
-    #[arg(long, value_enum, default_value = "trixie", value_name = "RELEASE")]
+    #[arg(long, value_enum, default_value = "main", value_name = "RELEASE")]
     xen_of: XenBuild,
     /// Started by UEFI, not by a BIOS.
     #[arg(long)]

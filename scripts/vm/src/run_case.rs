@@ -133,7 +133,7 @@ fn interface(case: &Case, files: &Files) -> Option<String> {
         "v1" => "V1",
         _ => "V2",
     };
-    let version = regex::escape(&files.xen(case.machine.xen()?)?.version);
+    let version = regex::escape(&files.xen(case.machine.xen()?)?.version.to_string());
     Some(format!(
         r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {name}\b"
     ))

@@ -133,7 +133,9 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     });
     let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (build, (passed, failed)) in counts {
-        let version = files.xen(build).map_or("", |xen| &xen.version);
+        let version = files
+            .xen(build)
+            .map_or_else(String::new, |xen| xen.version.to_string());
         println!("# Xen {version} ({build}): {passed} passed, {failed} failed");
     }
     let all_passed = tap.end();

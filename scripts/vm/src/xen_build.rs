@@ -1,17 +1,22 @@
-//! The builds of Xen that a machine can boot: one of each Debian release, and one of our own.
+//! The builds of Xen that a machine can boot: the usual one, one of each Debian release, and one of our
+//! own.
 
 use std::fmt;
 
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use rkexec_pure::pure::xen_abi::Version;
 
-/// A build of Xen; most by the Debian release that they come from.
+/// A build of Xen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum XenBuild {
+    /// The one that machines have if nothing else is said.
+    Main,
     /// Debian 11: Xen 4.14.
     Bullseye,
     /// Debian 12: Xen 4.17.
     Bookworm,
-    /// Debian 13: Xen 4.20. The one that machines have if nothing else is said.
+    /// Debian 13: Xen 4.20.
     Trixie,
     /// Debian's unstable release: the newest that there is.
     Sid,
@@ -23,6 +28,7 @@ impl XenBuild {
     /// What its files are called.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Main => "main",
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
@@ -38,16 +44,55 @@ impl XenBuild {
             _ => "the Xen of a release that the archive no longer has",
         }
     }
-
-    /// Whether it can unpack the stock kernel: Xen has zstd from 4.15 on. An older one is given the
-    /// kernel unpacked.
-    pub fn unpacks_zstd(self) -> bool {
-        self != Self::Bullseye
-    }
 }
 
 impl fmt::Display for XenBuild {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+/// The first Xen that can unpack the stock kernel. An older one is given the kernel unpacked.
+const ZSTD_SINCE: Version = Version::new(4, 15);
+
+/// Whether such a Xen can unpack the stock kernel, which is packed with zstd.
+pub fn unpacks_zstd(version: Version) -> bool {
+    version >= ZSTD_SINCE
+}
+
+/// The version in a text that begins with one, such as `4.20.4-pre`.
+///
+/// # Errors
+///
+/// It does not.
+pub fn parse_version(text: &str) -> Result<Version> {
+    let version = text.split_once('.').and_then(|(major, rest)| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit());
+        let minor = &rest[..digits.unwrap_or(rest.len())];
+        major.parse().ok().zip(minor.parse().ok())
+    });
+    let (major, minor) = version.with_context(|| format!("{text:?} is no version of Xen"))?;
+    Ok(Version::new(major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_two_numbers_whatever_comes_behind_them() {
+        for text in ["4.20", "4.20\n", "4.20.4-pre", "4.20-unstable"] {
+            assert_eq!(parse_version(text).unwrap(), Version::new(4, 20), "{text}");
+        }
+        for text in ["", "4", "4.", "x.20", "4-20", "4.x"] {
+            assert!(parse_version(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_no_decimal_fractions() {
+        assert!(unpacks_zstd(parse_version("4.20").unwrap()));
+        assert!(!unpacks_zstd(parse_version("4.14").unwrap()));
+        assert!(!unpacks_zstd(parse_version("4.2").unwrap()));
     }
 }

@@ -24,7 +24,7 @@ const LONG: Machine = Machine {
 const TORN: Machine = Machine {
     memory_mib: 4096,
     boot: Boot::Dom0 {
-        xen: XenBuild::Trixie,
+        xen: XenBuild::Main,
         dom0_mem: Cow::Borrowed("2G,max:2G"),
         options: Cow::Borrowed(""),
     },

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{Case, End, BOOTS};
 use crate::machine::{Boot, Firmware, Machine, DOM0};
-use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Sid, Trixie, WithoutKexec};
+use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Main, Sid, Trixie, WithoutKexec};
 
 /// A dom0 on this Xen.
 const fn on(xen: XenBuild, firmware: Firmware) -> Machine {
@@ -122,12 +122,12 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "Xen with UEFI: kexec_file_load boots a kernel, by V2",
             scenario: "boot call=file abi=v2",
-            ..boots(Trixie, UEFI)
+            ..boots(Main, UEFI)
         },
         Case {
             name: "Xen with UEFI: kexec_file_load boots a kernel, by V1",
             scenario: "boot call=file abi=v1",
-            ..boots(Trixie, UEFI)
+            ..boots(Main, UEFI)
         },
         Case {
             name: "Xen without kexec: the module says why it refuses",
