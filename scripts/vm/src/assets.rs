@@ -1,16 +1,16 @@
 //! What the machines are made of: the files that the build provides.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result};
 use clap::Args;
-use flate2::read::GzDecoder;
-use rkexec_pure::pure::xen_abi::Version;
 
-use crate::xen_build::{parse_version, unpacks_zstd, XenBuild};
+use crate::machine::OVMF;
+use crate::pieces::Piece;
+use crate::xen_build::{unpacks_zstd, XenBuild};
+use crate::xen_files::XenFiles;
 use crate::{bzimage, initramfs};
 
 /// The inputs. Each has a place in one directory, and an option of its own.
@@ -140,6 +140,8 @@ impl Assets {
             with_selftests: None,
             has_module: self.ko().exists(),
             has_tools: self.xen_utils().exists(),
+            has_dump_initrd: initramfs::has_dump_initrd(),
+            missing: self.assets.join("missing"),
         };
         for build in builds {
             if let Some(xen) = self.prepare_xen(*build, dir)? {
@@ -157,39 +159,14 @@ impl Assets {
         Ok(files)
     }
 
-    /// A build of Xen. Nothing if the archive does not have it any more, and says so in the file
-    /// `missing`: all others of the archive have to be there. Nothing either if it is to be built
-    /// here, and was not.
+    /// A build of Xen, if it is there. Without the usual one there would be little left to test.
     fn prepare_xen(&self, build: XenBuild, dir: &Path) -> Result<Option<XenFiles>> {
-        let missing = fs::read_to_string(self.xen().join("missing")).unwrap_or_default();
-        if missing.lines().any(|name| name == build.name()) {
-            return Ok(None);
-        }
         let place = self.xen().join(build.name());
-        if build == XenBuild::WithoutKexec && !place.exists() {
+        if build != XenBuild::Main && !place.exists() {
             return Ok(None);
         }
-        let version = place.join("version");
-        let text = fs::read_to_string(&version).with_context(|| version.display().to_string())?;
-        let elf = dir.join(format!("xen-{build}"));
-        unpack(&place.join("xen.gz"), &elf)?;
-        Ok(Some(XenFiles {
-            elf,
-            efi: place.join("xen.efi"),
-            version: parse_version(&text).with_context(|| version.display().to_string())?,
-        }))
+        XenFiles::in_place(&place, dir.join(format!("xen-{build}"))).map(Some)
     }
-}
-
-/// A build of Xen.
-#[derive(Clone, Debug)]
-pub struct XenFiles {
-    /// As an ELF file: what QEMU's multiboot loader takes.
-    pub elf: PathBuf,
-    /// As a program for UEFI.
-    pub efi: PathBuf,
-    /// Its version.
-    pub version: Version,
 }
 
 /// What QEMU is given.
@@ -211,13 +188,41 @@ pub struct Files {
     /// Whether rkexec is in it.
     pub has_module: bool,
     /// Whether Xen's own tools are in it.
-    pub has_tools: bool,
+    has_tools: bool,
+    /// Whether it has what a crash kernel saves its dump with.
+    has_dump_initrd: bool,
+    /// Why pieces are missing: a directory with a file for each that is.
+    missing: PathBuf,
 }
 
 impl Files {
     /// A build of Xen, if it is there.
     pub fn xen(&self, build: XenBuild) -> Option<&XenFiles> {
         self.xen.get(&build)
+    }
+
+    /// Whether something is there that may be missing.
+    fn has(&self, piece: Piece) -> bool {
+        match piece {
+            Piece::Xen(build) => self.xen.contains_key(&build),
+            Piece::XenUtils => self.has_tools,
+            Piece::Ovmf => Path::new(OVMF).exists(),
+            Piece::Grub => self.grub.exists(),
+            Piece::Makedumpfile => self.has_dump_initrd,
+            Piece::Selftests => self.with_selftests.is_some(),
+        }
+    }
+
+    /// Checks that a piece is there.
+    ///
+    /// # Errors
+    ///
+    /// It is missing: what, and why.
+    pub fn need(&self, piece: Piece) -> Result<(), String> {
+        match self.has(piece) {
+            true => Ok(()),
+            false => Err(piece.missing(&self.missing)),
+        }
     }
 
     /// Makes the initramfs with Linux's own tests, too. Nothing if there are no such tests.
@@ -298,20 +303,4 @@ impl Files {
             ""
         }
     }
-}
-
-/// Copies `from`, unpacked if it was gzipped.
-fn unpack(from: &Path, to: &Path) -> Result<()> {
-    let name = || from.display().to_string();
-    let mut packed = Vec::new();
-    File::open(from)
-        .and_then(|mut file| file.read_to_end(&mut packed))
-        .with_context(name)?;
-    if packed.starts_with(&[0x1f, 0x8b]) {
-        io::copy(&mut GzDecoder::new(&*packed), &mut File::create(to)?).with_context(name)?;
-    } else {
-        fs::write(to, &packed).with_context(|| to.display().to_string())?;
-    }
-    ensure!(fs::metadata(to)?.len() > 0, "{} is empty", name());
-    Ok(())
 }

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::pieces::Piece;
 use crate::probe::Maker;
 use crate::xen_build::XenBuild;
 
@@ -40,6 +41,28 @@ pub struct Case {
     pub needs: Needs,
     /// About how many seconds it takes. The longest start first.
     pub seconds: u64,
+}
+
+impl Case {
+    /// All that it needs that may not be there.
+    pub fn pieces(&self) -> Vec<Piece> {
+        let mut pieces: Vec<_> = self.machine.xen().map(Piece::Xen).into_iter().collect();
+        if self.machine.firmware == Firmware::Uefi {
+            pieces.push(Piece::Ovmf);
+        }
+        if self.machine.holes.is_some() {
+            pieces.push(Piece::Grub);
+        }
+        if let End::Dump(_) = self.end {
+            pieces.push(Piece::Makedumpfile);
+        }
+        match self.needs {
+            Needs::Nothing => {}
+            Needs::XenTools => pieces.push(Piece::XenUtils),
+            Needs::Selftests => pieces.push(Piece::Selftests),
+        }
+        pieces
+    }
 }
 
 /// What some tests need, and most do not.
@@ -268,6 +291,29 @@ mod tests {
                 Regex::new(pattern).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_row_needs_what_its_machine_and_its_end_are_made_of() {
+        let needing = |piece: Piece| {
+            let rows = all()
+                .into_iter()
+                .filter(|row| row.pieces().contains(&piece));
+            rows.map(|row| row.name).collect::<Vec<_>>()
+        };
+        let all_have = |piece, start: &str| {
+            let rows = needing(piece);
+            assert!(!rows.is_empty(), "{piece:?}");
+            for name in rows {
+                assert!(name.starts_with(start), "{piece:?}: {name}");
+            }
+        };
+        all_have(Piece::Makedumpfile, "dom0: makedumpfile");
+        all_have(Piece::XenUtils, "PV guest");
+        all_have(Piece::Xen(XenBuild::Sid), "Xen of sid");
+        let (with_grub, with_uefi) = (needing(Piece::Grub), needing(Piece::Ovmf));
+        assert!(with_grub.len() < with_uefi.len());
+        assert!(with_grub.iter().all(|name| with_uefi.contains(name)));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::core_file::{Comparison, Memory};
 use crate::machine::{Boot, Machine, DOM0};
 use crate::monitor::{goes_on_from, Monitor};
 use crate::owners::Owners;
+use crate::pieces::Piece;
 use crate::qemu::Vm;
 use crate::watch::{Event, Report};
 use crate::xen_build::XenBuild;
@@ -54,6 +55,9 @@ const LOW: u64 = 640 << 10;
 /// A machine cannot be run, or does not crash into a crash kernel.
 pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
     let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
+    if let Err(missing) = files.need(Piece::Makedumpfile) {
+        bail!("without {missing} there is no initrd for a dump");
+    }
     let scene = Scene::set(&files, &args.output)?;
     let ours = scene.crash("rkexec", "kernel")?;
     let theirs = scene.crash("kexec-tools", "xen")?;

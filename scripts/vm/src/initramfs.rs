@@ -36,12 +36,13 @@ const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"]
 /// An input is missing, or a file cannot be written.
 pub fn build(assets: &Assets, target: &Path) -> Result<()> {
     let next = next_initrd(assets)?;
-    let dump = dump_initrd(assets)?;
     let mut root = Tree::default();
     base(assets, &mut root)?;
     root.file("/boot/vmlinuz", REGULAR, &read(&assets.vmlinuz())?);
     root.file("/boot/next-initrd", REGULAR, &next);
-    root.file("/boot/dump-initrd", REGULAR, &dump);
+    if has_dump_initrd() {
+        root.file("/boot/dump-initrd", REGULAR, &dump_initrd(assets)?);
+    }
     root.file("/boot/probe", REGULAR, &read(&assets.probe())?);
     root.program(Path::new("/usr/bin/kmod"), "/usr/bin/kmod")?;
     for name in KMOD {
@@ -67,6 +68,11 @@ pub fn build(assets: &Assets, target: &Path) -> Result<()> {
 }
 
 const MAKEDUMPFILE: &str = "/usr/bin/makedumpfile";
+
+/// Whether there is what a crash kernel saves its dump with: makedumpfile, in this system.
+pub fn has_dump_initrd() -> bool {
+    Path::new(MAKEDUMPFILE).exists()
+}
 
 /// What glibc opens by itself when a thread is cancelled, which xl does.
 const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";

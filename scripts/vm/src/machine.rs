@@ -84,7 +84,7 @@ pub const DOM0: Machine = Machine {
 };
 
 /// UEFI for virtual machines, as the Debian package `ovmf` has it.
-const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
+pub const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
 /// No comparing of the processors' clocks, for a kernel on the bare machine. Linux 7.3 does it with a
 /// lock held, and gives up by a clock that stands still early in the boot; a processor that waits for

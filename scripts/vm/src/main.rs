@@ -30,6 +30,7 @@ mod machine;
 mod monitor;
 mod narrate;
 mod owners;
+mod pieces;
 mod probe;
 mod qemu;
 mod run_case;
@@ -40,6 +41,7 @@ mod test_run;
 mod vmcore;
 mod watch;
 mod xen_build;
+mod xen_files;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

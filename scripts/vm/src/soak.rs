@@ -13,6 +13,7 @@ use crate::assets::Assets;
 use crate::attempts;
 use crate::cases::{self, Abi, Call};
 use crate::machine::Firmware;
+use crate::pieces::Piece;
 use crate::tap::Tap;
 use crate::test_run::for_each;
 use crate::xen_build::XenBuild;
@@ -109,13 +110,22 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
         "{} is missing: nothing can be tested",
         assets.ko().display()
     );
-    let (builds, missing): (Vec<_>, Vec<_>) =
-        BUILDS.into_iter().partition(|it| files.xen(*it).is_some());
-    ensure!(!builds.is_empty(), "there is no Xen");
+    let (mut builds, mut missing) = (Vec::new(), Vec::new());
+    for build in BUILDS {
+        match files.need(Piece::Xen(build)) {
+            Ok(()) => builds.push(build),
+            Err(why) => missing.push(why),
+        }
+    }
+    ensure!(
+        !builds.is_empty(),
+        "there is no Xen: {}",
+        missing.join("; ")
+    );
     let cycles = plan(args.from, args.cycles, &builds);
     let tap = Tap::begin(cycles.len(), &args.output);
-    for build in missing {
-        println!("# WARNING: not on the Xen of {build}, which the archive no longer has");
+    for why in missing {
+        println!("# WARNING: not on {why}");
     }
     let counts: Mutex<BTreeMap<XenBuild, (u32, u32)>> = Mutex::default();
     for_each(cycles, args.jobs, |cycle| {

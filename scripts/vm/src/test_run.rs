@@ -97,7 +97,7 @@ pub fn for_each<T: Send>(items: Vec<T>, jobs: u8, work: impl Fn(T) + Sync) {
 fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
     let files = match files_for(case, files) {
         Ok(files) => files,
-        Err(missing) => return tap.skip(case.name, missing),
+        Err(missing) => return tap.skip(case.name, &missing),
     };
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
@@ -106,23 +106,15 @@ fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
 }
 
 /// The files for a test, or what is missing for it.
-fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, &'static str> {
-    if let Some(build) = case.machine.xen() {
-        if files.xen(build).is_none() {
-            return Err(build.missing());
-        }
+fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, String> {
+    for piece in case.pieces() {
+        files.need(piece)?;
     }
-    if case.machine.holes.is_some() && !files.grub.exists() {
-        return Err("GRUB for UEFI (grub-efi-amd64-unsigned)");
-    }
-    match case.needs {
-        Needs::XenTools if !files.has_tools => Err("Xen's own tools (xen-utils)"),
-        Needs::Nothing | Needs::XenTools => Ok(Cow::Borrowed(files)),
-        Needs::Selftests => match files.with_selftests() {
-            Some(files) => Ok(Cow::Owned(files)),
-            None => Err("Linux's own tests (scripts/kselftests)"),
-        },
-    }
+    let own = match case.needs {
+        Needs::Selftests => files.with_selftests(),
+        Needs::Nothing | Needs::XenTools => None,
+    };
+    Ok(own.map_or(Cow::Borrowed(files), Cow::Owned))
 }
 
 /// A name as the name of a file.

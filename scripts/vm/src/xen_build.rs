@@ -36,14 +36,6 @@ impl XenBuild {
             Self::WithoutKexec => "without-kexec",
         }
     }
-
-    /// What a test says that is skipped because it is not there.
-    pub fn missing(self) -> &'static str {
-        match self {
-            Self::WithoutKexec => "a Xen without kexec (scripts/xen-without-kexec)",
-            _ => "the Xen of a release that the archive no longer has",
-        }
-    }
 }
 
 impl fmt::Display for XenBuild {

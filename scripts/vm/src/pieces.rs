@@ -1,0 +1,103 @@
+//! What some tests need that may not be there: then they are skipped, and say what is missing and, as
+//! far as the build has left word of it, why.
+
+use std::fs;
+use std::path::Path;
+
+use crate::xen_build::XenBuild;
+
+/// Something that may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A build of Xen.
+    Xen(XenBuild),
+    /// Xen's own tools.
+    XenUtils,
+    /// UEFI for the machines.
+    Ovmf,
+    /// GRUB for UEFI.
+    Grub,
+    /// makedumpfile.
+    Makedumpfile,
+    /// Linux's own tests of kexec.
+    Selftests,
+}
+
+impl Piece {
+    /// What it is called in the directory of reasons.
+    fn name(self) -> String {
+        match self {
+            Self::Xen(build) => format!("xen-{build}"),
+            Self::XenUtils => "xen-utils".to_owned(),
+            Self::Ovmf => "ovmf".to_owned(),
+            Self::Grub => "grub".to_owned(),
+            Self::Makedumpfile => "makedumpfile".to_owned(),
+            Self::Selftests => "selftests".to_owned(),
+        }
+    }
+
+    /// What it is, for people.
+    fn what(self) -> String {
+        match self {
+            Self::Xen(XenBuild::Main) => "the usual Xen".to_owned(),
+            Self::Xen(XenBuild::WithoutKexec) => "a Xen without kexec".to_owned(),
+            Self::Xen(release) => format!("the Xen of {release}"),
+            Self::XenUtils => "Xen's own tools".to_owned(),
+            Self::Ovmf => "UEFI for virtual machines (OVMF)".to_owned(),
+            Self::Grub => "GRUB for UEFI".to_owned(),
+            Self::Makedumpfile => "makedumpfile".to_owned(),
+            Self::Selftests => "Linux's own tests".to_owned(),
+        }
+    }
+
+    /// What a test says that cannot be run without it. The reason is the first line of the file in
+    /// `dir` that is called as the piece is, if there is one.
+    pub fn missing(self, dir: &Path) -> String {
+        let what = self.what();
+        let text = fs::read_to_string(dir.join(self.name())).unwrap_or_default();
+        match text.lines().next().map(str::trim) {
+            None | Some("") => what,
+            Some(reason) => format!("{what}: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_has_the_reason_behind_it_that_was_left() {
+        let dir = std::env::temp_dir().join(format!("vm-missing-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("xen-sid"), "the mirror has none \nand more\n").unwrap();
+        fs::write(dir.join("ovmf"), "\n").unwrap();
+        let of = |piece: Piece| piece.missing(&dir);
+        assert_eq!(
+            of(Piece::Xen(XenBuild::Sid)),
+            "the Xen of sid: the mirror has none"
+        );
+        assert_eq!(of(Piece::Ovmf), "UEFI for virtual machines (OVMF)");
+        assert_eq!(of(Piece::Makedumpfile), "makedumpfile");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn reasons_are_called_as_the_build_calls_them() {
+        let pieces = [
+            (Piece::Xen(XenBuild::Bullseye), "xen-bullseye"),
+            (Piece::Xen(XenBuild::Bookworm), "xen-bookworm"),
+            (Piece::Xen(XenBuild::Trixie), "xen-trixie"),
+            (Piece::Xen(XenBuild::Sid), "xen-sid"),
+            (Piece::Xen(XenBuild::WithoutKexec), "xen-without-kexec"),
+            (Piece::XenUtils, "xen-utils"),
+            (Piece::Ovmf, "ovmf"),
+            (Piece::Grub, "grub"),
+            (Piece::Makedumpfile, "makedumpfile"),
+            (Piece::Selftests, "selftests"),
+        ];
+        for (piece, name) in pieces {
+            assert_eq!(piece.name(), name);
+        }
+    }
+}
