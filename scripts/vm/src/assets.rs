@@ -24,9 +24,9 @@ pub struct Assets {
         global = true
     )]
     assets: PathBuf,
-    /// The builds of Xen: the directory that has one directory for each, with `xen.gz`, `xen.efi`
-    /// and `version` in it [default: ASSETS/xen].
-    #[arg(long, value_name = "DIR", global = true)]
+    /// Another Xen in the place of the usual one: the file that its build calls `xen` or `xen.gz`. If
+    /// `xen.efi` is beside it, that is it for machines with UEFI.
+    #[arg(long, value_name = "FILE", global = true)]
     xen: Option<PathBuf>,
     /// The stock kernel [default: ASSETS/vmlinuz].
     #[arg(long, value_name = "FILE", global = true)]
@@ -68,9 +68,9 @@ impl Assets {
         given.cloned().unwrap_or_else(|| self.assets.join(name))
     }
 
-    /// The builds of Xen: a directory for each.
-    pub fn xen(&self) -> PathBuf {
-        self.place(self.xen.as_ref(), "xen")
+    /// Whether the usual Xen is one that the user has brought.
+    pub fn has_given_xen(&self) -> bool {
+        self.xen.is_some()
     }
 
     /// The stock kernel.
@@ -161,11 +161,15 @@ impl Assets {
 
     /// A build of Xen, if it is there. Without the usual one there would be little left to test.
     fn prepare_xen(&self, build: XenBuild, dir: &Path) -> Result<Option<XenFiles>> {
-        let place = self.xen().join(build.name());
+        let elf = dir.join(format!("xen-{build}"));
+        if let (XenBuild::Main, Some(file)) = (build, &self.xen) {
+            return XenFiles::given(file, elf).map(Some);
+        }
+        let place = self.assets.join("xen").join(build.name());
         if build != XenBuild::Main && !place.exists() {
             return Ok(None);
         }
-        XenFiles::in_place(&place, dir.join(format!("xen-{build}"))).map(Some)
+        XenFiles::in_place(&place, elf).map(Some)
     }
 }
 
@@ -205,6 +209,7 @@ impl Files {
     fn has(&self, piece: Piece) -> bool {
         match piece {
             Piece::Xen(build) => self.xen.contains_key(&build),
+            Piece::XenEfi(build) => self.xen(build).is_some_and(|xen| xen.efi.is_some()),
             Piece::XenUtils => self.has_tools,
             Piece::Ovmf => Path::new(OVMF).exists(),
             Piece::Grub => self.grub.exists(),

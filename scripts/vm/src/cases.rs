@@ -44,11 +44,21 @@ pub struct Case {
 }
 
 impl Case {
+    /// The kexec interface of Xen that it is about, if it is about one.
+    pub fn abi(&self) -> Option<Abi> {
+        let mut words = self.scenario.split(' ');
+        match words.find_map(|it| it.strip_prefix("abi="))? {
+            "v1" => Some(Abi::V1),
+            _ => Some(Abi::V2),
+        }
+    }
+
     /// All that it needs that may not be there.
     pub fn pieces(&self) -> Vec<Piece> {
         let mut pieces: Vec<_> = self.machine.xen().map(Piece::Xen).into_iter().collect();
         if self.machine.firmware == Firmware::Uefi {
             pieces.push(Piece::Ovmf);
+            pieces.extend(self.machine.xen().map(Piece::XenEfi));
         }
         if self.machine.holes.is_some() {
             pieces.push(Piece::Grub);

@@ -236,9 +236,10 @@ impl Machine {
                             program: &files.grub,
                             holes,
                         });
+                        let efi = xen.efi.as_ref();
                         let esp = Esp {
                             grub,
-                            xen: &xen.efi,
+                            xen: efi.with_context(|| format!("there is no xen.efi of {build}"))?,
                             options: &options,
                             kernel,
                             words: &words,

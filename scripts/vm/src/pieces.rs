@@ -11,6 +11,8 @@ use crate::xen_build::XenBuild;
 pub enum Piece {
     /// A build of Xen.
     Xen(XenBuild),
+    /// The same as a program for UEFI.
+    XenEfi(XenBuild),
     /// Xen's own tools.
     XenUtils,
     /// UEFI for the machines.
@@ -27,7 +29,7 @@ impl Piece {
     /// What it is called in the directory of reasons.
     fn name(self) -> String {
         match self {
-            Self::Xen(build) => format!("xen-{build}"),
+            Self::Xen(build) | Self::XenEfi(build) => format!("xen-{build}"),
             Self::XenUtils => "xen-utils".to_owned(),
             Self::Ovmf => "ovmf".to_owned(),
             Self::Grub => "grub".to_owned(),
@@ -42,6 +44,8 @@ impl Piece {
             Self::Xen(XenBuild::Main) => "the usual Xen".to_owned(),
             Self::Xen(XenBuild::WithoutKexec) => "a Xen without kexec".to_owned(),
             Self::Xen(release) => format!("the Xen of {release}"),
+            Self::XenEfi(XenBuild::Main) => "xen.efi beside the Xen that was given".to_owned(),
+            Self::XenEfi(build) => format!("xen.efi of {build}"),
             Self::XenUtils => "Xen's own tools".to_owned(),
             Self::Ovmf => "UEFI for virtual machines (OVMF)".to_owned(),
             Self::Grub => "GRUB for UEFI".to_owned(),

@@ -125,17 +125,10 @@ fn words(case: &Case, files: &Files) -> String {
 
 /// What the module has to say of its way to Xen (a regular expression), in a test of one.
 fn interface(case: &Case, files: &Files) -> Option<String> {
-    let name = match case
-        .scenario
-        .split(' ')
-        .find_map(|it| it.strip_prefix("abi="))?
-    {
-        "v1" => "V1",
-        _ => "V2",
-    };
+    let abi = case.abi()?;
     let version = regex::escape(&files.xen(case.machine.xen()?)?.version.to_string());
     Some(format!(
-        r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {name}\b"
+        r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {abi:?}\b"
     ))
 }
 

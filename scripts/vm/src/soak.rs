@@ -9,14 +9,14 @@ use std::time::Instant;
 use anyhow::{ensure, Result};
 use clap::Args;
 
-use crate::assets::Assets;
+use crate::assets::{Assets, Files};
 use crate::attempts;
 use crate::cases::{self, Abi, Call};
 use crate::machine::Firmware;
 use crate::pieces::Piece;
 use crate::tap::Tap;
 use crate::test_run::for_each;
-use crate::xen_build::XenBuild;
+use crate::xen_build::{has_v1, XenBuild};
 
 /// How long, and how.
 #[derive(Args)]
@@ -77,9 +77,16 @@ impl fmt::Display for Cycle {
     }
 }
 
+/// What there is to be done by turns.
+struct Turns {
+    builds: Vec<XenBuild>,
+    firmware: Vec<Firmware>,
+    abis: Vec<Abi>,
+}
+
 /// The cycles `from` and as many as `count`. Everything by turns: in as many cycles as there are
 /// combinations each has one.
-fn plan(from: u32, count: u32, builds: &[XenBuild]) -> Vec<Cycle> {
+fn plan(from: u32, count: u32, turns: &Turns) -> Vec<Cycle> {
     let cycle = |number: u32| {
         let mut left = number as usize - 1;
         let mut turn = |choices: usize| {
@@ -89,13 +96,39 @@ fn plan(from: u32, count: u32, builds: &[XenBuild]) -> Vec<Cycle> {
         };
         Cycle {
             number,
-            xen: builds[turn(builds.len())],
-            firmware: [Firmware::Bios, Firmware::Uefi][turn(2)],
-            abi: [Abi::V2, Abi::V1][turn(2)],
+            xen: turns.builds[turn(turns.builds.len())],
+            firmware: turns.firmware[turn(turns.firmware.len())],
+            abi: turns.abis[turn(turns.abis.len())],
             call: [Call::File, Call::Load][turn(2)],
         }
     };
     (from..).take(count as usize).map(cycle).collect()
+}
+
+/// All that can be done on these builds of Xen. What cannot is added to what is `missing`.
+fn turns(files: &Files, builds: Vec<XenBuild>, missing: &mut Vec<String>) -> Turns {
+    let efi = builds.iter().map(|build| Piece::XenEfi(*build));
+    let mut uefi = [Piece::Ovmf].into_iter().chain(efi);
+    let firmware = match uefi.try_for_each(|piece| files.need(piece)) {
+        Ok(()) => vec![Firmware::Bios, Firmware::Uefi],
+        Err(why) => {
+            missing.push(format!("machines with UEFI: {why}"));
+            vec![Firmware::Bios]
+        }
+    };
+    let mut xens = builds.iter().filter_map(|build| files.xen(*build));
+    let abis = match xens.all(|xen| has_v1(xen.version)) {
+        true => vec![Abi::V2, Abi::V1],
+        false => {
+            missing.push("kexec interface V1, which newer versions of Xen do not have".to_owned());
+            vec![Abi::V2]
+        }
+    };
+    Turns {
+        builds,
+        firmware,
+        abis,
+    }
 }
 
 /// Runs them. True if all of them passed.
@@ -104,14 +137,18 @@ fn plan(from: u32, count: u32, builds: &[XenBuild]) -> Vec<Cycle> {
 ///
 /// They cannot be run.
 pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
-    let files = assets.prepare(&args.output, &BUILDS.into())?;
+    let wanted = match assets.has_given_xen() {
+        true => vec![XenBuild::Main],
+        false => BUILDS.to_vec(),
+    };
+    let files = assets.prepare(&args.output, &wanted.iter().copied().collect())?;
     ensure!(
         files.has_module,
         "{} is missing: nothing can be tested",
         assets.ko().display()
     );
     let (mut builds, mut missing) = (Vec::new(), Vec::new());
-    for build in BUILDS {
+    for build in wanted {
         match files.need(Piece::Xen(build)) {
             Ok(()) => builds.push(build),
             Err(why) => missing.push(why),
@@ -122,10 +159,11 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
         "there is no Xen: {}",
         missing.join("; ")
     );
-    let cycles = plan(args.from, args.cycles, &builds);
+    let turns = turns(&files, builds, &mut missing);
+    let cycles = plan(args.from, args.cycles, &turns);
     let tap = Tap::begin(cycles.len(), &args.output);
     for why in missing {
-        println!("# WARNING: not on {why}");
+        println!("# WARNING: without {why}");
     }
     let counts: Mutex<BTreeMap<XenBuild, (u32, u32)>> = Mutex::default();
     for_each(cycles, args.jobs, |cycle| {
@@ -159,7 +197,12 @@ mod tests {
 
     #[test]
     fn every_combination_has_its_turn() {
-        let cycles = plan(1, 100, &BUILDS);
+        let turns = Turns {
+            builds: BUILDS.to_vec(),
+            firmware: vec![Firmware::Bios, Firmware::Uefi],
+            abis: vec![Abi::V2, Abi::V1],
+        };
+        let cycles = plan(1, 100, &turns);
         assert_eq!(cycles.len(), 100);
         let (first, rest) = cycles.split_at(32);
         for (at, cycle) in first.iter().enumerate() {
@@ -172,7 +215,7 @@ mod tests {
             assert_eq!(first.iter().filter(same).count(), 1, "{cycle}");
             assert!(same(&&rest[at]), "{cycle}");
         }
-        assert_eq!(plan(5, 3, &BUILDS), cycles[4..7]);
+        assert_eq!(plan(5, 3, &turns), cycles[4..7]);
         assert_eq!(
             first[5].to_string(),
             "cycle 6: Xen of bookworm, UEFI, kexec_file_load by V2"

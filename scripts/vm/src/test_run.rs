@@ -13,13 +13,15 @@ use regex::Regex;
 
 use crate::assets::{Assets, Files};
 use crate::attempts;
-use crate::cases::{Case, Needs};
+use crate::cases::{Abi, Case, Needs};
 use crate::tap::Tap;
+use crate::xen_build::{has_v1, XenBuild};
 
 /// Which tests, and how.
 #[derive(Args)]
 pub struct TestArgs {
-    /// Only the tests whose name matches this regular expression.
+    /// Only the tests whose name matches this regular expression [default: all; with --xen those that
+    /// run on that Xen].
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
     /// List them and stop.
@@ -45,7 +47,12 @@ pub struct TestArgs {
 ///
 /// They cannot be run.
 pub fn run(cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
-    let wanted = |case: &Case| args.filter.as_ref().is_none_or(|it| it.is_match(case.name));
+    let wanted = |case: &Case| match &args.filter {
+        Some(filter) => filter.is_match(case.name),
+        // It is about the Xen that the user has brought.
+        None if assets.has_given_xen() => case.machine.xen() == Some(XenBuild::Main),
+        None => true,
+    };
     let mut cases: Vec<Case> = cases.into_iter().filter(wanted).collect();
     if args.list {
         for case in &cases {
@@ -109,6 +116,10 @@ fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
 fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>, String> {
     for piece in case.pieces() {
         files.need(piece)?;
+    }
+    let xen = case.machine.xen().and_then(|build| files.xen(build));
+    if xen.is_some_and(|xen| case.abi() == Some(Abi::V1) && !has_v1(xen.version)) {
+        return Err("kexec interface V1, which newer versions of Xen do not have".to_owned());
     }
     let own = match case.needs {
         Needs::Selftests => files.with_selftests(),

@@ -52,6 +52,14 @@ pub fn unpacks_zstd(version: Version) -> bool {
     version >= ZSTD_SINCE
 }
 
+/// The first Xen without kexec interface V1 (7702e782f3 in its repository).
+const V1_UNTIL: Version = Version::new(4, 23);
+
+/// Whether such a Xen has the older of the two kexec interfaces.
+pub fn has_v1(version: Version) -> bool {
+    version < V1_UNTIL
+}
+
 /// The version in a text that begins with one, such as `4.20.4-pre`.
 ///
 /// # Errors

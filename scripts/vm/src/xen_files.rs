@@ -1,13 +1,15 @@
-//! The files of a build of Xen: as the build root has them.
+//! The files of a build of Xen: as the build root has them, or as a user brings them.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use flate2::read::GzDecoder;
 use rkexec_pure::pure::xen_abi::Version;
 
+use crate::qemu::Vm;
 use crate::xen_build::parse_version;
 
 /// A build of Xen.
@@ -16,7 +18,7 @@ pub struct XenFiles {
     /// As an ELF file: what QEMU's multiboot loader takes.
     pub elf: PathBuf,
     /// As a program for UEFI.
-    pub efi: PathBuf,
+    pub efi: Option<PathBuf>,
     /// Its version.
     pub version: Version,
 }
@@ -35,10 +37,57 @@ impl XenFiles {
         let text = fs::read_to_string(&version).with_context(name)?;
         Ok(Self {
             elf,
-            efi: place.join("xen.efi"),
+            efi: Some(place.join("xen.efi")),
             version: parse_version(&text).with_context(name)?,
         })
     }
+
+    /// The build that somebody else has made, with its `xen.efi` beside `file`, or without. The file
+    /// `elf` is made of it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no Xen that starts; `elf` cannot be written.
+    pub fn given(file: &Path, elf: PathBuf) -> Result<Self> {
+        unpack(file, &elf)?;
+        let version = ask_version(&elf).with_context(|| file.display().to_string())?;
+        eprintln!("vm: {} is Xen {version}", file.display());
+        let efi = file.with_file_name("xen.efi");
+        Ok(Self {
+            elf,
+            efi: efi.exists().then_some(efi),
+            version,
+        })
+    }
+}
+
+/// What a Xen says of its version. It is nowhere in the file as a text; but a Xen that is started
+/// without anything to run says it, before it complains.
+fn ask_version(elf: &Path) -> Result<Version> {
+    /// It takes seconds.
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let file = elf.display().to_string();
+    #[rustfmt::skip]
+    let args = [
+        "-accel", "tcg", "-cpu", "max", "-m", "512M", "-display", "none", "-monitor", "none",
+        "-serial", "stdio", "-nic", "none", "-no-reboot", "-append", "console=com1 com1=115200,8n1",
+        "-kernel", &file,
+    ];
+    let log = elf.with_extension("log");
+    let mut vm = Vm::start(&args.map(str::to_owned), &log)?;
+    vm.expire_after(PATIENCE);
+    while let Some(line) = vm.next_line()? {
+        if let Some(version) = version_in(&line) {
+            return Ok(version);
+        }
+    }
+    bail!("it does not start as a Xen; its log is {}", log.display())
+}
+
+/// The version in the line in which Xen says it.
+fn version_in(line: &str) -> Option<Version> {
+    let (_, version) = line.split_once("Xen version ")?;
+    parse_version(version).ok()
 }
 
 /// Copies `from`, unpacked if it was gzipped.
@@ -55,4 +104,19 @@ fn unpack(from: &Path, to: &Path) -> Result<()> {
     }
     ensure!(fs::metadata(to)?.len() > 0, "{} is empty", name());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xen_tells_its_version_in_one_of_its_lines() {
+        let said = |line| version_in(line).map(|it| it.to_string());
+        let line =
+            "(XEN) Xen version 4.23-unstable (root@) (gcc (Debian 14.2.0-19) 14.2.0) debug=n";
+        assert_eq!(said(line).as_deref(), Some("4.23"));
+        assert_eq!(said("(XEN) Xen version unknown"), None);
+        assert_eq!(said(" Xen 4.23-unstable"), None);
+    }
 }
