@@ -8,7 +8,7 @@ use anyhow::{ensure, Context, Result};
 use nix::kmod::{finit_module, ModuleInitFlags};
 
 use crate::params::Params;
-use crate::xen;
+use crate::xen::{self, Xen};
 
 /// Its name.
 pub const NAME: &str = "rkexec";
@@ -115,11 +115,14 @@ pub fn expect_interface(params: &Params) -> Result<()> {
     );
     let booted: String = params.need("xen")?;
     ensure!(
-        version == booted || version.starts_with(&format!("{booted}.")),
+        xen::is_of_release(&version, &booted),
         "this is Xen {version}, and not {booted}"
     );
-    // All of these versions have both, and V2 is the usual one.
-    ensure!(value("interfaces")? == "V1 V2", "{said}");
+    let interfaces = Xen::open()?.kexec_interfaces()?.join(" ");
+    ensure!(
+        value("interfaces")? == interfaces,
+        "this Xen has {interfaces}:\n{said}"
+    );
     let wanted = match params.need::<String>("abi")?.as_str() {
         "v1" => "V1",
         _ => "V2",

@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use anyhow::{bail, ensure, Context, Result};
 
+use crate::sys::bindings::xen::XEN_SYSCTL_INTERFACE_VERSION;
+use crate::xen::Xen;
+
 /// Loads a kernel to somewhere in the machine memory `place`, from its start to its end, or to where
 /// kexec-tools likes.
 ///
@@ -24,6 +27,20 @@ pub fn load(place: Option<(u64, u64)>, kernel: &str, initrd: &str, cmdline: &str
     arguments.push(format!("--initrd={initrd}"));
     arguments.push(format!("--command-line={cmdline}"));
     good(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Why kexec-tools cannot load a crash kernel on this Xen, if so: it asks Xen how many processors there
+/// are, and its library speaks one version of the interface for that. The headers that these tests are
+/// built with come with that library.
+///
+/// # Errors
+///
+/// Xen does not say which version it speaks.
+pub fn unable_for_crash(xen: &Xen) -> Result<Option<String>> {
+    let (theirs, ours) = (xen.sysctl_version()?, XEN_SYSCTL_INTERFACE_VERSION);
+    Ok((theirs != ours).then(|| {
+        format!("a libxenctrl for this Xen: it has {ours:#x} for its sysctl, not {theirs:#x}")
+    }))
 }
 
 /// Loads a crash kernel.

@@ -1,7 +1,8 @@
 //! What a dom0 asks Xen: the machine's memory, its free pages, and the state of kexec. What has to
-//! do with crashes is in [`crash`].
+//! do with crashes is in [`crash`], and which versions of its interfaces Xen has in [`interfaces`].
 
 mod crash;
+mod interfaces;
 
 use std::io;
 use std::path::Path;
@@ -38,6 +39,12 @@ pub fn version() -> Result<String> {
     };
     let (major, minor, extra) = (part("major")?, part("minor")?, part("extra")?);
     Ok(format!("{}.{}{}", major.trim(), minor.trim(), extra.trim()))
+}
+
+/// Whether `version` is one of the release `release`: 4.20, 4.20.4-pre and 4.20-unstable are of 4.20.
+pub fn is_of_release(version: &str, release: &str) -> bool {
+    let rest = version.strip_prefix(release);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A dom0's way to Xen.
@@ -115,12 +122,7 @@ impl Xen {
     pub fn free_pages(&self) -> Result<u64> {
         // From this version on, Xen 4.17's, there is one number more before those of pages.
         const LONGER: u32 = 0x15;
-        let request = xen::xen_sysctl {
-            cmd: xen::XEN_SYSCTL_physinfo,
-            ..Default::default()
-        };
-        // SAFETY: The operation takes nothing but the request, and changes nothing else.
-        let answer = unsafe { self.sysctl(request) }.context("XEN_SYSCTL_physinfo")?;
+        let answer = self.physinfo()?;
         // SAFETY: The answer to this operation is in this field of the union; all of its fields are
         // integers.
         let info = unsafe { answer.u.physinfo };
@@ -129,6 +131,15 @@ impl Xen {
             ..LONGER => info.total_pages,
             _ => info.free_pages,
         })
+    }
+
+    fn physinfo(&self) -> Result<xen::xen_sysctl> {
+        let request = xen::xen_sysctl {
+            cmd: xen::XEN_SYSCTL_physinfo,
+            ..Default::default()
+        };
+        // SAFETY: The operation takes nothing but the request, and changes nothing else.
+        unsafe { self.sysctl(request) }.context("XEN_SYSCTL_physinfo")
     }
 
     /// An operation for system control, in the version of this interface that Xen speaks.
@@ -299,5 +310,19 @@ impl Xen {
         let arguments = [op.into(), argument, 0, 0, 0];
         // SAFETY: The caller's word.
         unsafe { self.0.call(xen::__HYPERVISOR_kexec_op, arguments) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_of_the_release_that_it_begins_with() {
+        for version in ["4.20", "4.20.4-pre", "4.20-unstable"] {
+            assert!(is_of_release(version, "4.20"), "{version}");
+            assert!(!is_of_release(version, "4.2"), "{version}");
+            assert!(!is_of_release(version, "4.21"), "{version}");
+        }
     }
 }

@@ -57,11 +57,28 @@ impl fmt::Display for NeverStarted {
 
 impl std::error::Error for NeverStarted {}
 
+/// The first kernel has found that it cannot run the test, for want of that.
+#[derive(Debug)]
+pub struct Skipped(pub String);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "it cannot be run without {}", self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+/// What a test's name and its reason not to run are parted by.
+const SKIP: &str = " # SKIP ";
+/// The exit code of kselftest for nothing that was tested.
+const NOTHING_TESTED: u8 = 4;
+
 /// Runs `case` on one machine; the serial log goes to `log`, and each line to `observer`.
 ///
 /// # Errors
 ///
-/// It failed: why. [`NeverStarted`] if it was the machine.
+/// It failed: why. [`NeverStarted`] if it was the machine; [`Skipped`] if the guest cannot run it.
 pub fn run(
     case: &Case,
     files: &Files,
@@ -140,6 +157,7 @@ struct Course<'a> {
     trouble: Option<String>,
     failed: Vec<String>,
     just_failed: bool,
+    skipped: Option<String>,
     missing: Vec<Regex>,
     target: Option<Regex>,
     address: Option<u64>,
@@ -180,6 +198,7 @@ impl<'a> Course<'a> {
             trouble: None,
             failed: Vec::new(),
             just_failed: false,
+            skipped: None,
             missing: missing?,
             target,
             address: None,
@@ -273,6 +292,9 @@ impl<'a> Course<'a> {
             Some(Event::Test { ok: false, name }) => {
                 self.failed.push(format!("stage {}: {name}", self.stage));
             }
+            Some(Event::Test { ok: true, name }) => {
+                self.skipped = name.split_once(SKIP).map(|(_, why)| why.to_owned());
+            }
             Some(Event::Note(note)) => {
                 self.generations.note(&note)?;
                 // The first remark behind a failure is its reason.
@@ -283,6 +305,9 @@ impl<'a> Course<'a> {
                 if (self.stage == 1 || vmcore::is_of_one(&note)) && !for_probe {
                     self.notes.push(note);
                 }
+            }
+            Some(Event::Ends(1, NOTHING_TESTED)) if self.skipped.is_some() => {
+                bail!(Skipped(self.skipped.take().unwrap_or_default()));
             }
             Some(Event::Ends(stage, code)) => {
                 if code != 0 && self.failed.is_empty() {
@@ -302,7 +327,7 @@ impl<'a> Course<'a> {
                 vm.type_in("go\n")?;
             }
             Some(Event::CameBack(error)) => bail!("the next kernel was not entered: {error}"),
-            Some(Event::Enters | Event::Test { .. }) | None => {}
+            Some(Event::Enters) | None => {}
         }
         self.just_failed = failure;
         Ok(false)

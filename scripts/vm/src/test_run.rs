@@ -14,6 +14,7 @@ use regex::Regex;
 use crate::assets::{Assets, Files};
 use crate::attempts;
 use crate::cases::{Abi, Case, Needs};
+use crate::run_case::Skipped;
 use crate::tap::Tap;
 use crate::xen_build::{has_v1, XenBuild};
 
@@ -109,7 +110,10 @@ fn one(case: &Case, files: &Files, args: &TestArgs, tap: &Tap) {
     let log = args.output.join(format!("{}.log", slug(case.name)));
     let started = Instant::now();
     let result = attempts::run(case, &files, &log, args.timeout_factor, &mut ());
-    tap.result(case.name, &result, started.elapsed(), &log);
+    match result.as_ref().err().and_then(|error| error.downcast_ref()) {
+        Some(Skipped(missing)) => tap.skip(case.name, missing),
+        None => tap.result(case.name, &result, started.elapsed(), &log),
+    }
 }
 
 /// The files for a test, or what is missing for it.

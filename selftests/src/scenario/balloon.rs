@@ -22,8 +22,9 @@ const LARGE_KIB: u64 = 1024 << 10;
 /// How much is in use from then on at each step: five times that, beside kernel and initramfs, must
 /// fit in the smaller one.
 const HELD_MIB: i64 = 24;
-/// So many times more pieces than at the beginning.
-const FACTOR: usize = 20;
+/// So many pieces at least: some hundreds are what dom0 is given, by a Xen that is not meant to find
+/// faults.
+const MANY: usize = 5000;
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -44,10 +45,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         drop(held);
         let after = pieces()?;
         report.note(&format!("{before} pieces before, {after} now"));
-        ensure!(
-            after >= before * FACTOR,
-            "{before} pieces, and then {after}"
-        );
+        ensure!(after >= MANY, "{before} pieces, and then {after}");
         Ok(())
     });
     for call in [Call::Load, Call::File] {

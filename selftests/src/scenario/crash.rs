@@ -14,13 +14,13 @@ use super::crash_image::{CrashImage, Way};
 use super::loader::{expect_errno, file_load_with, Call};
 use super::{Next, Stage1};
 use crate::kernel_log::KernelLog;
-use crate::module;
 use crate::places::Destination::Lowest;
 use crate::pressure::Pressure;
 use crate::report::Report;
 use crate::sys::kexec;
 use crate::trigger::Trigger;
 use crate::xen::{Range, Xen};
+use crate::{module, past_kernel};
 
 const SIZE: &str = "/sys/kernel/kexec_crash_size";
 
@@ -29,8 +29,14 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     let way: Way = stage.params.need("call")?;
     let trigger: Trigger = stage.params.need("trigger")?;
     let with_default = stage.params.get::<u32>("default")?.is_some();
-    let area = Xen::open()?.crash_area()?;
-    let area = area.context("Xen has no crash area")?;
+    let xen = Xen::open()?;
+    if way == Way::Tools {
+        if let Some(why) = past_kernel::unable_for_crash(&xen)? {
+            stage.report.skip(way.name(), &why);
+            return Ok(Next::PowerOff);
+        }
+    }
+    let area = xen.crash_area()?.context("Xen has no crash area")?;
     if way != Way::Tools {
         stage
             .report
@@ -60,7 +66,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     });
     fill(stage.report, &mut pressure, "while it is loaded");
     if stage.params.get::<u32>("again")?.is_some() {
-        again(stage.report, &image, area);
+        again(stage.report, &xen, &image, area)?;
     }
     if let Some((pressure, _)) = &pressure {
         stage.report.test("dom0's memory is what it was", |_| {
@@ -91,7 +97,7 @@ fn fill(report: &mut Report, pressure: &mut Option<(Pressure, u64)>, when: &str)
 }
 
 /// Everything that can happen to a crash image.
-fn again(report: &mut Report, image: &CrashImage, area: Range) {
+fn again(report: &mut Report, xen: &Xen, image: &CrashImage, area: Range) -> Result<()> {
     let load = |report: &mut Report, name: &str| {
         report.test(name, |_| {
             image.load()?;
@@ -122,15 +128,32 @@ fn again(report: &mut Report, image: &CrashImage, area: Range) {
         let result = file_load_with(image.loader.cmdline(), kexec::FILE_ON_CRASH);
         expect_errno(result, &[EADDRNOTAVAIL])
     });
-    report.test("it is refused without Xen's interface V2", |_| {
-        without_v2(image)
-    });
+    if xen.kexec_interfaces()?.contains(&"V1") {
+        report.test("it is refused without Xen's interface V2", |_| {
+            without_v2(image)
+        });
+    } else {
+        report.test("the module is refused by Xen's interface V1", |_| no_v1());
+    }
     report.test("modprobe brings the crash area back", |_| {
         module::load()?;
         image.expect_loaded(false)?;
         has_area(area)
     });
     load(report, "it is loaded for the crash");
+    Ok(())
+}
+
+/// The module is to use the old interface, and this Xen does not have it any more.
+fn no_v1() -> Result<()> {
+    const WHY: &str = "has no kexec interface V1";
+    let mut log = KernelLog::from_now_on()?;
+    let result = module::modprobe(&[module::NAME, "xen_abi=v1"]);
+    ensure!(result.is_err(), "it is loaded");
+    let lines = log.lines()?;
+    let said = lines.iter().any(|line| line.contains(WHY));
+    ensure!(said, "the log does not say why: {lines:?}");
+    Ok(())
 }
 
 /// The module uses the old interface, which has nothing to put a hand-over in a crash area with.

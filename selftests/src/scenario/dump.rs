@@ -20,7 +20,7 @@ use crate::ownership::Ownership;
 use crate::report::Report;
 use crate::trigger::Trigger;
 use crate::xen::Xen;
-use crate::{console, module};
+use crate::{console, module, past_kernel};
 
 /// The usual initrd with what [`crate::dump`] runs.
 const BASE: &str = "/boot/dump-initrd";
@@ -46,7 +46,12 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "line" => By::Line,
         other => bail!("vmtest.by={other} makes no sense"),
     };
-    if by != By::Xen {
+    if by == By::Xen {
+        if let Some(why) = past_kernel::unable_for_crash(&Xen::open()?)? {
+            stage.report.skip("kexec-tools loads a crash kernel", &why);
+            return Ok(Next::PowerOff);
+        }
+    } else {
         stage.report.test("modprobe rkexec", |_| module::load());
     }
     let tools = match by {

@@ -10,6 +10,7 @@ use crate::expect::{Crash, Expected, Head};
 use crate::memory::{Entry, Map, RAM};
 use crate::report::Report;
 use crate::stage2;
+use crate::xen;
 
 const MIB: u64 = 1 << 20;
 /// Of the crash area the crash kernel does not get: what keeps low memory, and the head of the dump.
@@ -183,7 +184,7 @@ fn xen_notes(dump: &Dump, crash: &Crash) -> Result<()> {
     };
     let version = format!("{}.{}", word(info, 0)?, word(info, size_of::<u64>())?);
     ensure!(
-        crash.xen == version || crash.xen.starts_with(&format!("{version}.")),
+        xen::is_of_release(&crash.xen, &version),
         "the dump is of Xen {version}, and not of {}",
         crash.xen
     );

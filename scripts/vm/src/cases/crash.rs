@@ -38,6 +38,7 @@ const CRASH: &[&str] = &[
     r"\(XEN\) Hardware Dom0 crashed: ",
     r"\(XEN\) Hardware Dom0 shutdown: watchdog rebooting machine",
     "rkexec: image not loaded: crash images need Xen's kexec interface V2",
+    r"rkexec: not loaded: Xen \d+\.\d+ has no kexec interface V1",
 ];
 
 /// A row without content: a dom0 that panics, and Xen enters a crash kernel of the module's.
@@ -82,7 +83,7 @@ pub fn all() -> Vec<Case> {
             scenario: "crash call=file trigger=watchdog again=1 blob=38 next=console=hvc0",
             says: &[
                 "rkexec: the crash kernel's command line has console=hvc0",
-                r"\(XEN\) Watchdog timer fired for domain 0",
+                r"\(XEN\) Watchdog timer (0 )?fired for (domain |d)0",
                 "rkexec: image verified",
                 "rkexec: low memory saved",
                 "rkexec: entering 0x",
