@@ -189,7 +189,11 @@ fn exit_code(good: bool) -> ExitCode {
 }
 
 fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
-    let mut files = assets.prepare(&args.output, &BTreeSet::from([args.xen_of]))?;
+    let builds = match args.native {
+        true => BTreeSet::new(),
+        false => BTreeSet::from([args.xen_of]),
+    };
+    let mut files = assets.prepare(&args.output, &builds)?;
     if args.selftests {
         files.add_selftests(assets)?;
         files = files.with_selftests().context("there are no selftests")?;
