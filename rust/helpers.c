@@ -112,7 +112,7 @@ u64 rkexec_page_to_pfn(const struct page *page)
 
 u64 rkexec_address_to_pfn(const void *address)
 {
-	return PHYS_PFN(__pa(address));
+	return virt_addr_valid(address) ? PHYS_PFN(__pa(address)) : U64_MAX;
 }
 
 u64 rkexec_direct_map(void)

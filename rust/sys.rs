@@ -18,5 +18,6 @@ pub(crate) mod machine;
 pub(crate) mod p2m;
 pub(crate) mod pages;
 pub(crate) mod parameters;
+pub(crate) mod plain;
 pub(crate) mod relocate;
 pub(crate) mod sha256;

@@ -4,6 +4,8 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::slice;
 
+use kernel::transmute::{AsBytes, FromBytes};
+
 use super::bindings::kernel as c;
 use super::pages::PAGE_BYTES;
 
@@ -43,26 +45,21 @@ impl Buffer {
     }
 
     /// Some whole pages of it as page-sized `T`; `None` if there are not so many.
-    ///
-    /// # Safety
-    ///
-    /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn pages<T>(&self, which: Range<usize>) -> Option<&[T]> {
+    pub(crate) fn pages<T: FromBytes>(&self, which: Range<usize>) -> Option<&[T]> {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
         let bytes = self.bytes().get(bytes_of(&which)?)?;
-        // SAFETY: They begin at a page and are so many; the values are valid by contract.
+        // SAFETY: They begin at a page and are so many; any bytes make a `T`.
         Some(unsafe { slice::from_raw_parts(bytes.as_ptr().cast(), which.len()) })
     }
 
     /// The same, for writing.
-    ///
-    /// # Safety
-    ///
-    /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn pages_mut<T>(&mut self, which: Range<usize>) -> Option<&mut [T]> {
+    pub(crate) fn pages_mut<T: FromBytes + AsBytes>(
+        &mut self,
+        which: Range<usize>,
+    ) -> Option<&mut [T]> {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
         let bytes = self.bytes_mut().get_mut(bytes_of(&which)?)?;
-        // SAFETY: They begin at a page and are so many; the values are valid by contract.
+        // SAFETY: They begin at a page and are so many; any bytes make a `T`.
         Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), which.len()) })
     }
 }

@@ -4,6 +4,7 @@ use core::ptr::{from_ref, NonNull};
 
 use kernel::bindings;
 use kernel::prelude::*;
+use kernel::transmute::{AsBytes, FromBytes};
 
 use super::bindings::kernel as c;
 use super::p2m::P2m;
@@ -104,13 +105,10 @@ impl Page {
     }
 
     /// The contents as a `T`.
-    ///
-    /// # Safety
-    ///
-    /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn as_mut<T>(&mut self) -> &mut T {
+    pub(crate) fn as_mut<T: FromBytes + AsBytes>(&mut self) -> &mut T {
         const { assert!(size_of::<T>() <= PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        // SAFETY: The page is ours alone and borrowed for writing; the rest is the contract.
+        // SAFETY: The page is ours alone and borrowed for writing; it has room for a `T`, which any
+        // bytes make.
         unsafe { &mut *self.raw.as_ptr().cast::<T>() }
     }
 }
@@ -200,24 +198,16 @@ impl Block {
     }
 
     /// The contents as a slice of page-sized, page-aligned `T`.
-    ///
-    /// # Safety
-    ///
-    /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn as_pages<T>(&self) -> &[T] {
+    pub(crate) fn as_pages<T: FromBytes>(&self) -> &[T] {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        // SAFETY: As for `bytes`; size and alignment are checked above, the values by contract.
+        // SAFETY: As for `bytes`; size and alignment are checked above, any bytes make a `T`.
         unsafe { core::slice::from_raw_parts(self.first.as_ptr().cast(), self.nr_pages) }
     }
 
     /// The same, for writing.
-    ///
-    /// # Safety
-    ///
-    /// Every bit pattern is a valid `T`.
-    pub(crate) unsafe fn as_pages_mut<T>(&mut self) -> &mut [T] {
+    pub(crate) fn as_pages_mut<T: FromBytes + AsBytes>(&mut self) -> &mut [T] {
         const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
-        // SAFETY: As for `bytes_mut`; size and alignment are checked above, the values by contract.
+        // SAFETY: As for `bytes_mut`; size and alignment are checked above, any bytes make a `T`.
         unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr().cast(), self.nr_pages) }
     }
 }
@@ -259,9 +249,10 @@ pub(crate) unsafe fn table_at<'a>(pfn: Pfn) -> Option<&'a Table> {
     unsafe { table.cast::<Table>().as_ref() }
 }
 
-/// The frame of a page table that lies in a page of this kernel.
+/// The frame of a page table that lies in a page of this kernel's memory, at the address where the
+/// kernel has all of its memory; `None` for one that is somewhere else (`vmalloc`).
 pub(crate) fn frame_of(table: &Table) -> Option<Pfn> {
-    // SAFETY: A table is a whole page, and all pages that are used as such are in the direct map.
+    // SAFETY: The function looks at the address only, and says so if it is not one of those.
     Pfn::from_number(unsafe { c::rkexec_address_to_pfn(from_ref(table).cast()) })
 }
 

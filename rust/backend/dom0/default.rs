@@ -175,8 +175,7 @@ impl DefaultImage {
         &self,
         show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        // SAFETY: A table is integers.
-        let tables = unsafe { self.tables.as_pages::<Table>() };
+        let tables = self.tables.as_pages::<Table>();
         let root = Addr::new(self.params.cr3).and_then(Mfn::new);
         root.map_or(Ok(()), |root| {
             tables::show(root, tables, self.tables.range().start(), show)
@@ -232,8 +231,7 @@ fn build_tables(
     let nr = tables::count(machine)?;
     let mut block = safe_block(nr, segments, p2m, "the page tables in one piece")?;
     let first = block.range().start();
-    // SAFETY: A table is 512 integers.
-    let root = tables::build(machine, unsafe { block.as_pages_mut() }, first)?;
+    let root = tables::build(machine, block.as_pages_mut(), first)?;
     Ok((block, root, nr))
 }
 

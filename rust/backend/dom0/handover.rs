@@ -4,6 +4,7 @@
 //! `abi/handover.rs`.
 
 use kernel::prelude::*;
+use kernel::transmute::AsBytes;
 
 use crate::abi::handover::{Digest, Header, Params, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
 use crate::backend::error::LoadError;
@@ -83,11 +84,7 @@ impl Blob {
         let place = place
             .get_mut(self.0.params_offset as usize..)?
             .get_mut(..size_of::<Params>())?;
-        // SAFETY: `Params` is a `repr(C)` structure of integers and byte arrays without padding.
-        let bytes = unsafe {
-            core::slice::from_raw_parts((&raw const *params).cast::<u8>(), size_of::<Params>())
-        };
-        place.copy_from_slice(bytes);
+        place.copy_from_slice(params.as_bytes());
         let (digested, digest) = place.split_at_mut_checked(PARAMS_DIGESTED)?;
         digest
             .get_mut(..size_of::<Digest>())?

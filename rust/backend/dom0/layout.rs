@@ -125,9 +125,7 @@ impl Layout {
             let next = self.list.get(used.saturating_add(1)).and_then(Page::mfn);
             let page = self.list.get_mut(used).ok_or(ListError::NoPage)?;
             used = used.saturating_add(1);
-            // SAFETY: A list page is integers, and as large as a page.
-            let page = unsafe { page.as_mut::<ListPage>() };
-            match writer.write(page, next)? {
+            match writer.write(page.as_mut::<ListPage>(), next)? {
                 Written::More => {}
                 Written::Last => break,
             }

@@ -95,8 +95,7 @@ impl List {
             let offset = nr.checked_mul(PAGE_SIZE)?;
             Mfn::new(first.checked_add(offset)?)
         });
-        // SAFETY: A page of the list is integers.
-        let list = unsafe { pages.as_pages_mut::<ListPage>() };
+        let list = pages.as_pages_mut::<ListPage>();
         let start = indirection::write(ranges, frames.zip(list))?;
         Ok(Self { pages, start })
     }

@@ -87,8 +87,7 @@ impl Support {
     pub(super) fn tables(&self) -> Result<(&[Table], Maddr), LoadError> {
         let pages = self.table_pages();
         let at = self.page_at(pages.start)?;
-        // SAFETY: A table is integers.
-        let tables = unsafe { self.buffer.pages(pages) };
+        let tables = self.buffer.pages(pages);
         Ok((tables.ok_or(WRONG_SIZE)?, at))
     }
 
@@ -96,8 +95,7 @@ impl Support {
     pub(super) fn tables_mut(&mut self) -> Result<(&mut [Table], Maddr), LoadError> {
         let pages = self.table_pages();
         let at = self.page_at(pages.start)?;
-        // SAFETY: A table is integers.
-        let tables = unsafe { self.buffer.pages_mut(pages) };
+        let tables = self.buffer.pages_mut(pages);
         Ok((tables.ok_or(WRONG_SIZE)?, at))
     }
 
@@ -113,8 +111,7 @@ impl Support {
     ) -> Result<(Maddr, Digest), LoadError> {
         let nr = self.table_pages().end;
         let pages = nr..nr.saturating_add(1);
-        // SAFETY: A list page is integers.
-        let page = unsafe { self.buffer.pages_mut::<ListPage>(pages.clone()) };
+        let page = self.buffer.pages_mut::<ListPage>(pages.clone());
         write(page.and_then(<[_]>::first_mut).ok_or(WRONG_SIZE)?);
         Ok((self.page_at(nr)?, self.digest(pages)?))
     }

@@ -1,0 +1,27 @@
+//! The structures of this module that are nothing but integers: any bytes make one, and one is nothing
+//! but bytes.
+
+use kernel::transmute::{AsBytes, FromBytes};
+
+use crate::abi::handover;
+use crate::pure::identity::Table;
+
+// SAFETY: 512 integers.
+unsafe impl FromBytes for Table {}
+// SAFETY: Likewise; it is as large as they are.
+unsafe impl AsBytes for Table {}
+
+// SAFETY: Integers, also in its entries.
+unsafe impl FromBytes for handover::ListPage {}
+// SAFETY: Likewise; all of them have eight bytes, so that nothing is between them.
+unsafe impl AsBytes for handover::ListPage {}
+
+// SAFETY: Integers and arrays of bytes. Nothing is between them: those of eight bytes are at multiples
+// of that, and the two of four follow one another.
+unsafe impl AsBytes for handover::Params {}
+
+const _: () = {
+    assert!(size_of::<Table>() == 512 * 8);
+    assert!(size_of::<handover::ListPage>() == (2 + 3 * handover::ENTRIES_PER_PAGE) * 8);
+    assert!(size_of::<handover::Params>() == 8 * 8 + 2 * 4 + 4 * size_of::<handover::Digest>());
+};
