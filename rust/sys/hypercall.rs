@@ -50,10 +50,55 @@ pub(crate) struct Segment<'a> {
     pub(crate) data: Option<&'a [u8]>,
 }
 
-fn kexec_op<T>(cmd: u32, arg: &mut T) -> c_int {
-    // SAFETY: The callers below pair each command with its structure, as Xen's header does, and
-    // what a structure points to is borrowed for as long.
-    let ret = unsafe { c::rkexec_kexec_op(cmd, from_mut(arg).cast()) };
+/// The argument of one of Xen's kexec commands.
+///
+/// # Safety
+///
+/// It has the layout of the structure that Xen's header has for the command.
+unsafe trait Command {
+    /// The command.
+    const NUMBER: u32;
+}
+
+// SAFETY: As `xen/include/public/kexec.h` says above each command.
+unsafe impl Command for xen::xen_kexec_exec_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec;
+}
+// SAFETY: Likewise.
+unsafe impl Command for xen::xen_kexec_range_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_get_range;
+}
+// SAFETY: Likewise.
+unsafe impl Command for xen::xen_kexec_load_v1_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_load_v1;
+}
+// SAFETY: Likewise.
+unsafe impl Command for xen::xen_kexec_load_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_load;
+}
+// SAFETY: Likewise.
+unsafe impl Command for xen::xen_kexec_unload_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_unload;
+}
+// SAFETY: Likewise.
+unsafe impl Command for xen::xen_kexec_status_t {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_status;
+}
+
+/// What V1 has for an unload: the structure of its load, of which Xen reads the type and copies the
+/// rest.
+#[repr(transparent)]
+struct UnloadV1(xen::xen_kexec_load_v1_t);
+
+// SAFETY: Likewise.
+unsafe impl Command for UnloadV1 {
+    const NUMBER: u32 = xen::KEXEC_CMD_kexec_unload_v1;
+}
+
+fn kexec_op<T: Command>(arg: &mut T) -> c_int {
+    // SAFETY: The structure is the command's, and what it points to is borrowed by the caller for as
+    // long.
+    let ret = unsafe { c::rkexec_kexec_op(T::NUMBER, from_mut(arg).cast()) };
     c_int::try_from(ret).unwrap_or(-(kernel::bindings::EINVAL as c_int))
 }
 
@@ -77,7 +122,7 @@ pub(crate) fn range(what: u32, nr: u32) -> Result<MaRange> {
         nr: c_int::try_from(nr)?,
         ..Default::default()
     };
-    to_result(kexec_op(xen::KEXEC_CMD_kexec_get_range, &mut arg))?;
+    to_result(kexec_op(&mut arg))?;
     Maddr::new(arg.start as u64)
         .and_then(|start| MaRange::from_len(start, arg.size as u64))
         .ok_or(ERANGE)
@@ -90,7 +135,7 @@ pub(crate) fn status(kind: Kind) -> Option<bool> {
         return None;
     }
     let mut arg = xen::xen_kexec_status_t { type_: kind.raw() };
-    match kexec_op(xen::KEXEC_CMD_kexec_status, &mut arg) {
+    match kexec_op(&mut arg) {
         0 => Some(false),
         1 => Some(true),
         _ => None,
@@ -149,7 +194,7 @@ fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
         ..Default::default()
     };
     arg.segments.h.p = rows.as_mut_ptr();
-    to_result(kexec_op(xen::KEXEC_CMD_kexec_load, &mut arg))
+    to_result(kexec_op(&mut arg))
 }
 
 /// Hands a default image to Xen by V1, likewise. Xen copies all pages on the list, and puts them where the
@@ -166,9 +211,7 @@ pub(crate) unsafe fn load_v1(entry: Maddr, list: Maddr) -> Result {
     };
     arg.image.indirection_page = list.raw() as c_ulong;
     arg.image.start_address = entry.raw() as c_ulong;
-    with_true_status(Kind::Default, true, || {
-        to_result(kexec_op(xen::KEXEC_CMD_kexec_load_v1, &mut arg))
-    })
+    with_true_status(Kind::Default, true, || to_result(kexec_op(&mut arg)))
 }
 
 /// Makes Xen drop the image that it has, by whichever interface it came.
@@ -179,16 +222,15 @@ pub(crate) fn unload(abi: Abi, kind: Kind) -> Result {
 fn unload_type(abi: Abi, kind: u8) -> c_int {
     match abi {
         Abi::V1 => {
-            // Of this structure Xen reads the type, and copies the rest.
-            let mut arg = xen::xen_kexec_load_v1_t {
+            let mut arg = UnloadV1(xen::xen_kexec_load_v1_t {
                 type_: c_int::from(kind),
                 ..Default::default()
-            };
-            kexec_op(xen::KEXEC_CMD_kexec_unload_v1, &mut arg)
+            });
+            kexec_op(&mut arg)
         }
         Abi::V2 => {
             let mut arg = xen::xen_kexec_unload_t { type_: kind };
-            kexec_op(xen::KEXEC_CMD_kexec_unload, &mut arg)
+            kexec_op(&mut arg)
         }
     }
 }
@@ -198,7 +240,7 @@ pub(crate) fn exec(kind: Kind) -> Error {
     let mut arg = xen::xen_kexec_exec_t {
         type_: c_int::from(kind.raw()),
     };
-    match to_result(kexec_op(xen::KEXEC_CMD_kexec, &mut arg)) {
+    match to_result(kexec_op(&mut arg)) {
         Err(e) => e,
         // It cannot be: Xen says yes by not coming back.
         Ok(()) => EIO,
