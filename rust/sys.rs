@@ -1,5 +1,6 @@
-//! The thin layer over the kernel and over Xen: all `unsafe` of the module is below this folder, one
-//! file for each C thing. What comes out of it is typed: machine addresses, owned pages, digests.
+//! The thin layer over the kernel and over Xen, one file for each C thing. What comes out of it is
+//! typed: machine addresses, owned pages, digests. Outside of this folder there is `unsafe` only where
+//! the kernel enters the module's functions, and where a page changes its owner.
 
 pub(crate) mod bindings;
 pub(crate) mod buffer;
@@ -21,3 +22,4 @@ pub(crate) mod parameters;
 pub(crate) mod plain;
 pub(crate) mod relocate;
 pub(crate) mod sha256;
+pub(crate) mod wait;

@@ -30,8 +30,9 @@ use crate::pure::xen_abi::Wish;
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
 use crate::sys::hypercall::Kind;
-use crate::sys::kimage::{self, shadow, ImageId, Kimage};
-use crate::sys::livepatch::Replacement;
+use crate::sys::kexec_lock::KexecLock;
+use crate::sys::kimage::{self, shadow, ImageView, Kimage};
+use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::log::Shown;
 use handover::Blob;
 use image::Image;
@@ -39,51 +40,19 @@ pub(super) use xen::XenFile;
 
 /// What is replaced.
 const REPLACEMENTS: [Replacement; 11] = [
-    Replacement {
-        name: c"machine_kexec_prepare",
-        with: machine_kexec_prepare as *const c_void,
-    },
-    Replacement {
-        name: c"kexec_calculate_store_digests",
-        with: kexec_calculate_store_digests as *const c_void,
-    },
-    Replacement {
-        name: c"kimage_load_segment",
-        with: kimage_load_segment as *const c_void,
-    },
-    Replacement {
-        name: c"machine_kexec_cleanup",
-        with: machine_kexec_cleanup as *const c_void,
-    },
-    Replacement {
-        name: c"machine_shutdown",
-        with: machine_shutdown as *const c_void,
-    },
-    Replacement {
-        name: c"machine_kexec",
-        with: machine_kexec as *const c_void,
-    },
-    Replacement {
-        name: c"kexec_locate_mem_hole",
-        with: crash_area::kexec_locate_mem_hole as *const c_void,
-    },
-    Replacement {
-        name: c"kimage_crash_copy_vmcoreinfo",
-        with: crash_area::kimage_crash_copy_vmcoreinfo as *const c_void,
-    },
-    Replacement {
-        name: c"arch_kexec_protect_crashkres",
-        with: crash_area::arch_kexec_protect_crashkres as *const c_void,
-    },
-    Replacement {
-        name: c"arch_kexec_unprotect_crashkres",
-        with: crash_area::arch_kexec_unprotect_crashkres as *const c_void,
-    },
-    Replacement {
-        name: c"crash_shrink_memory",
-        with: crash_area::crash_shrink_memory as *const c_void,
-    },
+    replacement!(machine_kexec_prepare => machine_kexec_prepare),
+    replacement!(kexec_calculate_store_digests => kexec_calculate_store_digests),
+    replacement!(kimage_load_segment => kimage_load_segment),
+    replacement!(machine_kexec_cleanup => machine_kexec_cleanup),
+    replacement!(machine_shutdown => machine_shutdown),
+    replacement!(machine_kexec => machine_kexec),
+    replacement!(kexec_locate_mem_hole => crash_area::kexec_locate_mem_hole),
+    replacement!(kimage_crash_copy_vmcoreinfo => crash_area::kimage_crash_copy_vmcoreinfo),
+    replacement!(arch_kexec_protect_crashkres => crash_area::arch_kexec_protect_crashkres),
+    replacement!(arch_kexec_unprotect_crashkres => crash_area::arch_kexec_unprotect_crashkres),
+    replacement!(crash_shrink_memory => crash_area::crash_shrink_memory),
 ];
+static PATCH: Patch<{ REPLACEMENTS.len() }> = Patch::new();
 
 /// Takes over if Xen can do what is needed; else says why it cannot. Returns the file that shows
 /// what was found, in `dir`.
@@ -99,9 +68,8 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
     slot::init();
     crashk_res::find();
     let file = XenFile::new(dir, found)?;
-    // SAFETY: This is the module's init. The functions below have the signatures of the kernel's
-    // and are called where those are.
-    unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Bound(slot::is_empty)) }?;
+    // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
+    unsafe { switch::start::<switch::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
     pr_info!(
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),
@@ -120,16 +88,26 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
     }
 }
 
+/// What is attached to every image that has been here, whatever became of it: so whoever frees it knows
+/// that it is not one of the kernel's own.
+type Record = Option<Image>;
+
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
+    const NO_MEMORY: LoadError = LoadError::NoMemory("the image");
+    let record = KBox::new(None, GFP_KERNEL).map_err(|_| NO_MEMORY)?;
+    shadow::attach::<Record>(kimage, record).map_err(|_| NO_MEMORY)?;
     if kimage.preserves_context() {
         return Err(LoadError::Unsupported(
             "nobody can come back to a dom0 (KEXEC_PRESERVE_CONTEXT)",
         ));
     }
-    let no_memory = |_| LoadError::NoMemory("the image");
-    let image = KBox::new(Image::prepare(kimage)?, GFP_KERNEL).map_err(no_memory)?;
-    shadow::attach(kimage, image).map_err(|_| LoadError::NoMemory("the image"))
+    let image = Image::prepare(kimage)?;
+    // SAFETY: Nobody else knows of the image yet. Nothing but records is ever attached.
+    *unsafe { shadow::get::<Record>(kimage) }.ok_or(NO_IMAGE)? = Some(image);
+    Ok(())
 }
+
+const NO_IMAGE: LoadError = LoadError::Kernel("finding the prepared image", EINVAL);
 
 /// The kernel's own purgatory, which these digests are for, is left out: the hand-over has digests
 /// of its own, of the same data. To take both would be most of the time that a load needs.
@@ -138,9 +116,10 @@ unsafe extern "C" fn kexec_calculate_store_digests(_image: *mut c::kimage) -> c_
 }
 
 unsafe extern "C" fn kimage_load_segment(image: *mut c::kimage, idx: c_int) -> c_int {
-    // SAFETY: As above. Nothing but images of ours is ever attached to one of the kernel's.
-    let (kimage, ours) = unsafe { (Kimage::from_raw(image), shadow::get(image)) };
-    match load_segment(&kimage, ours, idx) {
+    // SAFETY: As above.
+    let kimage = unsafe { Kimage::from_raw(image) };
+    // SAFETY: As above. Nothing but records is ever attached.
+    match load_segment(&kimage, unsafe { shadow::get(&kimage) }, idx) {
         Ok(()) => 0,
         Err(e) => e.refuse(),
     }
@@ -148,23 +127,28 @@ unsafe extern "C" fn kimage_load_segment(image: *mut c::kimage, idx: c_int) -> c
 
 fn load_segment(
     kimage: &Kimage<'_>,
-    ours: Option<&mut Image>,
+    record: Option<&mut Record>,
     idx: c_int,
 ) -> Result<(), LoadError> {
-    let no_image = LoadError::Kernel("finding the prepared image", EINVAL);
-    let (Some(image), Ok(index)) = (ours, usize::try_from(idx)) else {
-        return Err(no_image);
+    let (Some(Some(image)), Ok(index)) = (record, usize::try_from(idx)) else {
+        return Err(NO_IMAGE);
     };
     image.load_segment(kimage, index)
 }
 
+/// Also of an image that the kernel's own `machine_kexec_prepare` has prepared: `kexec_file_load` frees images when it has given the kexec lock back, so the module may have
+/// come meanwhile.
 unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
-    // SAFETY: The kernel passes an image that it is about to free, and this only looks at its kind.
-    let kind = Kind::of(&unsafe { Kimage::from_raw(image) });
+    // SAFETY: The kernel passes an image that it is about to free, of which nobody else knows any
+    // more.
+    let mut kimage = unsafe { Kimage::from_raw(image) };
     // Xen must not be left with references to pages that are free, so it comes first.
-    slot::clear(kind, ImageId::of(image));
-    // SAFETY: Nobody else knows of the image any more. Nothing but images of ours is ever attached.
-    drop(unsafe { shadow::take::<Image>(image) });
+    slot::clear(Kind::of(&kimage), kimage.id());
+    // SAFETY: As above. Nothing but records is ever attached.
+    match unsafe { shadow::take::<Record>(&mut kimage) } {
+        Some(record) => drop(record),
+        None => kimage.undo_own_prepare(),
+    }
 }
 
 /// For a kexec nothing is to be shut down here: Xen stops the CPUs, of which dom0 has none.
@@ -182,11 +166,12 @@ unsafe extern "C" fn machine_shutdown() {
 
 /// Past the point of no return: nothing here allocates. What can still go wrong ends in a restart.
 unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
-    // SAFETY: The kernel passes the image that it is starting, under the kexec lock. Nothing but
-    // images of ours is ever attached.
-    let refusal = match unsafe { shadow::get::<Image>(image) } {
-        Some(ours) => ours.exec(ImageId::of(image)),
-        None => ENOENT,
+    // SAFETY: The kernel passes the image that it is starting, under the kexec lock.
+    let kimage = unsafe { Kimage::from_raw(image) };
+    // SAFETY: As above. Nothing but records is ever attached.
+    let refusal = match unsafe { shadow::get::<Record>(&kimage) } {
+        Some(Some(ours)) => ours.exec(kimage.id()),
+        _ => ENOENT,
     };
     pr_emerg!(
         "Xen does not start the image (error {}): restarting the machine instead\n",
@@ -198,13 +183,14 @@ unsafe extern "C" fn machine_kexec(image: *mut c::kimage) {
 
 /// Shows the tables of an image, if it is one of ours.
 pub(super) fn find_tables(
-    image: *mut c::kimage,
+    _lock: &KexecLock,
+    image: &ImageView,
     show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    // SAFETY: By contract of `Find` the image is loaded, and the lock is held. Nothing but images
-    // of ours is ever attached.
-    match unsafe { shadow::get::<Image>(image) } {
-        Some(image) => image.show_tables(show),
-        None => Ok(()),
+    // SAFETY: The image is loaded, and whoever uses what is attached has the lock, which is ours.
+    // Nothing but records is ever attached.
+    match unsafe { shadow::get::<Record>(image) } {
+        Some(Some(image)) => image.show_tables(show),
+        _ => Ok(()),
     }
 }

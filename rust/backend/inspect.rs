@@ -20,9 +20,8 @@ use kernel::prelude::*;
 
 use crate::pure::addr::Mfn;
 use crate::pure::identity::{walk, Levels, Table};
-use crate::sys::bindings::kernel as c;
-use crate::sys::kexec_lock;
-use crate::sys::kimage;
+use crate::sys::kexec_lock::KexecLock;
+use crate::sys::kimage::{self, ImageView};
 
 /// The page tables that an image will be entered with.
 pub(super) struct Tables<'a> {
@@ -34,10 +33,10 @@ pub(super) struct Tables<'a> {
     pub(super) at: &'a dyn Fn(Mfn) -> Option<&'a Table>,
 }
 
-/// Finds the tables of a loaded image and shows them by the function. The caller holds the kexec
-/// lock. An image without tables is not shown.
+/// Finds the tables of a loaded image and shows them by the function. An image without tables is not
+/// shown.
 pub(super) type Find =
-    fn(*mut c::kimage, &mut dyn FnMut(&Tables<'_>) -> fmt::Result) -> fmt::Result;
+    fn(&KexecLock, &ImageView, &mut dyn FnMut(&Tables<'_>) -> fmt::Result) -> fmt::Result;
 
 /// The file. It goes with this value.
 pub(super) struct IdentityMap(
@@ -53,11 +52,13 @@ impl IdentityMap {
 }
 
 fn show(find: &Find, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    kexec_lock::lock();
-    let shown = kimage::loaded()
-        .try_for_each(|(name, image)| find(image, &mut |tables| show_tables(name, tables, f)));
-    kexec_lock::unlock();
-    shown
+    let Some(lock) = KexecLock::try_take() else {
+        return writeln!(f, "# busy");
+    };
+    let mut loaded = kimage::loaded(&lock);
+    loaded.try_for_each(|(name, image)| {
+        find(&lock, image, &mut |tables| show_tables(name, tables, f))
+    })
 }
 
 fn show_tables(name: &str, tables: &Tables<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,18 +17,18 @@ use super::inspect::Tables;
 use super::switch;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
-use crate::sys::kimage::Kimage;
-use crate::sys::livepatch::Replacement;
+use crate::sys::kexec_lock::KexecLock;
+use crate::sys::kimage::{ImageView, Kimage};
+use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages::table_at;
 use crate::sys::relocate;
 use memory::Memory;
 
 /// What is replaced.
-const REPLACEMENTS: [Replacement; 1] = [Replacement {
-    name: c"machine_kexec_prepare",
-    with: machine_kexec_prepare as *const c_void,
-}];
+const REPLACEMENTS: [Replacement; 1] =
+    [replacement!(machine_kexec_prepare => machine_kexec_prepare)];
+static PATCH: Patch<{ REPLACEMENTS.len() }> = Patch::new();
 
 /// Takes over if the kernel is one that this module understands; else says why it is not.
 pub(super) fn start(module: &'static ThisModule) -> Result {
@@ -40,9 +40,8 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
         pr_err!("not loaded: this kernel's relocate_kernel is larger than its control page\n");
         return Err(EOPNOTSUPP);
     }
-    // SAFETY: This is the module's init. The function below has the signature of the kernel's and
-    // is called where that is.
-    unsafe { switch::start(module, &REPLACEMENTS, switch::Images::Free) }?;
+    // SAFETY: This is the module's init. The function below may be called where the kernel's is.
+    unsafe { switch::start::<switch::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
     let layout = cpu::layout();
     pr_info!(
         "kexec images get a map of all memory ({} levels, {} pages of 1 GiB)\n",
@@ -74,12 +73,11 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
 
 /// Shows the tables of an image. The kernel's own are like ours, so it need not be of this module.
 pub(super) fn find_tables(
-    image: *mut c::kimage,
+    _lock: &KexecLock,
+    image: &ImageView,
     show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    // SAFETY: By contract of `Find` the image is loaded, and the lock is held.
-    let kimage = unsafe { Kimage::from_raw(image) };
-    let root = kimage.page_table().and_then(|pfn| Native.to_machine(pfn));
+    let root = image.page_table().and_then(|pfn| Native.to_machine(pfn));
     let at = |mfn| {
         // SAFETY: What is linked in the table of a loaded image are tables, and final.
         unsafe { table_at(Native.to_physical(mfn)?) }

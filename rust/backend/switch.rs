@@ -1,127 +1,158 @@
 //! Switching over to the replacements, and back.
 //!
-//! Where images are [bound](Images::Bound) to the functions that have loaded them, nobody may load,
-//! unload or start one while some tasks use the old functions and others the new ones: stock code
-//! must not see an image that was prepared here, nor the other way round. The kexec lock is held for
-//! that time, so the system calls say "busy". Such functions also know whose addresses those of the
-//! crash area are, so it is shown to the kernel only while every task uses them.
-
-use core::sync::atomic::{AtomicBool, Ordering};
+//! Where images are [bound](Bound) to the functions that have loaded them, nobody may load, unload or
+//! start one while some tasks use the old functions and others the new ones: stock code must not see
+//! an image that was prepared here, nor the other way round. The kexec lock is held for that time, so
+//! the system calls say "busy". Such functions also know whose addresses those of the crash area are,
+//! so it is shown to the kernel only while every task uses them.
+//!
+//! Whoever has the lock may have it for long: a load reads its data from wherever they are. And while
+//! a switch-over begins, no other module comes or goes. So the lock is taken before that for the way
+//! there; on the way back it is waited for but shortly, and the functions stay in use if that is in
+//! vain. `modprobe -r` then tries again (`scripts/modprobe.conf`).
 
 use kernel::prelude::*;
-use kernel::sync::SetOnce;
+use kernel::sync::atomic::{Acquire, Atomic, Release};
+use kernel::sync::global_lock;
 
-use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
-use crate::sys::kexec_lock;
-use crate::sys::kimage;
-use crate::sys::livepatch::{self, Callbacks, Replacement};
+use crate::sys::kexec_lock::KexecLock;
+use crate::sys::kimage::{self, shadow};
+use crate::sys::livepatch::{Patch, Replacement, Switch};
+use crate::sys::wait;
 
-/// Whether every task uses the replacements.
-static COMPLETE: AtomicBool = AtomicBool::new(false);
+/// Whether every task uses the replacements, and images can be loaded.
+static COMPLETE: Atomic<bool> = Atomic::new(false);
 
-/// See [`Images::Bound`].
-static NONE_IS_LEFT: SetOnce<fn() -> bool> = SetOnce::new();
+global_lock! {
+    // SAFETY: `Bound::start` initialises it before anything else here is called.
+    unsafe(uninit) static HELD: Mutex<Option<KexecLock>> = None;
+}
 
-/// How long `modprobe` waits for that, in ms. Then it goes on, and so does the switch-over.
-const PATIENCE_MS: u32 = 60_000;
-/// How often it looks, in ms.
-const INTERVAL_MS: u32 = 5;
+/// How long `modprobe` waits until every task uses the replacements, in ms. Then it goes on, and so
+/// does the switch-over.
+const PATIENCE_MS: i64 = 60_000;
+/// How long it waits for a load to end, in ms.
+const PATIENCE_WITH_A_LOAD_MS: i64 = 5_000;
+/// How long no module of the system may come or go, in ms.
+const PATIENCE_OF_OTHERS_MS: i64 = 1_000;
 
 /// What becomes of images that are loaded when the functions change.
-pub(super) enum Images {
-    /// Only the functions that have loaded an image can start it or unload it. The function tells
-    /// whether there is none left.
-    Bound(fn() -> bool),
-    /// An image is good with either set of functions.
-    Free,
+pub(super) trait Images: Switch {
+    /// Before the switch-over begins.
+    ///
+    /// # Errors
+    ///
+    /// It must not begin now. The reason has been told.
+    fn start() -> Result;
+
+    /// The switch-over has not begun after all.
+    fn stop();
 }
+
+/// Only the functions that have loaded an image can start it or unload it.
+pub(super) struct Bound;
+
+/// An image is good with either set of functions.
+pub(super) struct Free;
 
 /// Replaces the functions and waits until every task uses the replacements.
 ///
 /// # Safety
 ///
-/// As for [`livepatch::enable`].
-pub(super) unsafe fn start(
+/// As for [`Patch::enable`].
+pub(super) unsafe fn start<I: Images, const N: usize>(
     module: &'static ThisModule,
-    replacements: &[Replacement],
-    images: Images,
+    patch: &'static Patch<N>,
+    replacements: &[Replacement; N],
 ) -> Result {
-    let callbacks = match images {
-        Images::Bound(none_is_left) => {
-            NONE_IS_LEFT.populate(none_is_left);
-            Callbacks {
-                begin_patch: lock_and_refuse_images,
-                end_patch: unlock,
-                begin_unpatch: lock_and_unload_images,
-                end_unpatch: unlock,
-            }
-        }
-        Images::Free => Callbacks {
-            begin_patch: begin,
-            end_patch: end,
-            begin_unpatch: end,
-            end_unpatch: end,
-        },
-    };
+    I::start()?;
     // SAFETY: By contract.
-    unsafe { livepatch::enable(module, replacements, &callbacks) }?;
-
-    let mut waited = 0;
-    while !COMPLETE.load(Ordering::Acquire) {
-        if waited >= PATIENCE_MS {
-            pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
-            break;
-        }
-        // SAFETY: The module's init may sleep.
-        unsafe { kernel::bindings::msleep(INTERVAL_MS) };
-        waited = waited.saturating_add(INTERVAL_MS);
+    unsafe { patch.enable::<I>(module, replacements) }.inspect_err(|_| I::stop())?;
+    if !wait::until(PATIENCE_MS, || COMPLETE.load(Acquire)) {
+        pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
     }
     Ok(())
 }
 
-unsafe extern "C" fn lock_and_refuse_images(_object: *mut c::klp_object) -> c_int {
-    kexec_lock::lock();
-    if kimage::loaded().next().is_some() {
-        kexec_lock::unlock();
-        pr_err!("not loaded: an image is loaded that this module has not prepared; unload it first (kexec -u)\n");
-        return EBUSY.to_errno();
+impl Images for Bound {
+    fn start() -> Result {
+        // SAFETY: Called once, by the module's init.
+        unsafe { HELD.init() };
+        let Some(lock) = KexecLock::take_within(PATIENCE_WITH_A_LOAD_MS) else {
+            pr_err!("not loaded: an image is being loaded just now; try again when that is over\n");
+            return Err(EBUSY);
+        };
+        if kimage::loaded(&lock).next().is_some() {
+            pr_err!("not loaded: an image is loaded that this module has not prepared; unload it first (kexec -u)\n");
+            return Err(EBUSY);
+        }
+        *HELD.lock() = Some(lock);
+        Ok(())
     }
-    0
+
+    fn stop() {
+        drop(HELD.lock().take());
+    }
 }
 
-unsafe extern "C" fn lock_and_unload_images(_object: *mut c::klp_object) {
-    kexec_lock::lock();
-    COMPLETE.store(false, Ordering::Release);
-    if kimage::unload_all() {
-        pr_info!("the loaded image goes with the module\n");
+impl Switch for Bound {
+    fn after_patch() {
+        // There is none if they stay in use.
+        if let Some(lock) = HELD.lock().take() {
+            crashk_res::open(&lock);
+        }
+        // Only now: whoever waits for it is going to load an image.
+        COMPLETE.store(true, Release);
     }
-    // The system calls free an image after they have given the lock back: one may be left whose task
-    // has not come to it yet, and that must use the function that knows it.
-    let mut waited = 0;
-    while !NONE_IS_LEFT.as_ref().is_none_or(|none| none()) && waited < PATIENCE_MS {
-        // SAFETY: Callbacks may sleep.
-        unsafe { kernel::bindings::msleep(INTERVAL_MS) };
-        waited = waited.saturating_add(INTERVAL_MS);
+
+    fn before_unpatch() -> Result {
+        let Some(lock) = KexecLock::take_within(PATIENCE_OF_OTHERS_MS) else {
+            pr_err!(
+                "not taken out: an image is being loaded just now; try again when that is over\n"
+            );
+            return Err(EBUSY);
+        };
+        if kimage::unload_all(&lock) {
+            pr_info!("the loaded image goes with the module\n");
+        }
+        // The system calls free an image after they have given the lock back: one may be left whose
+        // task has not come to it yet, and that must use the function that knows it.
+        if !wait::until(PATIENCE_OF_OTHERS_MS, shadow::none_is_left) {
+            pr_err!(
+                "not taken out: an image is being freed just now; try again when that is over\n"
+            );
+            return Err(EBUSY);
+        }
+        COMPLETE.store(false, Release);
+        crashk_res::close(&lock);
+        *HELD.lock() = Some(lock);
+        Ok(())
     }
-    crashk_res::close();
+
+    fn after_unpatch() {
+        Self::stop();
+    }
 }
 
-unsafe extern "C" fn unlock(object: *mut c::klp_object) {
-    // SAFETY: As below.
-    unsafe { end(object) };
-    if COMPLETE.load(Ordering::Acquire) {
-        crashk_res::open();
+impl Images for Free {
+    fn start() -> Result {
+        Ok(())
     }
-    kexec_lock::unlock();
+
+    fn stop() {}
 }
 
-unsafe extern "C" fn begin(_object: *mut c::klp_object) -> c_int {
-    0
-}
+impl Switch for Free {
+    fn after_patch() {
+        COMPLETE.store(true, Release);
+    }
 
-unsafe extern "C" fn end(object: *mut c::klp_object) {
-    // SAFETY: The livepatch core passes its own object.
-    let patched = unsafe { (*object).patched };
-    COMPLETE.store(patched, Ordering::Release);
+    fn before_unpatch() -> Result {
+        Ok(())
+    }
+
+    fn after_unpatch() {
+        COMPLETE.store(false, Release);
+    }
 }

@@ -4,15 +4,16 @@
 use core::cell::UnsafeCell;
 use core::mem::zeroed;
 use core::ptr::addr_of_mut;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::bindings;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::SetOnce;
 
 use super::bindings::kernel as c;
 use super::bindings::xen;
 use super::hypercall;
+use super::kexec_lock::KexecLock;
 use crate::pure::addr::PAGE_SIZE;
 use crate::pure::range::MaRange;
 
@@ -22,14 +23,14 @@ static AREA: SetOnce<MaRange> = SetOnce::new();
 /// the middle of what dom0 has for RAM, the kernel would count it to that.
 struct Entry(UnsafeCell<bindings::resource>);
 
-// SAFETY: Only `open` and `close` use it, which are called under the kexec lock.
+// SAFETY: Only `open` and `close` use it, which have the kexec lock.
 unsafe impl Sync for Entry {}
 
 static ENTRY: Entry = Entry(UnsafeCell::new(
     // SAFETY: Zero is how every `struct resource` begins.
     unsafe { zeroed() },
 ));
-static ENTRY_IS_SHOWN: AtomicBool = AtomicBool::new(false);
+static ENTRY_IS_SHOWN: Atomic<bool> = Atomic::new(false);
 
 /// Asks Xen for its crash area, and says what to do if there is none. Called once, by the module's
 /// init.
@@ -51,14 +52,15 @@ pub(crate) fn get() -> Option<MaRange> {
     AREA.as_ref().copied()
 }
 
-/// Lets the kernel know of the area. The caller holds the kexec lock, and the functions that load
-/// crash images are those that know whose addresses these are.
-pub(crate) fn open() {
+/// Lets the kernel know of the area, which is closed. The functions that load crash images are those
+/// that know whose addresses these are.
+pub(crate) fn open(_lock: &KexecLock) {
     let Some(area) = get() else {
         return;
     };
     let (start, last) = (area.start().raw(), area.end().raw().wrapping_sub(1)); // Not empty.
-                                                                                // SAFETY: The kernel reads `crashk_res` under the lock, which the caller holds.
+
+    // SAFETY: The kernel reads `crashk_res` under the lock, which the caller holds.
     unsafe {
         let area = addr_of_mut!(c::crashk_res);
         (*area).start = start;
@@ -76,15 +78,16 @@ pub(crate) fn open() {
     };
     // It does not fit if the last of dom0's memory, by its own numbers, ends in the middle of it.
     // Nothing depends on it.
-    ENTRY_IS_SHOWN.store(err == 0, Ordering::Relaxed);
+    ENTRY_IS_SHOWN.store(err == 0, Relaxed);
 }
 
-/// Takes all of that back. The caller holds the kexec lock, and no crash image is loaded.
-pub(crate) fn close() {
+/// Takes all of that back. No crash image is loaded.
+pub(crate) fn close(_lock: &KexecLock) {
     if get().is_none() {
         return;
     }
-    if ENTRY_IS_SHOWN.swap(false, Ordering::Relaxed) {
+    if ENTRY_IS_SHOWN.load(Relaxed) {
+        ENTRY_IS_SHOWN.store(false, Relaxed);
         // SAFETY: It was inserted by `open`.
         unsafe { c::remove_resource(ENTRY.0.get()) };
     }

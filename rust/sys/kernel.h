@@ -34,6 +34,16 @@ void kimage_free(struct kimage *image);
 /* arch/x86/include/asm/efi.h and set_memory.h cannot be included from a module. */
 extern unsigned long efi_config_table;
 int set_memory_rox(unsigned long addr, int numpages);
+int set_memory_nx(unsigned long addr, int numpages);
+int set_memory_rw(unsigned long addr, int numpages);
+/* kernel/livepatch/transition.h */
+void klp_reverse_transition(void);
+/*
+ * The functions that are replaced must have a prototype here, or in the headers above: the
+ * replacements are checked against it (rust/sys/livepatch.rs). kernel/kexec_internal.h, and a static
+ * one of kernel/kexec_file.c.
+ */
 int kimage_load_segment(struct kimage *image, int idx);
+int kexec_calculate_store_digests(struct kimage *image);
 
 #include "../helpers.h"

@@ -1,33 +1,40 @@
 //! The kernel's lock around everything that loads, unloads or starts a kexec image
 //! (`kernel/kexec_internal.h`): an atomic flag without an owner, so that a panic can try it too.
+//!
+//! What must be done under it takes a [`KexecLock`]. Somebody else may have the lock for as long as a
+//! program likes that has an image loaded, so nobody waits for it without an end.
 
-use core::ptr::addr_of_mut;
-use core::sync::atomic::{AtomicI32, Ordering};
+use kernel::sync::atomic::{Acquire, Atomic, Release};
 
 use super::bindings::kernel as c;
+use super::wait;
 
-fn flag() -> &'static AtomicI32 {
-    // SAFETY: `__kexec_lock` is a static `atomic_t`, which has the layout of an `i32`; everybody
-    // else reads and writes it by atomic operations only.
-    unsafe { AtomicI32::from_ptr(addr_of_mut!(c::__kexec_lock).cast()) }
-}
+/// The lock, taken. It is free again when this is dropped, by whatever task.
+#[must_use = "the lock is free again when this is dropped"]
+pub(crate) struct KexecLock(());
 
-/// Takes the lock if it is free: `kexec_trylock()`.
-pub(crate) fn try_lock() -> bool {
-    flag()
-        .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-        .is_ok()
-}
+impl KexecLock {
+    /// Takes the lock if it is free: `kexec_trylock()`.
+    pub(crate) fn try_take() -> Option<Self> {
+        // Made only if it is ours: what is dropped gives the lock back.
+        flag().cmpxchg(0, 1, Acquire).ok().map(|_| Self(()))
+    }
 
-/// Takes the lock, however long a load that holds it may last. May sleep.
-pub(crate) fn lock() {
-    while !try_lock() {
-        // SAFETY: The callers may sleep, as this function's doc demands.
-        unsafe { kernel::bindings::msleep(1) };
+    /// Takes the lock as soon as it is free, if that is within so many ms. May sleep.
+    pub(crate) fn take_within(ms: i64) -> Option<Self> {
+        wait::until_some(ms, Self::try_take)
     }
 }
 
-/// Gives the lock back: `kexec_unlock()`. It need not be the task that took it.
-pub(crate) fn unlock() {
-    flag().store(0, Ordering::Release);
+impl Drop for KexecLock {
+    /// `kexec_unlock()`.
+    fn drop(&mut self) {
+        flag().store(0, Release);
+    }
+}
+
+fn flag() -> &'static Atomic<i32> {
+    // SAFETY: `__kexec_lock` is a static `atomic_t`, which has the layout of an aligned `i32`;
+    // everybody else reads and writes it by the kernel's atomic operations only.
+    unsafe { Atomic::from_ptr((&raw mut c::__kexec_lock).cast()) }
 }

@@ -4,8 +4,11 @@
 //! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
 
 pub(crate) mod buffer;
+mod loaded;
 pub(crate) mod shadow;
 
+use core::mem::replace;
+use core::ops::Deref;
 use core::ptr::{addr_of_mut, from_mut, null_mut};
 
 use kernel::bindings;
@@ -17,9 +20,23 @@ use super::pages::{frame_of, RawPage, PAGE_BYTES};
 use crate::pure::addr::Pfn;
 use crate::pure::claim::SegmentClaim;
 use crate::pure::identity::{Table, Vaddr};
+pub(crate) use loaded::{crash_image_is_loaded, exec_is_in_progress, loaded, unload_all};
+
+/// An image, to look at.
+#[repr(transparent)]
+pub(crate) struct ImageView(c::kimage);
 
 /// An image that the kernel is working on, exclusively ours for the duration of a callback.
 pub(crate) struct Kimage<'a>(&'a mut c::kimage);
+
+impl Deref for Kimage<'_> {
+    type Target = ImageView;
+
+    fn deref(&self) -> &ImageView {
+        // SAFETY: The view is borrowed from `self`, and has the layout of what it is a view of.
+        unsafe { ImageView::from_raw(self.0) }
+    }
+}
 
 /// How the kernel's own purgatory would enter a kernel that `kexec_file_load` prepared.
 pub(crate) struct FileEntry {
@@ -29,21 +46,26 @@ pub(crate) struct FileEntry {
     pub(crate) rsi: u64,
 }
 
-impl<'a> Kimage<'a> {
+impl ImageView {
     /// The view of `image`.
     ///
     /// # Safety
     ///
-    /// `image` is a live `struct kimage` that nobody else uses during `'a`: one that the kexec code
-    /// of the kernel has just passed to one of its functions under its lock.
-    pub(crate) unsafe fn from_raw(image: *mut c::kimage) -> Self {
-        // SAFETY: By contract.
-        Self(unsafe { &mut *image })
+    /// `image` is a live `struct kimage` that nobody writes to during `'a`, but for what its members
+    /// point to.
+    unsafe fn from_raw<'a>(image: *const c::kimage) -> &'a Self {
+        // SAFETY: By contract; the view has the layout of what it is a view of.
+        unsafe { &*image.cast() }
+    }
+
+    /// The pointer that livepatch's shadow variables are found by.
+    fn as_ptr(&self) -> *mut c_void {
+        (&raw const self.0).cast_mut().cast()
     }
 
     /// What tells this image from any other that exists at the same time.
     pub(crate) fn id(&self) -> ImageId {
-        ImageId::of(self.0)
+        ImageId::of(&self.0)
     }
 
     /// Whether it is for a crash (`KEXEC_ON_CRASH`).
@@ -100,28 +122,6 @@ impl<'a> Kimage<'a> {
         Some((Vaddr::new(page.address() as u64)?, page.pfn()?))
     }
 
-    /// `1 << order` more pages, in one piece, that go with the image: in none of its destinations,
-    /// and for a crash image in the crash area. Nobody frees them but the kernel, with the image.
-    ///
-    /// Returns the pages' contents, which are whatever was there; `None` if there are no such pages.
-    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<&'a mut [Table]> {
-        let nr = 1usize.checked_shl(order)?;
-        // SAFETY: The image is live and the caller may sleep.
-        let first = unsafe {
-            let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), order);
-            RawPage::borrowed(page)
-        }?;
-        // SAFETY: The pages have just been allocated, and live at least as long as this view of
-        // the image; a table is as large as a page, and any integers will do for it.
-        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) })
-    }
-
-    /// Makes `root` the page table that the kernel leaves to the image. It must be one that
-    /// [`Kimage::alloc_tables`] has returned.
-    pub(crate) fn set_page_table(&mut self, root: &mut Table) {
-        self.0.arch.pgd = from_mut(root).cast();
-    }
-
     fn segments(&self) -> &[c::kexec_segment] {
         let nr = self.0.nr_segments;
         self.0.segment.get(..nr).unwrap_or(&self.0.segment)
@@ -142,6 +142,109 @@ impl<'a> Kimage<'a> {
             memsz: segment.memsz as u64,
             bufsz: segment.bufsz as u64,
         })
+    }
+
+    /// The data of segment `index` of a file image.
+    pub(crate) fn file_data(&self, index: usize) -> Option<&[u8]> {
+        if !self.is_file() {
+            return None;
+        }
+        let segment = self.segments().get(index)?;
+        // SAFETY: As in `file_data_at`.
+        unsafe {
+            let data = segment.__bindgen_anon_1.kbuf.cast::<u8>();
+            (!data.is_null()).then(|| core::slice::from_raw_parts(data, segment.bufsz))
+        }
+    }
+
+    /// The number of the segment that a crash image from `kexec_file_load` has its ELF core header
+    /// in.
+    pub(crate) fn elf_core_header(&self) -> Option<usize> {
+        let index = usize::try_from(self.0.elfcorehdr_index).ok()?;
+        (self.is_file() && self.is_crash() && index < self.nr_segments()).then_some(index)
+    }
+
+    /// The command line that a file image is given, without the zero at its end.
+    pub(crate) fn command_line(&self) -> &[u8] {
+        let (line, bytes) = (self.0.cmdline_buf, self.0.cmdline_buf_len);
+        if line.is_null() {
+            return &[];
+        }
+        // SAFETY: The kernel has a copy of so many bytes, until the load is complete.
+        let line = unsafe { core::slice::from_raw_parts(line.cast::<u8>(), bytes) };
+        line.strip_suffix(&[0]).unwrap_or(line)
+    }
+
+    /// Copies the data of segment `index` from byte `offset` on to `to`, and fills up with zeros
+    /// what lies behind its end.
+    pub(crate) fn read(&self, index: usize, offset: usize, to: &mut [u8]) -> Result {
+        let segment = self.segments().get(index).ok_or(EINVAL)?;
+        let left = segment.bufsz.saturating_sub(offset).min(to.len());
+        let (data, padding) = to.split_at_mut_checked(left).ok_or(EINVAL)?;
+        padding.fill(0);
+        if data.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: Both members of the union are the same pointer; to which memory is said by the
+        // kind of the image, below.
+        let from = unsafe { segment.__bindgen_anon_1.buf }
+            .cast::<u8>()
+            .wrapping_add(offset);
+        if self.is_file() {
+            // Pages by what the kernel has for pages: its `memcpy` may go byte by byte, which not
+            // every processor is fast at.
+            // SAFETY: Kernel memory, of which `bufsz` bytes are valid, and `data` ends there. What
+            // copies a page copies as many bytes as the arm says.
+            unsafe {
+                match data.len() {
+                    PAGE_BYTES => c::rkexec_copy_page(data.as_mut_ptr().cast(), from.cast()),
+                    len => from.copy_to_nonoverlapping(data.as_mut_ptr(), len),
+                }
+            };
+            return Ok(());
+        }
+        // SAFETY: `data` is valid for its length; the source is checked and may fault.
+        let left =
+            unsafe { bindings::copy_from_user(data.as_mut_ptr().cast(), from.cast(), data.len()) };
+        if left != 0 {
+            return Err(EFAULT);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Kimage<'a> {
+    /// The view of `image`.
+    ///
+    /// # Safety
+    ///
+    /// `image` is a live `struct kimage` that nobody else uses during `'a`: one that the kexec code
+    /// of the kernel has just passed to one of its functions under its lock.
+    pub(crate) unsafe fn from_raw(image: *mut c::kimage) -> Self {
+        // SAFETY: By contract.
+        Self(unsafe { &mut *image })
+    }
+
+    /// `1 << order` more pages, in one piece, that go with the image: in none of its destinations,
+    /// and for a crash image in the crash area. Nobody frees them but the kernel, with the image.
+    ///
+    /// Returns the pages' contents, which are whatever was there; `None` if there are no such pages.
+    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<&'a mut [Table]> {
+        let nr = 1usize.checked_shl(order)?;
+        // SAFETY: The image is live and the caller may sleep.
+        let first = unsafe {
+            let page = c::kimage_alloc_control_pages(addr_of_mut!(*self.0), order);
+            RawPage::borrowed(page)
+        }?;
+        // SAFETY: The pages have just been allocated, and live at least as long as this view of
+        // the image; a table is as large as a page, and any integers will do for it.
+        Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) })
+    }
+
+    /// Makes `root` the page table that the kernel leaves to the image. It must be one that
+    /// [`Kimage::alloc_tables`] has returned.
+    pub(crate) fn set_page_table(&mut self, root: &mut Table) {
+        self.0.arch.pgd = from_mut(root).cast();
     }
 
     /// The registers that the kernel's purgatory would load, had it not been left out.
@@ -185,78 +288,42 @@ impl<'a> Kimage<'a> {
         data.get_mut(offset..)
     }
 
-    /// The data of segment `index` of a file image.
-    pub(crate) fn file_data(&self, index: usize) -> Option<&[u8]> {
-        if !self.is_file() {
-            return None;
+    /// Undoes what the kernel's own `machine_kexec_prepare` has done, before the image is freed: its
+    /// control page was made executable, and read-only, and it has page tables that are nowhere else.
+    /// That is the kernel's own `machine_kexec_cleanup`.
+    ///
+    /// A crash image is left alone. The kernel has never prepared one where this is called, for it has
+    /// no crash area of its own there, and the number of its control page is one of Xen's area.
+    pub(crate) fn undo_own_prepare(&mut self) {
+        if self.is_crash() {
+            return;
         }
-        let segment = self.segments().get(index)?;
-        // SAFETY: As in `file_data_at`.
-        unsafe {
-            let data = segment.__bindgen_anon_1.kbuf.cast::<u8>();
-            (!data.is_null()).then(|| core::slice::from_raw_parts(data, segment.bufsz))
+        if let Some(page) = self.control_code_page() {
+            let at = page.address() as c_ulong;
+            // SAFETY: The page is in the direct map and the image's. Like all data it can be written,
+            // and not executed, also if it never was anything else.
+            let errors = unsafe { (c::set_memory_nx(at, 1), c::set_memory_rw(at, 1)) };
+            if errors != (0, 0) {
+                pr_warn!("the control page of an image stays read-only {errors:?}\n");
+            }
         }
-    }
-
-    /// The number of the segment that a crash image from `kexec_file_load` has its ELF core header
-    /// in.
-    pub(crate) fn elf_core_header(&self) -> Option<usize> {
-        let index = usize::try_from(self.0.elfcorehdr_index).ok()?;
-        (self.is_file() && self.is_crash() && index < self.nr_segments()).then_some(index)
-    }
-
-    /// The command line that a file image is given, without the zero at its end.
-    pub(crate) fn command_line(&self) -> &[u8] {
-        let (line, bytes) = (self.0.cmdline_buf, self.0.cmdline_buf_len);
-        if line.is_null() {
-            return &[];
+        let arch = &mut self.0.arch;
+        for table in [
+            replace(&mut arch.p4d, null_mut()).cast::<c_void>(),
+            replace(&mut arch.pud, null_mut()).cast(),
+            replace(&mut arch.pmd, null_mut()).cast(),
+            replace(&mut arch.pte, null_mut()).cast(),
+        ] {
+            // SAFETY: A page that the kernel has allocated for this image and nobody refers to any
+            // more, or zero, which the function ignores.
+            unsafe { bindings::free_pages(table.addr() as c_ulong, 0) };
         }
-        // SAFETY: The kernel has a copy of so many bytes, until the load is complete.
-        let line = unsafe { core::slice::from_raw_parts(line.cast::<u8>(), bytes) };
-        line.strip_suffix(&[0]).unwrap_or(line)
     }
 
     /// Has the kernel leave a crash image alone when processors or memory come and go: it would
     /// write to the crash area, at an address that is dom0's and not the machine's.
     pub(crate) fn never_update(&mut self) {
         self.0.set_hotplug_support(0);
-    }
-
-    /// Copies the data of segment `index` from byte `offset` on to `to`, and fills up with zeros
-    /// what lies behind its end.
-    pub(crate) fn read(&self, index: usize, offset: usize, to: &mut [u8]) -> Result {
-        let segment = self.segments().get(index).ok_or(EINVAL)?;
-        let left = segment.bufsz.saturating_sub(offset).min(to.len());
-        let (data, padding) = to.split_at_mut_checked(left).ok_or(EINVAL)?;
-        padding.fill(0);
-        if data.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: Both members of the union are the same pointer; to which memory is said by the
-        // kind of the image, below.
-        let from = unsafe { segment.__bindgen_anon_1.buf }
-            .cast::<u8>()
-            .wrapping_add(offset);
-        if self.is_file() {
-            // Pages by what the kernel has for pages: its `memcpy` may go byte by byte, which not
-            // every processor is fast at.
-            // SAFETY: Kernel memory, of which `bufsz` bytes are valid, and `data` ends there. What
-            // copies a page copies as many bytes as the arm says.
-            unsafe {
-                match data.len() {
-                    PAGE_BYTES => c::rkexec_copy_page(data.as_mut_ptr().cast(), from.cast()),
-                    len => from.copy_to_nonoverlapping(data.as_mut_ptr(), len),
-                }
-            };
-            return Ok(());
-        }
-        // SAFETY: `data` is valid for its length; the source is checked and may fault.
-        let left =
-            unsafe { bindings::copy_from_user(data.as_mut_ptr().cast(), from.cast(), data.len()) };
-        if left != 0 {
-            return Err(EFAULT);
-        }
-        Ok(())
     }
 }
 
@@ -269,40 +336,4 @@ impl ImageId {
     pub(crate) fn of(image: *const c::kimage) -> Self {
         Self(image.addr())
     }
-}
-
-/// Whether an image for a crash is loaded. The caller holds the kexec lock.
-pub(crate) fn crash_image_is_loaded() -> bool {
-    // SAFETY: The lock keeps others from changing the pointer, which is only compared.
-    unsafe { !c::kexec_crash_image.is_null() }
-}
-
-/// The images that are loaded, with their names. The caller holds the kexec lock, and only for as
-/// long they stay.
-pub(crate) fn loaded() -> impl Iterator<Item = (&'static str, *mut c::kimage)> {
-    // SAFETY: The lock keeps others from changing the pointers.
-    let images = unsafe { [("default", c::kexec_image), ("crash", c::kexec_crash_image)] };
-    images.into_iter().filter(|(_, image)| !image.is_null())
-}
-
-/// Unloads all images, as the system calls do, and returns whether there was one. The caller holds the
-/// kexec lock, and so the pointers to them are its to change.
-pub(crate) fn unload_all() -> bool {
-    // SAFETY: The lock makes the exchange ours; what was there is a live image that nobody else
-    // refers to any more, or null, which `kimage_free` ignores.
-    unsafe {
-        let images = [c::kexec_image, c::kexec_crash_image];
-        c::kexec_image = null_mut();
-        c::kexec_crash_image = null_mut();
-        for image in images {
-            c::kimage_free(image);
-        }
-        images.iter().any(|image| !image.is_null())
-    }
-}
-
-/// Whether a kexec reboot is under way: devices are shut down, and the kernel is on its last CPU.
-pub(crate) fn exec_is_in_progress() -> bool {
-    // SAFETY: A flag that is set once, before the functions that ask for it are called.
-    unsafe { c::kexec_in_progress }
 }

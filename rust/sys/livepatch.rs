@@ -6,96 +6,160 @@ use core::ptr::null;
 
 use kernel::error::to_result;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::ThisModule;
 
 use super::bindings::kernel as c;
 
-/// The most functions that a patch of ours replaces.
-const MAX_FUNCS: usize = 12;
-
 /// The number of the state that the machine is in while a patch of ours is active; any will do that no
 /// other patch uses. A patch that would replace all others has to know it, or is refused: such a patch
-/// takes ours out without a call to [`Callbacks`], and leaves the kernel with what they would undo.
+/// takes ours out without a call to [`Switch`], and leaves the kernel with what that would undo.
 const STATE: c_ulong = 0x726b_6578_6563;
 
-/// One function to replace: its name in the kernel, and ours.
+/// One function to replace: its name in the kernel, and ours. Made by [`replacement!`].
 pub(crate) struct Replacement {
-    /// The name of the function, unique in kallsyms.
-    pub(crate) name: &'static CStr,
-    /// A function with the same signature and the C calling convention.
-    pub(crate) with: *const c_void,
+    name: &'static CStr,
+    with: *const c_void,
 }
 
-/// What is called around a switch-over (`struct klp_callbacks`). Every `begin_*` that was called
-/// (and, for [`Callbacks::begin_patch`], succeeded) is followed by one `end`.
-pub(crate) struct Callbacks {
-    /// Before the functions are replaced. An error leaves everything as it was.
-    pub(crate) begin_patch: unsafe extern "C" fn(*mut c::klp_object) -> c_int,
+impl Replacement {
+    /// The kernel's function `name`, unique in kallsyms, is to be replaced by `with`.
+    ///
+    /// # Safety
+    ///
+    /// `with` is a function that has the signature of the kernel's.
+    pub(crate) const unsafe fn new(name: &'static CStr, with: *const c_void) -> Self {
+        Self { name, with }
+    }
+}
+
+/// The [`Replacement`] of the kernel's function `$name` by `$with`. Their signatures must be the same:
+/// that of the kernel's is what bindgen makes of its prototype (`sys/kernel.h`).
+macro_rules! replacement {
+    ($name:ident => $with:expr) => {
+        // SAFETY: Two functions fit in one array only if they have the same signature.
+        unsafe {
+            const {
+                let _ = [$crate::sys::bindings::kernel::$name, $with];
+            }
+            $crate::sys::livepatch::Replacement::new(
+                ::kernel::c_str!(stringify!($name)),
+                $with as *const ::kernel::ffi::c_void,
+            )
+        }
+    };
+}
+pub(crate) use replacement;
+
+/// What is to be done around a switch-over (`struct klp_callbacks`). Each one that begins ends in one
+/// `after_*`. They may sleep, but while they do no module of the system comes or goes.
+pub(crate) trait Switch {
+    /// Every task uses the replacements, now or still.
+    fn after_patch();
+
     /// Before the replacement is taken back.
-    pub(crate) begin_unpatch: unsafe extern "C" fn(*mut c::klp_object),
-    /// Every task uses the replacements now.
-    pub(crate) end_patch: unsafe extern "C" fn(*mut c::klp_object),
-    /// No task uses them any more.
-    pub(crate) end_unpatch: unsafe extern "C" fn(*mut c::klp_object),
+    ///
+    /// # Errors
+    ///
+    /// It cannot be now: then the functions stay replaced, as if nobody had asked.
+    fn before_unpatch() -> Result;
+
+    /// No task uses the replacements, any more or ever.
+    fn after_unpatch();
 }
 
-/// What the livepatch core keeps pointers into for as long as the module is loaded.
-struct Storage {
-    funcs: [c::klp_func; MAX_FUNCS],
+/// Whether the functions are to stay replaced though somebody has asked for the opposite.
+static STAYS: Atomic<bool> = Atomic::new(false);
+
+unsafe extern "C" fn post_patch<S: Switch>(_object: *mut c::klp_object) {
+    if STAYS.load(Relaxed) {
+        STAYS.store(false, Relaxed);
+        // Whoever asked for the opposite (`__klp_disable_patch()`) has marked the patch as disabled
+        // after it was turned round. Behind this callback the core looks at the mark, and would forget
+        // a patch that is disabled.
+        // SAFETY: The patch is static, and the core's lock, under which it calls, is held.
+        unsafe { (*PATCH.load(Relaxed)).enabled = true };
+    }
+    S::after_patch();
+}
+
+unsafe extern "C" fn pre_unpatch<S: Switch>(_object: *mut c::klp_object) {
+    if S::before_unpatch().is_err() {
+        STAYS.store(true, Relaxed);
+        // The callback cannot say no. But a switch-over can be turned round at any time, as by
+        // `echo 1 > enabled`, and here that is before the first task has switched.
+        // SAFETY: The core has begun a switch-over of ours, and holds its lock; the caller may sleep.
+        unsafe { c::klp_reverse_transition() };
+    }
+}
+
+unsafe extern "C" fn post_unpatch<S: Switch>(_object: *mut c::klp_object) {
+    S::after_unpatch();
+}
+
+/// The patch that is enabled.
+static PATCH: Atomic<*mut c::klp_patch> = Atomic::new(core::ptr::null_mut());
+
+/// A patch that replaces `N` functions: what the livepatch core keeps pointers into for as long as the
+/// module is loaded.
+pub(crate) struct Patch<const N: usize>(UnsafeCell<Option<Storage<N>>>);
+
+/// The core tells the end of each array by a zero.
+#[repr(C)]
+struct Storage<const N: usize> {
+    funcs: [c::klp_func; N],
+    end_of_funcs: c::klp_func,
     objs: [c::klp_object; 2],
     states: [c::klp_state; 2],
     patch: c::klp_patch,
 }
 
-struct Static(UnsafeCell<Option<Storage>>);
-
 // SAFETY: `enable` writes it once, before the livepatch core knows of it; from then on only the core
-// uses it, under its own lock.
-unsafe impl Sync for Static {}
+// uses it, under its own lock, and the callbacks, under the same.
+unsafe impl<const N: usize> Sync for Patch<N> {}
 
-static STORAGE: Static = Static(UnsafeCell::new(None));
-
-/// Replaces the functions. The switch-over may go on after the return, until every task has left the
-/// old functions; [`Callbacks::end_patch`] tells when it is complete.
-///
-/// # Safety
-///
-/// Called once, from the module's init. Every replacement has the signature of the function that it
-/// replaces, and may be called from wherever that one is.
-pub(crate) unsafe fn enable(
-    module: &'static ThisModule,
-    replacements: &[Replacement],
-    callbacks: &Callbacks,
-) -> Result {
-    // SAFETY: All of these are plain C structures for which zero is the documented start (the core
-    // tells the end of the arrays by it, and fills in the rest).
-    let mut storage: Storage = unsafe { zeroed() };
-
-    // The last one stays zero: it ends the array.
-    if replacements.len() >= MAX_FUNCS {
-        return Err(E2BIG);
-    }
-    for (func, replacement) in storage.funcs.iter_mut().zip(replacements) {
-        func.old_name = replacement.name.as_ptr().cast();
-        func.new_func = replacement.with.cast_mut();
+impl<const N: usize> Patch<N> {
+    /// One that is not enabled.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(None))
     }
 
-    // SAFETY: By contract this is the only call, and nobody else looks at the storage yet.
-    let storage = unsafe { (*STORAGE.0.get()).insert(storage) };
-    let [object, _end] = &mut storage.objs;
-    object.name = null(); // The kernel itself, not a module.
-    object.funcs = storage.funcs.as_mut_ptr();
-    object.callbacks.pre_patch = Some(callbacks.begin_patch);
-    object.callbacks.pre_unpatch = Some(callbacks.begin_unpatch);
-    object.callbacks.post_patch = Some(callbacks.end_patch);
-    object.callbacks.post_unpatch = Some(callbacks.end_unpatch);
-    storage.patch.mod_ = module.as_ptr();
-    storage.patch.objs = storage.objs.as_mut_ptr();
-    let [state, _end] = &mut storage.states;
-    state.id = STATE;
-    state.version = 1;
-    storage.patch.states = storage.states.as_mut_ptr();
+    /// Replaces the functions. The switch-over may go on after the return, until every task has left
+    /// the old functions; [`Switch::after_patch`] tells when it is complete.
+    ///
+    /// # Safety
+    ///
+    /// Called once, from the module's init. Every replacement may be called from wherever the
+    /// function is called that it replaces.
+    pub(crate) unsafe fn enable<S: Switch>(
+        &'static self,
+        module: &'static ThisModule,
+        replacements: &[Replacement; N],
+    ) -> Result {
+        // SAFETY: All of these are plain C structures for which zero is the documented start (the
+        // core tells the end of the arrays by it, and fills in the rest). By contract this is the
+        // only call, and nobody else looks at the storage yet.
+        let storage = unsafe { (*self.0.get()).insert(zeroed()) };
+        for (func, replacement) in storage.funcs.iter_mut().zip(replacements) {
+            func.old_name = replacement.name.as_ptr().cast();
+            func.new_func = replacement.with.cast_mut();
+        }
+        let [object, _end] = &mut storage.objs;
+        object.name = null(); // The kernel itself, not a module.
+        object.funcs = (&raw mut storage.funcs).cast();
+        object.callbacks.pre_unpatch = Some(pre_unpatch::<S>);
+        object.callbacks.post_patch = Some(post_patch::<S>);
+        object.callbacks.post_unpatch = Some(post_unpatch::<S>);
+        let [state, _end] = &mut storage.states;
+        state.id = STATE;
+        state.version = 1;
+        storage.patch.mod_ = module.as_ptr();
+        storage.patch.objs = storage.objs.as_mut_ptr();
+        storage.patch.states = storage.states.as_mut_ptr();
+        let patch = &raw mut storage.patch;
+        PATCH.store(patch, Relaxed);
 
-    // SAFETY: The structure is static and complete, and this is the init of the module in it.
-    to_result(unsafe { c::klp_enable_patch(&mut storage.patch) })
+        // SAFETY: The structure is static and complete, and this is the init of the module in it.
+        to_result(unsafe { c::klp_enable_patch(patch) })
+    }
 }

@@ -13,7 +13,7 @@ use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
 use crate::sys::iomem;
-use crate::sys::kexec_lock;
+use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage;
 use crate::sys::kimage::buffer::KexecBuf;
 
@@ -85,11 +85,11 @@ pub(super) unsafe extern "C" fn arch_kexec_unprotect_crashkres() {}
 /// Refuses to make the area smaller (`/sys/kernel/kexec_crash_size`): what it loses cannot become
 /// memory of dom0's.
 pub(super) unsafe extern "C" fn crash_shrink_memory(new_size: c_ulong) -> c_int {
-    if !kexec_lock::try_lock() {
+    let Some(lock) = KexecLock::try_take() else {
         return EBUSY.to_errno();
-    }
-    let loaded = kimage::crash_image_is_loaded();
-    kexec_lock::unlock();
+    };
+    let loaded = kimage::crash_image_is_loaded(&lock);
+    drop(lock);
     let size = crashk_res::get().map_or(0, MaRange::len_bytes);
     match (new_size as u64).checked_next_multiple_of(PAGE_SIZE) {
         _ if loaded => ENOENT.to_errno(),

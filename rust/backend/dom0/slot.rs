@@ -83,14 +83,6 @@ pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
     })
 }
 
-/// Whether Xen has nothing of ours.
-pub(super) fn is_empty() -> bool {
-    let mut held = HELD.lock();
-    [Kind::Default, Kind::Crash]
-        .into_iter()
-        .all(|kind| held.of(kind).is_none())
-}
-
 /// Takes the image `id` from Xen, if Xen has it.
 pub(super) fn clear(kind: Kind, id: ImageId) {
     let mut held = HELD.lock();

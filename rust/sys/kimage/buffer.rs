@@ -3,7 +3,7 @@
 
 use kernel::prelude::*;
 
-use super::Kimage;
+use super::ImageView;
 use crate::pure::addr::{Addr, Maddr};
 use crate::pure::hole::{End, Request};
 use crate::pure::range::{MaRange, Range};
@@ -58,13 +58,13 @@ impl<'a> KexecBuf<'a> {
         self.0.mem = at.raw() as c_ulong;
     }
 
-    fn image(&self) -> Kimage<'_> {
-        // SAFETY: By contract of `from_raw`; only read, and not longer than `self` is borrowed.
-        unsafe { Kimage::from_raw(self.0.image) }
+    fn image(&self) -> &ImageView {
+        // SAFETY: By contract of `from_raw`, and not longer than `self` is borrowed.
+        unsafe { ImageView::from_raw(self.0.image) }
     }
 }
 
-impl Kimage<'_> {
+impl ImageView {
     /// Where the segments will be that the image has so far, of which the kernel has checked that
     /// they can exist.
     pub(crate) fn places(&self) -> Result<KVec<MaRange>> {

@@ -5,12 +5,21 @@ use core::ptr::addr_of_mut;
 
 use kernel::bindings;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
 
-use super::Kimage;
+use super::{ImageView, Kimage};
 use crate::sys::bindings::kernel as c;
 
 /// The number under which the variables are found; any will do that no other patch uses.
 const ID: c_ulong = 0x726b_6578_6563;
+
+/// How many images have something attached. It grows under the kexec lock only.
+static ATTACHED: Atomic<i32> = Atomic::new(0);
+
+/// Whether no image has anything attached any more.
+pub(crate) fn none_is_left() -> bool {
+    ATTACHED.load(Acquire) == 0
+}
 
 /// Attaches `value`.
 pub(crate) fn attach<T>(image: &mut Kimage<'_>, value: KBox<T>) -> Result {
@@ -32,6 +41,7 @@ pub(crate) fn attach<T>(image: &mut Kimage<'_>, value: KBox<T>) -> Result {
         drop(unsafe { KBox::from_raw(value) });
         return Err(ENOMEM);
     }
+    ATTACHED.fetch_add(1, Relaxed);
     Ok(())
 }
 
@@ -49,12 +59,11 @@ unsafe extern "C" fn copy_pointer(
 ///
 /// # Safety
 ///
-/// The image is live, and nobody else uses what is attached to it during `'a`. Only values of
-/// type `T` are ever attached.
-pub(crate) unsafe fn get<'a, T>(image: *mut c::kimage) -> Option<&'a mut T> {
+/// Nobody else uses what is attached to it during `'a`. Only values of type `T` are ever attached.
+pub(crate) unsafe fn get<'a, T>(image: &'a ImageView) -> Option<&'a mut T> {
     // SAFETY: The variable holds what `attach` put there, by contract a pointer to a `T`.
     unsafe {
-        let shadow = c::klp_shadow_get(image.cast(), ID);
+        let shadow = c::klp_shadow_get(image.as_ptr(), ID);
         shadow.cast::<*mut T>().as_ref().map(|value| &mut **value)
     }
 }
@@ -64,12 +73,14 @@ pub(crate) unsafe fn get<'a, T>(image: *mut c::kimage) -> Option<&'a mut T> {
 /// # Safety
 ///
 /// As for [`get`].
-pub(crate) unsafe fn take<T>(image: *mut c::kimage) -> Option<KBox<T>> {
+pub(crate) unsafe fn take<T>(image: &mut Kimage<'_>) -> Option<KBox<T>> {
     // SAFETY: As for `get`. The variable goes, so the pointer in it is given back only once.
-    unsafe {
-        let shadow = c::klp_shadow_get(image.cast(), ID);
+    let value = unsafe {
+        let shadow = c::klp_shadow_get(image.as_ptr(), ID);
         let value = *shadow.cast::<*mut T>().as_ref()?;
-        c::klp_shadow_free(image.cast(), ID, None);
-        Some(KBox::from_raw(value))
-    }
+        c::klp_shadow_free(image.as_ptr(), ID, None);
+        KBox::from_raw(value)
+    };
+    ATTACHED.fetch_sub(1, Release);
+    Some(value)
 }

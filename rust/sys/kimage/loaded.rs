@@ -1,0 +1,53 @@
+//! The images that are loaded: where the kernel has them, and what it is doing with one.
+
+use core::ptr::null_mut;
+
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+
+use super::ImageView;
+use crate::sys::bindings::kernel as c;
+use crate::sys::kexec_lock::KexecLock;
+
+/// Where the kernel has the image of each kind that is loaded, with its name. It exchanges them as
+/// one does here, by atomic operations.
+fn places() -> [(&'static str, &'static Atomic<*mut c::kimage>); 2] {
+    // SAFETY: They are static and aligned, and nobody uses them in another way.
+    unsafe {
+        [
+            ("default", Atomic::from_ptr(&raw mut c::kexec_image)),
+            ("crash", Atomic::from_ptr(&raw mut c::kexec_crash_image)),
+        ]
+    }
+}
+
+/// Whether an image for a crash is loaded.
+pub(crate) fn crash_image_is_loaded(lock: &KexecLock) -> bool {
+    loaded(lock).any(|(_, image)| image.is_crash())
+}
+
+/// The images that are loaded, with their names. They stay as long as nobody else has the lock.
+pub(crate) fn loaded(_lock: &KexecLock) -> impl Iterator<Item = (&'static str, &ImageView)> {
+    places().into_iter().filter_map(|(name, place)| {
+        let image = place.load(Relaxed);
+        // SAFETY: Whoever frees or changes a loaded image has the lock, which is ours for so long.
+        (!image.is_null()).then(|| (name, unsafe { ImageView::from_raw(image) }))
+    })
+}
+
+/// Unloads all images, as the system calls do, and returns whether there was one.
+pub(crate) fn unload_all(_lock: &KexecLock) -> bool {
+    // Both go before the first is freed, which takes its time.
+    let images = places().map(|(_, place)| place.xchg(null_mut(), Full));
+    for image in images {
+        // SAFETY: A live image that nobody else refers to any more, for whoever loads, unloads or
+        // starts one has the lock; or null, which the function ignores.
+        unsafe { c::kimage_free(image) };
+    }
+    images.iter().any(|image| !image.is_null())
+}
+
+/// Whether a kexec reboot is under way: devices are shut down, and the kernel is on its last CPU.
+pub(crate) fn exec_is_in_progress() -> bool {
+    // SAFETY: A flag that is set once, before the functions that ask for it are called.
+    unsafe { c::kexec_in_progress }
+}
