@@ -36,6 +36,10 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "kexec_segment",
             "KEXEC_.*",
             "XLF_.*",
+            "uffdio_(api|register|zeropage|range)",
+            "uffd_api",
+            "ioctl_.*",
+            "uffd_register_missing",
         ],
     ),
 ];

@@ -20,6 +20,7 @@ mod races;
 mod refusal;
 mod refuse;
 mod selftests;
+mod stalls;
 mod state;
 mod tools;
 
@@ -85,6 +86,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "refusal" => refusal::run(stage),
         "refuse" => refuse::run(stage),
         "selftests" => selftests::run(stage),
+        "stalls" => stalls::run(stage),
         "state" => state::run(stage),
         "tools" => tools::run(stage),
         other => bail!("there is no scenario {other:?}"),

@@ -5,3 +5,5 @@ pub mod kexec;
 pub mod locked;
 pub mod mapped;
 pub mod privcmd;
+pub mod schedule;
+pub mod stalled;

@@ -34,6 +34,21 @@ pub(super) fn all() -> Vec<Case> {
             ..BOOTS
         },
         Case {
+            name: "dom0: loads that stand still, and images that are freed late",
+            scenario: "stalls blob=96",
+            end: End::FirstKernel,
+            says: &[
+                "rkexec: not loaded: an image is being loaded",
+                "rkexec: not taken out: an image is being loaded",
+            ],
+            expects_trouble: &[
+                "rkexec: not loaded: an image is being loaded",
+                "rkexec: not taken out: an image is being loaded",
+            ],
+            seconds: 90,
+            ..BOOTS
+        },
+        Case {
             name: "dom0 with memory in pieces: both calls load, and the image boots",
             scenario: "balloon",
             seconds: 120,

@@ -1,0 +1,256 @@
+//! Loads that stand still, and what they may not hold up.
+//!
+//! The kernel holds its kexec lock while it reads an image, and that lasts as long as whoever has the
+//! data likes: here a page that nobody answers for (userfaultfd). The module comes and goes under
+//! another lock, which every other module needs as well. So neither may wait there for the first one.
+//!
+//! And an image is freed when the kexec lock is free again: then the module may have come meanwhile.
+
+use std::io;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail, ensure, Context, Result};
+
+use super::loader::{Call, Loader};
+use super::{Next, Stage1};
+use crate::module;
+use crate::places::Destination::Lowest;
+use crate::sys::kexec::{self, Segment};
+use crate::sys::schedule;
+use crate::sys::stalled::StalledPage;
+
+/// A place that is usable memory on every machine of the tests.
+const PLACE: u64 = 32 << 20;
+const PAGE: u64 = 4096;
+/// Whether the module's functions are in use.
+const ENABLED: &str = "/sys/kernel/livepatch/rkexec/enabled";
+/// A module that has nothing to do with all this.
+const OTHER_MODULE: &str = "xen-evtchn";
+/// What is done at once takes no longer, on the slowest of computers.
+const AT_ONCE: Duration = Duration::from_secs(30);
+/// Nor this what waits for a load, and then goes on.
+const IN_THE_END: Duration = Duration::from_secs(120);
+/// The processor on which an image is freed slowly; all else is on the other one.
+const SLOW: usize = 1;
+const OTHERS: usize = 0;
+
+/// Runs it.
+pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+    let loader = Loader::new(stage)?;
+    let report = &mut *stage.report;
+    report.test(
+        "modprobe does not wait for a load that stands still, nor do other modules",
+        |_| {
+            let load = StalledLoad::begin()?;
+            let modprobe = Running::start("modprobe", &[module::NAME])?;
+            other_module_comes_and_goes()?;
+            let said = modprobe.fails_within(AT_ONCE)?;
+            ensure!(said.contains("busy"), "modprobe says: {said}");
+            ensure!(!module::is_loaded(), "the module is there");
+            load.ends_well()?;
+            kexec::unload().context("unloading")
+        },
+    );
+    report.test("modprobe when that is over", |_| module::load());
+    report.test(
+        "the functions stay in use while a load stands still, and nobody waits",
+        |_| {
+            let load = StalledLoad::begin()?;
+            let write = format!("echo 0 > {ENABLED}");
+            let echo = Running::start("sh", &["-c", &write])?;
+            other_module_comes_and_goes()?;
+            echo.ends_within(AT_ONCE)?;
+            ensure!(is_enabled()?, "they are not in use any more");
+            load.ends_well()?;
+            ensure!(kexec::loaded()?, "no image is loaded");
+            kexec::unload().context("unloading")
+        },
+    );
+    report.test(
+        "modprobe -r waits for a load that stands still, and other modules do not",
+        |_| {
+            let load = StalledLoad::begin()?;
+            let mut modprobe = Running::start("modprobe", &["-r", module::NAME])?;
+            other_module_comes_and_goes()?;
+            ensure!(modprobe.goes_on()?, "modprobe -r is over already");
+            load.ends_well()?;
+            let output = modprobe.ends_within(IN_THE_END)?;
+            ensure!(
+                output.status.success(),
+                "modprobe -r: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            ensure!(!module::is_loaded(), "the module is still there");
+            ensure!(!kexec::loaded()?, "its image is still loaded");
+            Ok(())
+        },
+    );
+    report.test(
+        "the module comes while the kernel frees an image of its own, and can use that memory",
+        |report| {
+            let late = module_comes_late(&loader)?;
+            report.note(&format!("it was freed {} ms later", late.as_millis()));
+            // As much of the same kind, on the processor where it was freed. The kernel dies if a page
+            // of it cannot be written.
+            schedule::keep_to(SLOW)?;
+            loader.try_load(Call::File, Lowest)?;
+            kexec::unload().context("unloading")
+        },
+    );
+    Ok(Next::PowerOff)
+}
+
+/// Unloads a large image of the kernel's own, and has the module come before all of it is freed. Returns
+/// how long after that the kernel was done.
+fn module_comes_late(loader: &Loader) -> Result<Duration> {
+    /// So many threads want it for themselves, before whom one that gives way gets nothing of it.
+    const CROWD: usize = 2;
+
+    schedule::keep_to(OTHERS)?;
+    loader.try_load(Call::File, Lowest)?;
+    let (freed, enough) = (AtomicBool::new(false), AtomicBool::new(false));
+    let crowd_comes = Barrier::new(CROWD + 1);
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| {
+                let kept = schedule::keep_to(SLOW);
+                crowd_comes.wait();
+                while kept.is_ok() && !enough.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let unload = scope.spawn(|| -> Result<()> {
+            schedule::keep_to(SLOW)?;
+            schedule::give_way()?;
+            kexec::file_unload()?;
+            freed.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        let gone = wait_until_unloaded();
+        crowd_comes.wait();
+        let loaded = gone.and_then(|()| module::load());
+        let in_time = !freed.load(Ordering::Relaxed);
+        enough.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        unload
+            .join()
+            .map_err(|_| anyhow!("the unloader has panicked"))??;
+        loaded?;
+        ensure!(in_time, "the image was freed before the module came");
+        Ok(since.elapsed())
+    })
+}
+
+/// Waits until the kernel has no image any more: then it begins to free the one that it had.
+fn wait_until_unloaded() -> Result<()> {
+    let started = Instant::now();
+    while kexec::loaded()? {
+        ensure!(started.elapsed() < AT_ONCE, "the image is not unloaded");
+    }
+    Ok(())
+}
+
+fn is_enabled() -> Result<bool> {
+    let text = std::fs::read_to_string(ENABLED).context(ENABLED)?;
+    Ok(text.trim() == "1")
+}
+
+fn other_module_comes_and_goes() -> Result<()> {
+    for arguments in [&[OTHER_MODULE][..], &["-r", OTHER_MODULE]] {
+        let output = Running::start("modprobe", arguments)?.ends_within(AT_ONCE)?;
+        ensure!(
+            output.status.success(),
+            "modprobe {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// A load of a small image that has come to its data, and not further. It goes on when it is dropped.
+struct StalledLoad {
+    page: Arc<StalledPage>,
+    load: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl StalledLoad {
+    fn begin() -> Result<Self> {
+        let page = Arc::new(StalledPage::new()?);
+        let data = Arc::clone(&page);
+        let load = thread::spawn(move || {
+            let segment = Segment::new(data.bytes(), PLACE, PAGE);
+            kexec::load(PLACE, &[segment], kexec::ARCH_X86_64)
+        });
+        let load = Self {
+            page,
+            load: Some(load),
+        };
+        load.page.wait_for_reader(AT_ONCE)?;
+        Ok(load)
+    }
+
+    /// Lets it go on to its end, which must be a good one.
+    fn ends_well(mut self) -> Result<()> {
+        self.page.release()?;
+        let load = self.load.take().context("there is no load")?;
+        load.join()
+            .map_err(|_| anyhow!("the loader has panicked"))?
+            .context("kexec_load")
+    }
+}
+
+impl Drop for StalledLoad {
+    fn drop(&mut self) {
+        if let Some(load) = self.load.take() {
+            let _ = self.page.release();
+            let _ = load.join();
+        }
+    }
+}
+
+/// A program that may take too long.
+struct Running {
+    what: String,
+    child: Child,
+}
+
+impl Running {
+    fn start(program: &str, arguments: &[&str]) -> Result<Self> {
+        let what = format!("{program} {}", arguments.join(" "));
+        let child = Command::new(program)
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| what.clone())?;
+        Ok(Self { what, child })
+    }
+
+    fn goes_on(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    fn ends_within(mut self, patience: Duration) -> Result<Output> {
+        let started = Instant::now();
+        while self.goes_on()? {
+            if started.elapsed() > patience {
+                bail!("{}: not at its end after {patience:?}", self.what);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(self.child.wait_with_output()?)
+    }
+
+    /// What it says when it fails.
+    fn fails_within(self, patience: Duration) -> Result<String> {
+        let what = self.what.clone();
+        let output = self.ends_within(patience)?;
+        ensure!(!output.status.success(), "{what} succeeded");
+        Ok(String::from_utf8_lossy(&output.stderr).to_lowercase())
+    }
+}

@@ -1,0 +1,113 @@
+//! Memory that keeps whoever reads it waiting, also the kernel: userfaultfd(2).
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+
+use super::bindings::linux;
+
+const PAGE: usize = 4096;
+
+/// A page that nobody can read until it is released.
+pub struct StalledPage {
+    at: *mut libc::c_void,
+    faults: OwnedFd,
+}
+
+// SAFETY: Memory and a file belong to no thread.
+unsafe impl Send for StalledPage {}
+// SAFETY: What is done with it are system calls.
+unsafe impl Sync for StalledPage {}
+
+impl StalledPage {
+    /// A new one. It stays for good.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no userfaultfd, or no memory.
+    pub fn new() -> Result<Self> {
+        let (access, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
+        // SAFETY: New memory, where nothing else is.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, kind, -1, 0) };
+        ensure!(at != libc::MAP_FAILED, io::Error::last_os_error());
+        // SAFETY: The call takes no memory; what it returns is a descriptor of ours, or -1.
+        let faults = unsafe {
+            let faults = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
+            ensure!(faults >= 0, io::Error::last_os_error());
+            OwnedFd::from_raw_fd(faults as i32)
+        };
+        let page = Self { at, faults };
+        let mut api = linux::uffdio_api {
+            api: linux::uffd_api,
+            ..Default::default()
+        };
+        page.ioctl(linux::ioctl_uffdio_api, &mut api)
+            .context("UFFDIO_API")?;
+        let mut register = linux::uffdio_register {
+            range: page.range(),
+            mode: linux::uffd_register_missing,
+            ..Default::default()
+        };
+        page.ioctl(linux::ioctl_uffdio_register, &mut register)
+            .context("UFFDIO_REGISTER")?;
+        Ok(page)
+    }
+
+    /// The page, for the kernel: this program would wait for itself.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: The page is mapped for good, and nobody writes to it but the kernel, before the
+        // first byte can be read.
+        unsafe { std::slice::from_raw_parts(self.at.cast(), PAGE) }
+    }
+
+    /// Waits until somebody wants to read it.
+    ///
+    /// # Errors
+    ///
+    /// Nobody does for so long.
+    pub fn wait_for_reader(&self, patience: Duration) -> Result<()> {
+        let mut wanted = libc::pollfd {
+            fd: self.faults.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: One structure, which is ours.
+        let ready = unsafe { libc::poll(&mut wanted, 1, patience.as_millis() as i32) };
+        ensure!(ready == 1, "nobody reads the page");
+        Ok(())
+    }
+
+    /// Lets everybody read it: zeros.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: it was released before.
+    pub fn release(&self) -> io::Result<()> {
+        let mut zeros = linux::uffdio_zeropage {
+            range: self.range(),
+            ..Default::default()
+        };
+        self.ioctl(linux::ioctl_uffdio_zeropage, &mut zeros)
+    }
+
+    fn range(&self) -> linux::uffdio_range {
+        linux::uffdio_range {
+            start: self.at as u64,
+            len: PAGE as u64,
+        }
+    }
+
+    fn ioctl<T>(&self, command: u64, argument: &mut T) -> io::Result<()> {
+        let fd = self.faults.as_raw_fd();
+        // SAFETY: The callers pair each command with its structure.
+        match unsafe { libc::ioctl(fd, command as libc::Ioctl, std::ptr::from_mut(argument)) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
