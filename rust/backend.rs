@@ -6,37 +6,38 @@ mod inspect;
 mod native;
 mod switch;
 
-use kernel::debugfs::Dir;
 use kernel::prelude::*;
 
 use crate::pure::xen_abi::Wish;
+use crate::sys::debugfs::Dir;
 use crate::sys::machine::Host;
 
 use inspect::IdentityMap;
 
-/// What can be looked at in debugfs.
-#[expect(dead_code, reason = "kept for its drop")]
-pub(crate) struct Files {
-    maps: IdentityMap,
-    xen: Option<dom0::XenFile>,
-}
+/// What can be looked at in debugfs. It goes with this value.
+pub(crate) struct Files(#[expect(dead_code, reason = "kept for its drop")] Dir);
+
+/// Where that is.
+const DIRECTORY: &CStr = c"rkexec";
 
 /// Takes over from the kernel's own code, in the way that fits this machine; refuses where there is
 /// none, and says so. `xen_abi` is which of Xen's interfaces the user wants.
 ///
-/// Taking over comes last: a module whose functions are in use must not fail to load.
+/// Nothing behind taking over can fail: a module whose functions are in use must not fail to load.
 pub(crate) fn start(module: &'static ThisModule, xen_abi: Wish) -> Result<Files> {
-    let dir = Dir::new(c"rkexec");
     let why = match Host::detect() {
         Host::Native => {
-            let maps = IdentityMap::new(&dir, native::find_tables)?;
             native::start(module)?;
-            return Ok(Files { maps, xen: None });
+            let dir = Dir::new(DIRECTORY);
+            dir.add(inspect::NAME, &IdentityMap(native::find_tables));
+            return Ok(Files(dir));
         }
         Host::XenPvDom0 => {
-            let maps = IdentityMap::new(&dir, dom0::find_tables)?;
-            let xen = Some(dom0::start(module, &dir, xen_abi)?);
-            return Ok(Files { maps, xen });
+            let xen = dom0::start(module, xen_abi)?;
+            let dir = Dir::new(DIRECTORY);
+            dir.add(inspect::NAME, &IdentityMap(dom0::find_tables));
+            dir.add(c"xen", xen);
+            return Ok(Files(dir));
         }
         Host::XenPvhDom0 => {
             "this dom0 is of type PVH, and Xen offers kexec to a PV dom0 only (Xen option dom0=pv)"

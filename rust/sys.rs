@@ -7,6 +7,7 @@ pub(crate) mod buffer;
 pub(crate) mod cpu;
 pub(crate) mod crash_notes;
 pub(crate) mod crashk_res;
+pub(crate) mod debugfs;
 pub(crate) mod efi;
 pub(crate) mod firmware_map;
 pub(crate) mod hypercall;

@@ -20,7 +20,6 @@ mod xen;
 
 use core::fmt;
 
-use kernel::debugfs::Dir;
 use kernel::prelude::*;
 
 use super::error::LoadError;
@@ -36,7 +35,7 @@ use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::log::Shown;
 use handover::Blob;
 use image::Image;
-pub(super) use xen::XenFile;
+pub(super) use xen::Found;
 
 /// What is replaced.
 const REPLACEMENTS: [Replacement; 11] = [
@@ -54,9 +53,8 @@ const REPLACEMENTS: [Replacement; 11] = [
 ];
 static PATCH: Patch<{ REPLACEMENTS.len() }> = Patch::new();
 
-/// Takes over if Xen can do what is needed; else says why it cannot. Returns the file that shows
-/// what was found, in `dir`.
-pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Result<XenFile> {
+/// Takes over if Xen can do what is needed; else says why it cannot. Returns what was found.
+pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static Found> {
     let found = xen::find(wish).map_err(|why| {
         pr_err!("not loaded: {}\n", Shown(&why));
         EOPNOTSUPP
@@ -67,7 +65,6 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
     };
     slot::init();
     crashk_res::find();
-    let file = XenFile::new(dir, found)?;
     // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
     unsafe { switch::start::<switch::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
     pr_info!(
@@ -76,7 +73,7 @@ pub(super) fn start(module: &'static ThisModule, dir: &Dir, wish: Wish) -> Resul
         Shown(&found.used),
         blob.size() >> 10
     );
-    Ok(file)
+    Ok(found)
 }
 
 unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {

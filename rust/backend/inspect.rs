@@ -15,13 +15,16 @@
 
 use core::fmt;
 
-use kernel::debugfs::{Dir, File};
 use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
 
 use crate::pure::addr::Mfn;
 use crate::pure::identity::{walk, Levels, Table};
+use crate::sys::debugfs::Show;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, ImageView};
+use crate::sys::log::Shown;
 
 /// The page tables that an image will be entered with.
 pub(super) struct Tables<'a> {
@@ -38,27 +41,39 @@ pub(super) struct Tables<'a> {
 pub(super) type Find =
     fn(&KexecLock, &ImageView, &mut dyn FnMut(&Tables<'_>) -> fmt::Result) -> fmt::Result;
 
-/// The file. It goes with this value.
-pub(super) struct IdentityMap(
-    #[expect(dead_code, reason = "kept for its drop")] Pin<KBox<File<Find>>>,
-);
+/// The name of the file.
+pub(super) const NAME: &CStr = c"identity_map";
 
-impl IdentityMap {
-    /// Makes the file in `dir`. `find` is the backend's way to find tables.
-    pub(super) fn new(dir: &Dir, find: Find) -> Result<Self> {
-        let file = dir.read_callback_file(c"identity_map", find, &show);
-        Ok(Self(KBox::pin_init(file, GFP_KERNEL)?))
+/// What the file shows, by the backend's way to find tables.
+pub(super) struct IdentityMap(pub(super) Find);
+
+impl Show for IdentityMap {
+    /// # Errors
+    ///
+    /// `EBUSY`, as of the system calls: somebody is loading, unloading or starting an image.
+    fn show(&self, file: &SeqFile) -> Result {
+        let lock = KexecLock::try_take().ok_or(EBUSY)?;
+        let loaded = Loaded {
+            lock: &lock,
+            find: self.0,
+        };
+        seq_print!(file, "{}", Shown(&loaded));
+        Ok(())
     }
 }
 
-fn show(find: &Find, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some(lock) = KexecLock::try_take() else {
-        return writeln!(f, "# busy");
-    };
-    let mut loaded = kimage::loaded(&lock);
-    loaded.try_for_each(|(name, image)| {
-        find(&lock, image, &mut |tables| show_tables(name, tables, f))
-    })
+/// The images that are loaded while the lock is held.
+struct Loaded<'a> {
+    lock: &'a KexecLock,
+    find: Find,
+}
+
+impl fmt::Display for Loaded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        kimage::loaded(self.lock).try_for_each(|(name, image)| {
+            (self.find)(self.lock, image, &mut |tables| show_tables(name, tables, f))
+        })
+    }
 }
 
 fn show_tables(name: &str, tables: &Tables<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,18 +10,21 @@
 
 use core::fmt;
 
-use kernel::debugfs::{Dir, File};
 use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
 use kernel::sync::SetOnce;
 
 use crate::pure::xen_abi::{Abi, Offer, Refusal, Version, Wish};
+use crate::sys::debugfs::Show;
 use crate::sys::hypercall;
+use crate::sys::log::Shown;
 use crate::sys::machine::{self, ExtraVersion};
 
 static FOUND: SetOnce<Found> = SetOnce::new();
 
 /// What was found when the module was loaded.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) version: Version,
     extra: ExtraVersion,
     offer: Offer,
@@ -62,19 +65,9 @@ pub(super) fn used() -> Abi {
     FOUND.as_ref().map_or(Abi::V2, |found| found.used)
 }
 
-/// The file in debugfs. It goes with this value.
-pub(crate) struct XenFile(
-    #[expect(dead_code, reason = "kept for its drop")] Pin<KBox<File<&'static Found>>>,
-);
-
-impl XenFile {
-    /// Makes the file in `dir`.
-    pub(super) fn new(dir: &Dir, found: &'static Found) -> Result<Self> {
-        let file = dir.read_callback_file(c"xen", found, &show);
-        Ok(Self(KBox::pin_init(file, GFP_KERNEL)?))
+impl Show for Found {
+    fn show(&self, file: &SeqFile) -> Result {
+        seq_print!(file, "{}", Shown(self));
+        Ok(())
     }
-}
-
-fn show(found: &&'static Found, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{found}")
 }

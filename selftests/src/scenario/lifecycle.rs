@@ -1,7 +1,9 @@
 //! Everything that can happen to an image before one is booted: replaced, unloaded by either call,
 //! gone with the module, loaded again.
 
-use anyhow::{ensure, Context, Result};
+use std::fs::File;
+
+use anyhow::{bail, ensure, Context, Result};
 
 use super::loader::{expect_errno, Call, Loader};
 use super::{Next, Stage1};
@@ -59,6 +61,21 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         &loader,
         Call::File,
         "kexec_file_load loads another one",
+    );
+    stage.report.test(
+        "an open file of the module's keeps it in, and at work",
+        |_| {
+            let file = File::open(module::MAP).context(module::MAP)?;
+            let error = match module::unload() {
+                Err(error) => format!("{error:#}"),
+                Ok(()) => bail!("modprobe -r succeeded"),
+            };
+            ensure!(error.contains("in use"), "{error}");
+            loader.expect_loaded(true)?;
+            module::expect_map("default")?;
+            drop(file);
+            Ok(())
+        },
     );
     stage
         .report
