@@ -1,14 +1,16 @@
 //! Everything that can happen to an image before one is booted: replaced, unloaded by either call,
 //! gone with the module, loaded again.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::thread;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 
-use super::loader::{expect_errno, Call, Loader};
+use super::loader::{expect_errno, file_load, Call, Loader};
 use super::{Next, Stage1};
 use crate::module;
 use crate::places::Destination::Lowest;
+use crate::report::Report;
 use crate::sys::kexec;
 
 /// Runs it.
@@ -43,6 +45,10 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         kexec::unload()?;
         nothing(&loader)
     });
+    stage.report.test(
+        "while somebody loads, the module's map says busy",
+        |report| busy(report, &loader),
+    );
     load(stage, &loader, Call::Load, "kexec_load loads one");
     load(stage, &loader, Call::File, "kexec_file_load replaces it");
     stage.report.test("kexec_file_load unloads it", |_| {
@@ -104,6 +110,28 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             loader.xen_told_the_truth()
         });
     Ok(Next::Exec)
+}
+
+/// Reads the map again and again while another thread loads, and unloads what that one has loaded.
+fn busy(report: &mut Report, loader: &Loader) -> Result<()> {
+    let (mut busy, mut read) = (0, 0);
+    let cmdline = loader.cmdline();
+    thread::scope(|scope| {
+        let loading = scope.spawn(|| file_load(cmdline));
+        while !loading.is_finished() {
+            match fs::read(module::MAP) {
+                Ok(_) => read += 1,
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => busy += 1,
+                Err(error) => return Err(error).context(module::MAP),
+            }
+        }
+        let loaded = loading.join();
+        let loaded = loaded.map_err(|_| anyhow!("the loader has panicked"))?;
+        loaded.context("kexec_file_load")
+    })?;
+    report.note(&format!("busy {busy} times, readable {read} times"));
+    ensure!(busy > 0, "it never was");
+    kexec::unload().context("unloading")
 }
 
 fn load(stage: &mut Stage1<'_>, loader: &Loader, call: Call, name: &str) {

@@ -16,7 +16,8 @@ static IMAGE: LazyLock<Regex> =
 pub struct Claim {
     levels: u32,
     pages: Vec<Pages>,
-    /// Those that are not at their own addresses.
+    /// Those that are not at their own addresses, by the physical ones: the module does not tell the
+    /// others.
     others: Vec<Pages>,
     tables: usize,
     /// Whether the lines that come now are about that image, and not about another one.
@@ -30,9 +31,9 @@ impl Claim {
     ///
     /// It makes no sense.
     pub fn line(&mut self, line: &str) -> Result<()> {
-        let alias = line.strip_prefix("# ").and_then(|line| line.parse().ok());
+        let alias = line.strip_prefix("# elsewhere: ").map(str::parse);
         if let Some(alias) = alias.filter(|_| self.this_image) {
-            self.others.push(alias);
+            self.others.push(alias?);
         } else if line.starts_with('#') {
             let image = IMAGE.captures(line).filter(|_| self.levels == 0);
             self.this_image = image.is_some();
@@ -62,7 +63,9 @@ impl Claim {
         levels: u32,
     ) -> Result<()> {
         expect_same(&self.pages, pages)?;
-        expect_same(&self.others, others).context("not one to one")?;
+        let others: Vec<_> = others.iter().map(|pages| pages.by_physical()).collect();
+        let others: Vec<_> = others.iter().collect();
+        expect_same(&self.others, &others).context("not one to one")?;
         ensure!(
             self.tables == tables,
             "the module says {} tables, the probe has found {tables}",

@@ -86,6 +86,17 @@ impl Pages {
         self.phys.filter(|_| self.bytes() == 4096)
     }
 
+    /// The same pages, told by where they are and not by where they are mapped.
+    pub fn by_physical(&self) -> Self {
+        let start = self.phys.unwrap_or(self.start);
+        Self {
+            start,
+            last: start + (self.last - self.start),
+            phys: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether they may be in Linux's direct map: in the upper half of the address space, and as
     /// far from their physical address as all its pages, a multiple of 1 GiB.
     pub fn is_in_direct_map(&self) -> bool {
@@ -177,6 +188,9 @@ mod tests {
         );
         assert!(!alias.is_identity() && alias.is_in_direct_map());
         assert_eq!(alias.physical_page(), Some(0x3d7_a000));
+        let by_physical = pages("0000000003d7a000 0000000003d7afff 4K WB,nx");
+        assert_eq!(alias.by_physical(), by_physical);
+        assert_eq!(by_physical.by_physical(), by_physical);
         for line in [
             "",
             "0000000000000000 0000000000000fff 4K",

@@ -62,8 +62,7 @@ probe: map 00000000000a0000 00000000000fffff 4K UC
 probe: map 0000000000100000 00000000001fffff 4K WB
 probe: map 0000000000200000 00000000003fffff 2M WB
 ";
-const CLAIMED_ALIAS: &[&str] =
-    &["map: # ff272b08c3d7a000 ff272b08c3d7afff 4K WB -> 0000000003d7a000"];
+const CLAIMED_ALIAS: &[&str] = &["map: # elsewhere: 0000000003d7a000 0000000003d7afff 4K WB"];
 const ALIAS: &str = "probe: map ff272b08c3d7a000 ff272b08c3d7afff 4K WB -> 0000000003d7a000\n";
 const END: &str = "probe: end, 5 tables\n";
 
