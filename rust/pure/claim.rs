@@ -41,8 +41,6 @@ impl fmt::Display for SegmentClaim {
 /// What is wrong with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is 0 bytes long.
-    Empty,
     /// It does not begin and end on a page.
     Unaligned,
     /// It ends past the physical address space.
@@ -98,7 +96,7 @@ impl ClaimError {
                 Errno::Invalid
             }
             Self::Segment { fault, .. } => match fault {
-                Fault::Empty | Fault::DataTooLong | Fault::Overlap { .. } => Errno::Invalid,
+                Fault::DataTooLong | Fault::Overlap { .. } => Errno::Invalid,
                 Fault::Unaligned | Fault::PastEnd | Fault::NotRam { .. } => {
                     Errno::AddressNotAvailable
                 }
@@ -130,7 +128,6 @@ impl fmt::Display for ClaimError {
             } => {
                 write!(f, "segment {index} ({claim}) ")?;
                 match fault {
-                    Fault::Empty => f.write_str("is empty"),
                     Fault::Unaligned => {
                         write!(
                             f,
@@ -196,20 +193,18 @@ pub fn check(claims: &[SegmentClaim], entry: u64, ram: &[MaRange]) -> Result<Seg
     }
 }
 
-/// Checks one claim against the `earlier` ones and the machine's `ram`.
+/// Checks one claim against the `earlier` ones and the machine's `ram`. One of no bytes is as good to
+/// the kernel as any, wherever it is; so it is here.
 fn check_segment<'a>(
     claim: &SegmentClaim,
     earlier: impl Iterator<Item = &'a SegmentClaim>,
     ram: &[MaRange],
 ) -> Result<Segment, Fault> {
-    if claim.memsz == 0 {
-        return Err(Fault::Empty);
-    }
     let dst = range(claim).ok_or(Fault::PastEnd)?;
     if claim.bufsz > claim.memsz {
         return Err(Fault::DataTooLong);
     }
-    // It is not empty and holds its data, so this is the only condition left.
+    // It holds its data, so this is the only condition left.
     let segment = Segment::new(dst, claim.bufsz).ok_or(Fault::Unaligned)?;
     for (other, with) in earlier.enumerate() {
         if range(with).is_some_and(|range| range.overlaps(dst)) {
@@ -229,6 +224,9 @@ fn range(claim: &SegmentClaim) -> Option<MaRange> {
 
 /// The first byte of `dst` that is not in `ram`, if there is one.
 fn first_hole(dst: MaRange, ram: &[MaRange]) -> Option<Maddr> {
+    if dst.is_empty() {
+        return None;
+    }
     let first = ram.partition_point(|range| range.end() <= dst.start());
     let mut at = dst.start();
     for range in ram.iter().skip(first) {

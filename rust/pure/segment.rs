@@ -36,10 +36,9 @@ pub struct Segment {
 
 impl Segment {
     /// A segment at `dst` that begins with `data_bytes` bytes of data; `None` unless `dst` is whole
-    /// pages, at least one, and holds the data.
+    /// pages and holds the data.
     pub(super) fn new(dst: MaRange, data_bytes: u64) -> Option<Self> {
-        if dst.is_empty()
-            || !dst.start().is_aligned(PAGE_SIZE)
+        if !dst.start().is_aligned(PAGE_SIZE)
             || !dst.end().is_aligned(PAGE_SIZE)
             || data_bytes > dst.len_bytes()
         {
@@ -56,7 +55,7 @@ impl Segment {
         })
     }
 
-    /// The whole destination: [`data`](Self::data), then [`tail`](Self::tail). Never empty.
+    /// The whole destination: [`data`](Self::data), then [`tail`](Self::tail). May be empty.
     pub const fn dst(&self) -> MaRange {
         self.dst
     }

@@ -225,7 +225,8 @@ impl CrashImage {
             dest: segment.dst(),
             data: Some(self.data(kimage, index)).filter(|data| !data.is_empty()),
         });
-        for segment in Iterator::chain(ours.into_iter(), theirs) {
+        let wanted = theirs.filter(|segment| !segment.dest.is_empty());
+        for segment in Iterator::chain(ours.into_iter(), wanted) {
             to_xen
                 .push(segment, GFP_KERNEL)
                 .map_err(|_| LoadError::NoMemory("the list of segments"))?;

@@ -94,10 +94,16 @@ fn each_fault_has_its_name_its_error_number_and_its_line_in_the_log() {
     let good = claim(0x20_0000, 0x2000, 0x2000);
     let cases: &[(&[SegmentClaim], Fault, Errno, &str)] = &[
         (
-            &[good, claim(0x30_0000, 0, 0)],
-            Fault::Empty,
+            &[good, claim(0x30_0000, 0, 1)],
+            Fault::DataTooLong,
             Errno::Invalid,
-            "segment 1 (0x0 bytes at 0x300000) is empty",
+            "segment 1 (0x0 bytes at 0x300000) is too small for its 0x1 bytes of data",
+        ),
+        (
+            &[good, claim(0x30_0800, 0, 0)],
+            Fault::Unaligned,
+            Errno::AddressNotAvailable,
+            "segment 1 (0x0 bytes at 0x300800) does not begin and end on a multiple of 4096 bytes",
         ),
         (
             &[claim(0x20_0800, 0x1000, 0x1000)],
@@ -179,6 +185,32 @@ fn faults_of_the_image_as_a_whole_are_reported() {
 }
 
 #[test]
+fn a_segment_of_no_bytes_changes_nothing_wherever_it_is() {
+    let good = claim(0x20_0000, 0x2000, 0x1001);
+    let alone = check_on_pc(&[good]).expect("a good image");
+    // In RAM, in none, at the edges and in the middle of another segment.
+    for at in [0x30_0000, 0xa_0000, 0, 0x20_0000, 0x20_1000, 0x20_2000] {
+        let entry = good.mem;
+        let ram = [range(0x10_0000, 0x1_0000_0000)];
+        let claims = [claim(at, 0, 0), good, claim(at, 0, 0)];
+        let segments = check(&claims, entry, &ram).expect("as good as without");
+        assert_eq!(segments.count(), 3);
+        assert_eq!(segments.get(1), alone.get(0));
+        assert_eq!((segments.slots(), segments.slots_of(1)), (2, Some(0..2)));
+        assert_eq!(segments.slots_of(0), Some(0..0));
+        assert_eq!(segments.slots_of(2), Some(2..2));
+        for frame in 0x1fe..0x204 {
+            let frame = Mfn::from_number(frame).expect("a frame");
+            assert_eq!(segments.locate(frame), alone.locate(frame));
+        }
+        assert!(!segments.overlaps(range(0, 0x20_0000)));
+        // Nothing can be entered there.
+        let error = check(&[claim(at, 0, 0)], at, &ram).expect_err("no entry");
+        assert_eq!(error, ClaimError::EntryOutside { entry: at });
+    }
+}
+
+#[test]
 fn the_entry_point_is_in_a_segment() {
     let ram = [range(0, 0x1000_0000)];
     let claims = [claim(0x1000, 0x1000, 1), claim(0x4000, 0x2000, 1)];
@@ -233,7 +265,7 @@ fn model_accepts(claims: &[SegmentClaim], entry: u64, ram: &[bool]) -> bool {
     let mut taken = [false; 64];
     for claim in claims {
         let whole_pages = claim.mem % PAGE == 0 && claim.memsz % PAGE == 0;
-        if claim.memsz == 0 || !whole_pages || claim.bufsz > claim.memsz {
+        if !whole_pages || claim.bufsz > claim.memsz {
             return false;
         }
         for half in halves(claim) {
@@ -321,15 +353,14 @@ proptest! {
         for (data, tail, gap, cut) in shape {
             // The last page of data is not full.
             let bufsz = (data * PAGE).saturating_sub(cut);
-            if data + tail > 0 {
-                claims.push(claim(page * PAGE, (data + tail) * PAGE, bufsz));
-            }
+            claims.push(claim(page * PAGE, (data + tail) * PAGE, bufsz));
             page += data + tail + gap;
         }
-        prop_assume!(!claims.is_empty());
         let shift = order.index(claims.len());
         claims.rotate_left(shift);
-        let segments = check(&claims, claims[0].mem, &[range(0, PHYS_END)]).expect("good");
+        let entry = claims.iter().find(|claim| claim.memsz > 0).map(|claim| claim.mem);
+        prop_assume!(entry.is_some());
+        let segments = check(&claims, entry.expect("one"), &[range(0, PHYS_END)]).expect("good");
 
         let mut slot = 0;
         let mut expected = vec![Place::Outside; page as usize + 1];
