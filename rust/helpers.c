@@ -7,7 +7,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cpuid/api.h>
@@ -128,6 +128,11 @@ void rkexec_copy_page(void *to, const void *from)
 void rkexec_cond_resched(void)
 {
 	cond_resched();
+}
+
+bool rkexec_is_being_killed(void)
+{
+	return fatal_signal_pending(current);
 }
 
 bool rkexec_cpuid_gib_pages(void)

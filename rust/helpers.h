@@ -31,6 +31,7 @@ u64 rkexec_address_to_pfn(const void *address);
 u64 rkexec_direct_map(void);
 void rkexec_copy_page(void *to, const void *from);
 void rkexec_cond_resched(void);
+bool rkexec_is_being_killed(void);
 bool rkexec_cpuid_gib_pages(void);
 bool rkexec_five_levels(void);
 

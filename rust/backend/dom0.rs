@@ -33,6 +33,7 @@ use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
 use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::log::Shown;
+use crate::sys::pages::{is_being_killed, resched};
 use handover::Blob;
 use image::Image;
 pub(super) use xen::Found;
@@ -105,6 +106,15 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
 }
 
 const NO_IMAGE: LoadError = LoadError::Kernel("finding the prepared image", EINVAL);
+
+/// Between two pieces of a long load: somebody else may run, and a task that is being killed stops here.
+fn give_way() -> Result<(), LoadError> {
+    resched();
+    match is_being_killed() {
+        true => Err(LoadError::Killed),
+        false => Ok(()),
+    }
+}
 
 /// The kernel's own purgatory, which these digests are for, is left out: the hand-over has digests
 /// of its own, of the same data. To take both would be most of the time that a load needs.

@@ -28,6 +28,8 @@ pub(crate) enum LoadError {
     List(ListError),
     /// There is not enough memory for this.
     NoMemory(&'static str),
+    /// The task that loads it is being killed.
+    Killed,
     /// The caller's memory cannot be read.
     Unreadable {
         /// The number of the segment.
@@ -74,6 +76,7 @@ impl fmt::Display for LoadError {
             Self::Table(e) => e.fmt(f),
             Self::List(e) => e.fmt(f),
             Self::NoMemory(what) => write!(f, "not enough memory for {what}"),
+            Self::Killed => f.write_str("the task that loads it is being killed"),
             Self::Unreadable { segment } => {
                 write!(f, "the data of segment {segment} cannot be read")
             }
@@ -113,6 +116,7 @@ impl LoadError {
             // The machine's own map is not something that the caller could do anything about.
             Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
             Self::NoMemory(_) => ENOMEM,
+            Self::Killed => EINTR,
             Self::Unreadable { .. } => EFAULT,
             Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoPlace { .. } => {
                 number(Errno::AddressNotAvailable)

@@ -268,3 +268,10 @@ pub(crate) fn resched() {
     // SAFETY: The callers may sleep.
     unsafe { c::rkexec_cond_resched() };
 }
+
+/// Whether the task that has made the system call is being killed, and will see nothing of what comes
+/// of it.
+pub(crate) fn is_being_killed() -> bool {
+    // SAFETY: The function only looks at the current task.
+    unsafe { c::rkexec_is_being_killed() }
+}

@@ -17,6 +17,7 @@ use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
 use super::claims::Claims;
+use super::give_way;
 use super::handover::Blob;
 use super::memory::{Machine, FIRST_MIB};
 use super::{crash_area, tables, xen};
@@ -32,7 +33,6 @@ use crate::sys::hypercall::{self, Segment};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::machine;
-use crate::sys::pages::resched;
 use crate::sys::sha256::Sha256;
 use file::FileImage;
 use place::Places;
@@ -42,7 +42,7 @@ use support::Support;
 const OURS: usize = 2;
 /// The most that are left for the image.
 const MOST_SEGMENTS: usize = hypercall::MAX_SEGMENTS - OURS;
-/// Between two looks at whether somebody else should run, so much is hashed.
+/// Between two calls of [`give_way`], so much is hashed.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// The kernel asks for another segment than the next one.
@@ -152,9 +152,9 @@ impl CrashImage {
         if !kimage.is_file() {
             self.copy_from_user(kimage, index)?;
         }
-        self.add_to_digest(kimage, index);
+        self.add_to_digest(kimage, index)?;
         if self.next == kimage.nr_segments() && !self.is_complete() {
-            self.add_to_digest(kimage, self.next);
+            self.add_to_digest(kimage, self.next)?;
         }
         if self.is_complete() {
             self.params.image_digest = self.digest.finish();
@@ -172,7 +172,7 @@ impl CrashImage {
             kimage
                 .read(index, nr.saturating_mul(BYTES_AT_ONCE), piece)
                 .map_err(|_| LoadError::Unreadable { segment: index })?;
-            resched();
+            give_way()?;
         }
         *self.contents.get_mut(index).ok_or(NO_SEGMENT)? = Some(copy);
         Ok(())
@@ -187,18 +187,19 @@ impl CrashImage {
     }
 
     /// The hand-over reads whole pages, of which Xen fills up the last with zeros.
-    fn add_to_digest(&mut self, kimage: &Kimage<'_>, index: usize) {
+    fn add_to_digest(&mut self, kimage: &Kimage<'_>, index: usize) -> Result<(), LoadError> {
         const ZEROS: &[u8] = &[0; PAGE_SIZE as usize];
         let mut digest = core::mem::replace(&mut self.digest, Sha256::new());
         let data = self.data(kimage, index);
         for piece in data.chunks(BYTES_AT_ONCE) {
             digest.update(piece);
-            resched();
+            give_way()?;
         }
         let padding = data.len().wrapping_neg() % PAGE_SIZE as usize;
         digest.update(ZEROS.get(..padding).unwrap_or_default());
         self.digest = digest;
         self.next = self.next.saturating_add(1);
+        Ok(())
     }
 
     /// Whether all segments have been seen.

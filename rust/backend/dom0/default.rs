@@ -16,6 +16,7 @@ use kernel::time::{Instant, Monotonic};
 
 use super::claims::Claims;
 use super::extension::Extension;
+use super::give_way;
 use super::handover::{safe_block, Handover};
 use super::layout::{Layout, PAGES_AT_ONCE};
 use super::memory::{self, Machine};
@@ -31,7 +32,7 @@ use crate::pure::segment::Segments;
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::p2m::{P2m, XenPv};
-use crate::sys::pages::{resched, Block, Page};
+use crate::sys::pages::{Block, Page};
 use crate::sys::sha256::Sha256;
 
 /// An image, from its layout on.
@@ -152,7 +153,7 @@ impl DefaultImage {
             read(self.extension.as_ref(), nr.saturating_mul(page.len()), page)?;
             self.digest.update(page);
             if nr % PAGES_AT_ONCE == 0 {
-                resched();
+                give_way()?;
             }
         }
         self.next = self.next.saturating_add(1);

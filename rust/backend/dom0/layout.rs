@@ -6,6 +6,7 @@
 
 use kernel::prelude::*;
 
+use super::give_way;
 use crate::abi::handover::ListPage;
 use crate::backend::error::LoadError;
 use crate::pure::addr::Mfn;
@@ -13,9 +14,9 @@ use crate::pure::copylist::{list_pages_bound, CopyList, ListError, Written};
 use crate::pure::placement::{Offer, Placement, Source};
 use crate::pure::segment::Segments;
 use crate::sys::p2m::P2m;
-use crate::sys::pages::{resched, Page, RawPage};
+use crate::sys::pages::{Page, RawPage};
 
-/// Between two looks at whether somebody else should run, so many pages are found or copied.
+/// Between two calls of [`give_way`], so many pages are found or copied.
 pub(super) const PAGES_AT_ONCE: usize = 256;
 
 /// The pages of an image's data, owned.
@@ -39,8 +40,9 @@ pub(super) struct Layout {
 }
 
 /// Pages that are of no use, such as those in a destination's tail. They are kept until the search
-/// is over, or they would only be found again; then nothing is needed of them.
-type Parked = KVec<Page>;
+/// is over, or they would only be found again; then nothing is needed of them. There may be as many as
+/// dom0 has pages, too many for a list in one piece of memory.
+type Parked = KVVec<Page>;
 
 impl Layout {
     /// Finds all pages, and writes the list.
@@ -110,7 +112,7 @@ impl Layout {
             }
             nr = nr.wrapping_add(1);
             if nr % PAGES_AT_ONCE == 0 {
-                resched();
+                give_way()?;
             }
         }
         Ok(())

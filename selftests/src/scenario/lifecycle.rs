@@ -3,15 +3,29 @@
 
 use std::fs::{self, File};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
+use memmap2::MmapMut;
+use nix::sys::signal::{kill, Signal};
+use nix::sys::wait::{waitpid, WaitStatus};
+use nix::unistd::{fork, ForkResult};
 
 use super::loader::{expect_errno, file_load, Call, Loader};
 use super::{Next, Stage1};
+use crate::kernel_log::KernelLog;
 use crate::module;
 use crate::places::Destination::Lowest;
 use crate::report::Report;
-use crate::sys::kexec;
+use crate::sys::kexec::{self, Segment};
+
+const PAGE: u64 = 4096;
+/// A place that is usable memory on every machine of the tests.
+const PLACE: u64 = 32 << 20;
+/// A place without any memory: the interrupt controller's.
+const NOWHERE: u64 = 0xfee0_0000;
+/// Longer than anything takes here.
+const MANY_SECONDS: Duration = Duration::from_secs(30);
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -49,6 +63,26 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         "while somebody loads, the module's map says busy",
         |report| busy(report, &loader),
     );
+    stage
+        .report
+        .test("a segment of no bytes is as good as any", |_| {
+            let page = [0x90; PAGE as usize];
+            let segments = [
+                Segment::new(&[], NOWHERE, 0),
+                Segment::new(&page, PLACE, PAGE),
+                Segment::new(&[], PLACE + PAGE, 0),
+            ];
+            kexec::load(PLACE, &segments, kexec::ARCH_X86_64).context("kexec_load")?;
+            loader.expect_loaded(true)?;
+            kexec::unload()?;
+            nothing(&loader)
+        });
+    stage
+        .report
+        .test("a task that is killed stops loading", |report| {
+            killed(report)?;
+            nothing(&loader)
+        });
     load(stage, &loader, Call::Load, "kexec_load loads one");
     load(stage, &loader, Call::File, "kexec_file_load replaces it");
     stage.report.test("kexec_file_load unloads it", |_| {
@@ -132,6 +166,41 @@ fn busy(report: &mut Report, loader: &Loader) -> Result<()> {
     report.note(&format!("busy {busy} times, readable {read} times"));
     ensure!(busy > 0, "it never was");
     kexec::unload().context("unloading")
+}
+
+/// Has another process load a large image, and kills it while it does.
+fn killed(report: &mut Report) -> Result<()> {
+    const BYTES: u64 = 192 << 20;
+    let mut log = KernelLog::from_now_on()?;
+    let data = MmapMut::map_anon(usize::try_from(BYTES)?)?;
+    // SAFETY: This process has but one thread, and the other one only makes system calls.
+    let child = match unsafe { fork() }.context("fork")? {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            let image = [Segment::new(&data, PLACE, BYTES)];
+            let _ = kexec::load(PLACE, &image, kexec::ARCH_X86_64);
+            // SAFETY: Always.
+            unsafe { libc::_exit(0) }
+        }
+    };
+    let begin = Instant::now();
+    while !fs::read(module::MAP).is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY)) {
+        ensure!(begin.elapsed() < MANY_SECONDS, "nobody loads");
+    }
+    kill(child, Signal::SIGKILL).context("kill")?;
+    let begin = Instant::now();
+    let end = waitpid(child, None).context("waitpid")?;
+    let how = matches!(end, WaitStatus::Signaled(_, Signal::SIGKILL, _));
+    ensure!(how, "it ended otherwise: {end:?}");
+    report.note(&format!(
+        "it died within {} ms",
+        begin.elapsed().as_millis()
+    ));
+    ensure!(!kexec::loaded()?, "what it wanted to load is loaded");
+    const LINE: &str = "rkexec: image not loaded: the task that loads it is being killed";
+    let said = log.lines()?.iter().any(|line| line.contains(LINE));
+    ensure!(said, "the log does not say: {LINE}");
+    Ok(())
 }
 
 fn load(stage: &mut Stage1<'_>, loader: &Loader, call: Call, name: &str) {

@@ -157,7 +157,7 @@ pub fn all() -> Vec<Case> {
                 "rkexec: the loaded image goes with the module",
                 "rkexec: image verified",
             ],
-            expects_trouble: &["rkexec: not loaded: an image is loaded"],
+            expects_trouble: &["rkexec: not loaded: an image is loaded", "rkexec: image not loaded: .*being killed"],
             seconds: 80,
             ..BOOTS
         },
