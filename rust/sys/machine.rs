@@ -7,7 +7,10 @@ use kernel::prelude::*;
 
 use super::bindings::kernel as c;
 use super::bindings::xen;
+use super::hypercall;
+use crate::pure::addr::PAGE_SIZE;
 use crate::pure::memmap::MapEntry;
+use crate::pure::range::MaRange;
 use crate::pure::xen_abi::Version;
 
 /// What the kernel runs on, as far as kexec is concerned.
@@ -69,6 +72,15 @@ impl fmt::Display for ExtraVersion {
         let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
         f.write_str(core::str::from_utf8(text).unwrap_or_default())
     }
+}
+
+/// The machine memory that Xen's code and static data take, whole pages; `None` if Xen does not say.
+///
+/// Processors that are offline sleep in that code, and wake up when that data is written to; at a
+/// kexec Xen stops the others there, too.
+pub(crate) fn xen_image() -> Option<MaRange> {
+    let range = hypercall::range(xen::KEXEC_RANGE_MA_XEN, 0).ok()?;
+    (!range.is_empty()).then(|| range.round_out(PAGE_SIZE))
 }
 
 /// Whether the processors have pages of 1 GiB.

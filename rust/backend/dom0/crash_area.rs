@@ -16,6 +16,7 @@ use crate::sys::iomem;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage;
 use crate::sys::kimage::buffer::KexecBuf;
+use crate::sys::machine;
 
 /// Finds a place for a segment of `kexec_file_load`'s: in the crash area, or for a default image in
 /// what dom0 has for RAM, as the kernel does.
@@ -34,7 +35,7 @@ pub(super) unsafe extern "C" fn kexec_locate_mem_hole(kbuf: *mut c::kexec_buf) -
 fn locate(kbuf: &mut KexecBuf<'_>) -> Result<(), LoadError> {
     let no_memory = |_| LoadError::NoMemory("the list of free memory");
     let request = kbuf.request();
-    let taken = kbuf.taken().map_err(no_memory)?;
+    let mut taken = kbuf.taken().map_err(no_memory)?;
     let place = if kbuf.is_for_crash() {
         let area = area()?;
         hole::find(&request, &[area], &taken).ok_or(LoadError::CrashAreaFull {
@@ -42,6 +43,12 @@ fn locate(kbuf: &mut KexecBuf<'_>) -> Result<(), LoadError> {
             wanted: request.bytes,
         })?
     } else {
+        // Not over Xen, where processors that are offline sleep.
+        if let Some(xen) = machine::xen_image() {
+            taken
+                .push(xen, GFP_KERNEL)
+                .map_err(|e| no_memory(e.into()))?;
+        }
         hole::find(&request, &system_ram().map_err(no_memory)?, &taken).ok_or(
             LoadError::NoPlace {
                 wanted: request.bytes,

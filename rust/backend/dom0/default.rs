@@ -28,9 +28,10 @@ use crate::backend::inspect::Tables;
 use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
 use crate::pure::boot_params;
 use crate::pure::identity::Table;
-use crate::pure::segment::Segments;
+use crate::pure::segment::{Segment, Segments};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
+use crate::sys::machine;
 use crate::sys::p2m::{P2m, XenPv};
 use crate::sys::pages::{Block, Page};
 use crate::sys::sha256::Sha256;
@@ -63,6 +64,7 @@ impl DefaultImage {
             extension,
             rsi,
         } = Demand::read(kimage, &machine, &p2m)?;
+        warn_of_xen(&segments);
 
         let handover = Handover::new(&segments, &p2m)?;
         let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &p2m)?;
@@ -219,6 +221,22 @@ impl DefaultImage {
             took.as_micros_ceil()
         );
         Ok(())
+    }
+}
+
+/// Says so if the image is to be where Xen is. That is its caller's choice, and works as long as all
+/// processors of the machine take part: one that is offline sleeps in Xen's code, on Xen's data.
+fn warn_of_xen(segments: &Segments) {
+    let Some(xen) = machine::xen_image() else {
+        return;
+    };
+    let over_xen = |(_, segment): &(usize, &Segment)| segment.dst().overlaps(xen);
+    if let Some((index, segment)) = segments.iter().enumerate().find(over_xen) {
+        pr_warn!(
+            "segment {index} ({}) lies over Xen ({}): a processor that is offline may wake up in it\n",
+            Shown(segment.dst()),
+            Shown(xen)
+        );
     }
 }
 

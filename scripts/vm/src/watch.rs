@@ -20,7 +20,7 @@ static TROUBLE: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\(XEN\) .*(Xen BUG|Xen WARN|Xen call trace|[Aa]ssertion|FATAL|Panic on CPU)",
         r"\(XEN\) .*([Cc]rashed|watchdog|DOUBLE FAULT|Unhandled .*fault)",
         // rkexec.
-        r"rkexec: .*(not loaded|hand-over failed|failed \(error|does not start|does not unload|still use)",
+        r"rkexec: .*(not loaded|hand-over failed|failed \(error|does not start|does not unload|still use|lies over Xen)",
         // The decompressor of the next kernel.
         r"System halted",
     ])

@@ -122,6 +122,12 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0: kexec_load over Xen",
             scenario: "boot call=load dest=xen blob=38",
+            says: &[
+                r"rkexec: segment \d \(.*\) lies over Xen \(.*\)",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
+            expects_trouble: &["rkexec: segment .* lies over Xen"],
             ..BOOTS
         },
         Case {
