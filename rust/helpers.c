@@ -3,6 +3,7 @@
  * What only C headers can give: inline functions, macros and module info. Nothing here decides
  * anything. The Rust side of each function is in rust/sys/.
  */
+#include <linux/acpi.h>
 #include <linux/efi.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -163,4 +164,29 @@ bool rkexec_efi_64bit(void)
 u64 rkexec_efi_system_table(void)
 {
 	return boot_params.efi_info.efi_systab | (u64)boot_params.efi_info.efi_systab_hi << 32;
+}
+
+bool rkexec_acpi_is_used(void)
+{
+	return !acpi_disabled;
+}
+
+u64 rkexec_acpi_root_pointer(void)
+{
+	if (boot_params.acpi_rsdp_addr)
+		return boot_params.acpi_rsdp_addr;
+	if (efi.acpi20 != EFI_INVALID_TABLE_ADDR)
+		return efi.acpi20;
+	return efi.acpi != EFI_INVALID_TABLE_ADDR ? efi.acpi : 0;
+}
+
+bool rkexec_acpi_read(u64 from, void *to, size_t len)
+{
+	void *mapped = acpi_os_map_memory(from, len);
+
+	if (!mapped)
+		return false;
+	memcpy(to, mapped, len);
+	acpi_os_unmap_memory(mapped, len);
+	return true;
 }

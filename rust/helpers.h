@@ -40,4 +40,8 @@ bool rkexec_efi_boot(void);
 bool rkexec_efi_64bit(void);
 u64 rkexec_efi_system_table(void);
 
+bool rkexec_acpi_is_used(void);
+u64 rkexec_acpi_root_pointer(void);
+bool rkexec_acpi_read(u64 from, void *to, size_t len);
+
 #endif

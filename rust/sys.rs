@@ -2,6 +2,7 @@
 //! typed: machine addresses, owned pages, digests. Outside of this folder there is `unsafe` only where
 //! the kernel enters the module's functions, and where a page changes its owner.
 
+pub(crate) mod acpi;
 pub(crate) mod bindings;
 pub(crate) mod buffer;
 pub(crate) mod cpu;

@@ -2,6 +2,7 @@
 //! maps and page tables. It runs on the host under `cargo test` and in the module unchanged.
 #![forbid(unsafe_code)]
 
+pub mod acpi;
 pub mod addr;
 pub mod boot_params;
 pub mod claim;

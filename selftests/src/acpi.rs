@@ -18,6 +18,32 @@ pub fn root_pointer() -> u64 {
     address.map_or(0, |hex| u64::from_str_radix(hex, 16).unwrap_or(0))
 }
 
+/// The tables that this kernel has found, in its words (`acpi_tb_print_table_header()`): signature,
+/// address, and bytes.
+///
+/// # Errors
+///
+/// The log cannot be read, or tells of none.
+pub fn tables() -> Result<Vec<(String, u64, u64)>> {
+    let log = KernelLog::from_the_start()?.lines()?;
+    let tables: Vec<_> = log.iter().filter_map(|line| table(line)).collect();
+    ensure!(!tables.is_empty(), "the log tells of no table");
+    Ok(tables)
+}
+
+/// The table that a line of the log tells of.
+fn table(line: &str) -> Option<(String, u64, u64)> {
+    let mut words = line.strip_prefix("ACPI: ")?.split(' ');
+    let signature = words.next().filter(|it| it.len() == 4)?;
+    let address = words.next()?.strip_prefix("0x")?;
+    let bytes = words.next().filter(|it| it.len() == 6)?;
+    Some((
+        signature.to_owned(),
+        u64::from_str_radix(address, 16).ok()?,
+        u64::from_str_radix(bytes, 16).ok()?,
+    ))
+}
+
 /// Checks that this kernel has found it. Without it a kernel starts too, with what it finds by
 /// itself.
 ///
@@ -41,4 +67,22 @@ pub fn is_found(report: &mut Report) -> Result<()> {
     let root = log.iter().find(|line| line.starts_with("ACPI: RSDP 0x"));
     report.note(root.context("the log does not tell of the RSDP")?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_of_tables() {
+        let line = "ACPI: FACP 0x000000007FFE2236 000074 (v01 BOCHS  BXPC     00000001)";
+        assert_eq!(table(line), Some(("FACP".to_owned(), 0x7ffe_2236, 0x74)));
+        for line in [
+            "ACPI: Reserving FACP table memory at [mem 0x7ffe2236-0x7ffe22a9]",
+            "ACPI: PM-Timer IO Port: 0x608",
+            "ACPI: FACP",
+        ] {
+            assert_eq!(table(line), None);
+        }
+    }
 }

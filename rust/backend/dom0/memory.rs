@@ -7,7 +7,7 @@ use crate::pure::addr::Addr;
 use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources, LOW_MEMORY};
 use crate::pure::memmap::{Kind, MapEntry};
 use crate::pure::range::{MaRange, Range};
-use crate::sys::machine;
+use crate::sys::{acpi, machine};
 
 /// What only Xen's first kexec interface maps by itself: real-mode code, video, BIOS. The next
 /// kernel needs it before it has page tables of its own.
@@ -31,7 +31,7 @@ impl Machine {
         let map =
             machine::memory_map().map_err(|e| LoadError::Xen("the machine's memory map", e))?;
         let mut ram = KVec::new();
-        let mut marks = marks(map.len())?;
+        let mut marks = marks(map.len(), 0)?;
         // A destination must be plain RAM, so here ACPI's memory is like any other reserved one.
         let entries = map.iter().map(|entry| match entry.kind() {
             Kind::Ram => *entry,
@@ -40,7 +40,7 @@ impl Machine {
                 ..*entry
             },
         });
-        for run in runs(entries, &[], &mut marks)? {
+        for run in runs(entries, [], &mut marks)? {
             if run.attr == Attr::WriteBack {
                 ram.push(run.range, GFP_KERNEL)
                     .map_err(|_| LoadError::NoMemory(WHAT))?;
@@ -61,12 +61,17 @@ impl Machine {
 
     /// Memory for [`Machine::runs`] to work in.
     pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
-        marks(self.map.len())
+        marks(self.map.len(), Self::asked_for().count())
     }
 
     /// What the hand-over's page table is to map.
     pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
-        runs(self.map.iter().copied(), &[LOW_MEMORY], scratch)
+        runs(self.map.iter().copied(), Self::asked_for(), scratch)
+    }
+
+    /// What a kernel that starts reads before it can handle a page fault, whatever the map says of it.
+    fn asked_for() -> impl Iterator<Item = MaRange> {
+        Iterator::chain([LOW_MEMORY].into_iter(), acpi::tables().iter().copied())
     }
 
     /// The shape of that table. Xen itself runs on four levels, and the hand-over is entered so.
@@ -81,22 +86,22 @@ impl Machine {
 /// What there is too little memory for, if there is.
 const WHAT: &str = "the machine's memory map";
 
-fn marks(entries: usize) -> Result<KVVec<Mark>, LoadError> {
-    let ranges = entries.saturating_add(1); // `LOW_MEMORY`
+fn marks(entries: usize, asked_for: usize) -> Result<KVVec<Mark>, LoadError> {
+    let ranges = entries.saturating_add(asked_for);
     KVVec::from_elem(Mark::default(), Sources::marks_needed(ranges), GFP_KERNEL)
         .map_err(|_| LoadError::NoMemory(WHAT))
 }
 
 fn runs<'a>(
     entries: impl Iterator<Item = MapEntry>,
-    asked_for: &[MaRange],
+    asked_for: impl IntoIterator<Item = MaRange>,
     scratch: &'a mut [Mark],
 ) -> Result<Runs<'a>, LoadError> {
     let mut sources = Sources::new(scratch)?;
     for entry in entries {
         sources.add_entry(entry)?;
     }
-    for &range in asked_for {
+    for range in asked_for {
         sources.add_write_back(range)?;
     }
     Ok(sources.runs())

@@ -8,7 +8,7 @@ use crate::pure::identity::{Mark, Runs, Sources, LOW_MEMORY};
 use crate::pure::range::{MaRange, PaRange, Range};
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::Native;
-use crate::sys::{efi, firmware_map, iomem, relocate};
+use crate::sys::{acpi, efi, firmware_map, iomem, relocate};
 
 /// All memory that is to be mapped beside what the firmware's map has.
 pub(super) struct Memory {
@@ -20,7 +20,7 @@ pub(super) struct Memory {
 }
 
 /// As many ranges as one finds on most machines, so that the list does not have to grow.
-const USUAL_RANGES: usize = 24;
+const USUAL_RANGES: usize = 48;
 
 /// What there is too little memory for, if there is.
 const WHAT: &str = "the machine's memory map";
@@ -35,6 +35,9 @@ impl Memory {
             uncached: relocate::serial_port().and_then(|page| Native.range(page)),
         };
         memory.add(LOW_MEMORY)?;
+        for &table in acpi::tables() {
+            memory.add(table)?;
+        }
         // Whole pages: what is left over at the edges is no RAM to the kernel either.
         iomem::for_system_ram(|range| {
             let range = Native.range(range.round_in(PAGE_SIZE)).ok_or(ERANGE)?;

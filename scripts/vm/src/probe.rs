@@ -29,18 +29,27 @@ pub enum Maker {
 
 /// A line of the machine's memory map that is rightly mapped write-back as a whole.
 static MEMORY: LazyLock<Regex> = LazyLock::new(|| {
-    let kinds = "System RAM|ACPI Tables|ACPI Non-volatile Storage|EFI tables";
-    Regex::new(&format!(r"^0x([0-9a-f]+)-0x([0-9a-f]+) (?:{kinds})$")).expect("constant")
+    let kinds = "System RAM|ACPI Tables|ACPI Non-volatile Storage|EFI tables|table .{4}";
+    Regex::new(&format!(r"^0x([0-9a-f]+)-0x([0-9a-f]+) ({kinds})$")).expect("constant")
 });
+
+/// What the kind of a line begins with that is the pages of a table of ACPI's, which have to be there
+/// even where the memory map calls them reserved.
+const TABLE: &str = "table ";
 
 /// The memory below the video memory: a kernel that starts looks there for the BIOS data area,
 /// whatever the memory map calls it.
 const LOW_MEMORY: Bytes = 0..0xa_0000;
 
+/// Video memory and the BIOS, which are mapped, but not write-back.
+const LEGACY: Bytes = 0xa_0000..0x10_0000;
+
 /// What has been said so far.
 #[derive(Debug, Default)]
 pub struct Findings {
     memory: Vec<Bytes>,
+    /// Of these, the tables of ACPI.
+    acpi: Vec<Bytes>,
     claim: Option<Claim>,
     entered: bool,
     state: State,
@@ -80,7 +89,11 @@ impl Findings {
         if let Some(entry) = note.strip_prefix("memory: ") {
             if let Some(found) = MEMORY.captures(entry) {
                 let number = |group| u64::from_str_radix(&found[group], 16);
-                self.memory.push(number(1)?..number(2)?.saturating_add(1));
+                let bytes = number(1)?..number(2)?.saturating_add(1);
+                if found[3].starts_with(TABLE) && !LEGACY.contains(&bytes.start) {
+                    self.acpi.push(bytes.clone());
+                }
+                self.memory.push(bytes);
             }
         } else if let Some(line) = note.strip_prefix("map: ") {
             self.claim.get_or_insert_default().line(line)?;
@@ -105,8 +118,8 @@ impl Findings {
         let (identity, others): (Vec<_>, Vec<_>) =
             self.pages.iter().partition(|pages| pages.is_identity());
         self.check_alias(maker, native, &others)?;
-        let above = self.memory.iter();
-        let above = above.map(|memory| memory.start.max(LOW_MEMORY.end)..memory.end);
+        let above = map::joined_bytes(&self.memory);
+        let above = above.map(|memory| memory.start.max(LEGACY.end)..memory.end);
         let wanted: Vec<_> = [LOW_MEMORY].into_iter().chain(above).collect();
         let outside = map::write_back_outside(&identity, &wanted);
         match maker {
@@ -119,6 +132,14 @@ impl Findings {
                     outside == 0,
                     "{outside} bytes are mapped write-back that are not RAM"
                 );
+                for table in &self.acpi {
+                    let bytes = table.end.saturating_sub(table.start);
+                    let missing = bytes.saturating_sub(map::write_back_inside(&identity, table));
+                    ensure!(
+                        missing == 0,
+                        "{missing} bytes of the pages {table:x?}, a table of ACPI's, are not mapped"
+                    );
+                }
             }
         }
         let mapped: u64 = identity.iter().map(|pages| pages.bytes()).sum();

@@ -8,6 +8,7 @@ use std::mem::offset_of;
 use anyhow::{ensure, Context, Result};
 
 use super::{Next, Stage1};
+use crate::acpi;
 use crate::memory::Map;
 use crate::module;
 use crate::sys::bindings::linux;
@@ -35,6 +36,13 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     }
     for line in efi_tables()? {
         stage.report.note(&format!("memory: {line} EFI tables"));
+    }
+    for (signature, at, bytes) in acpi::tables()? {
+        let last = at.saturating_add(bytes).saturating_sub(1);
+        let pages = format!("{:#x}-{:#x}", at & !0xfff, last | 0xfff);
+        stage
+            .report
+            .note(&format!("memory: {pages} table {signature}"));
     }
     stage.report.test("kexec_load loads the probe", |_| load());
     if with_module {

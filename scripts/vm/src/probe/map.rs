@@ -155,20 +155,42 @@ pub fn expect_same(claimed: &[Pages], found: &[&Pages]) -> Result<()> {
     Ok(())
 }
 
-/// How many bytes of the pages are mapped write-back and are none of `memory`.
+/// The bytes of `memory`, in order and each of them once.
+pub fn joined_bytes(memory: &[Bytes]) -> impl Iterator<Item = Bytes> {
+    let mut memory = memory.to_vec();
+    memory.sort_by_key(|bytes| bytes.start);
+    let mut behind = 0;
+    memory.into_iter().map(move |bytes| {
+        let start = bytes.start.max(behind);
+        behind = bytes.end.max(behind);
+        start..bytes.end.max(start)
+    })
+}
+
+/// How many bytes of the pages are mapped write-back and are none of `memory`, whose pieces do not
+/// overlap.
 pub fn write_back_outside(pages: &[&Pages], memory: &[Bytes]) -> u64 {
-    let write_back = pages
+    let inside = memory
         .iter()
-        .filter(|pages| pages.attr.split(',').next() == Some("WB"));
-    write_back
+        .map(|memory| write_back_inside(pages, memory))
+        .sum();
+    let all: u64 = write_back(pages).map(Pages::bytes).sum();
+    all.saturating_sub(inside)
+}
+
+/// How many bytes of `memory` are mapped write-back.
+pub fn write_back_inside(pages: &[&Pages], memory: &Bytes) -> u64 {
+    write_back(pages)
         .map(|pages| {
-            let inside = memory.iter().map(|memory| {
-                let end = memory.end.min(pages.last.saturating_add(1));
-                end.saturating_sub(memory.start.max(pages.start))
-            });
-            pages.bytes().saturating_sub(inside.sum())
+            let end = memory.end.min(pages.last.saturating_add(1));
+            end.saturating_sub(memory.start.max(pages.start))
         })
         .sum()
+}
+
+fn write_back<'a>(pages: &'a [&'a Pages]) -> impl Iterator<Item = &'a Pages> {
+    let write_back = |pages: &&&Pages| pages.attr.split(',').next() == Some("WB");
+    pages.iter().filter(write_back).copied()
 }
 
 #[cfg(test)]
@@ -223,5 +245,19 @@ mod tests {
         let memory = [0..0x1000, 0x2000..0x2001, 0x3fff..0x5000];
         let outside = write_back_outside(&[&low, &device], &memory);
         assert_eq!(outside, 0x4000 - 0x1000 - 2);
+        assert_eq!(
+            write_back_inside(&[&low, &device], &(0x3000..0x5000)),
+            0x1000
+        );
+    }
+
+    #[test]
+    fn no_byte_of_memory_counts_twice() {
+        let memory = [0x3000..0x5000, 0..0x1000, 0x4000..0x4800, 0x4800..0x6000];
+        let joined: Vec<_> = joined_bytes(&memory).collect();
+        assert_eq!(
+            joined,
+            [0..0x1000, 0x3000..0x5000, 0x5000..0x5000, 0x5000..0x6000]
+        );
     }
 }

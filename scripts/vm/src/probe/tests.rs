@@ -155,6 +155,23 @@ fn a_map_with_more_than_ram_is_wrong_even_if_the_module_says_so() {
 }
 
 #[test]
+fn the_tables_of_acpi_are_mapped_whatever_the_memory_map_calls_them() {
+    let map = "probe: map 0000000000400000 0000000000400fff 4K WB\n";
+    let claim = "map: 0000000000400000 0000000000400fff 4K WB";
+    let pages = |table| [MEMORY, &[table], &CLAIM[..5], &[claim], &CLAIM[5..]].concat();
+    let judged = |table, map: &[&str]| {
+        let log = [&[STATE, DOM0_IDT, MAP], map, &[END]].concat();
+        judge(Maker::Module, &DOM0.boot, &pages(table), &log)
+    };
+    judged("memory: 0x400000-0x400fff table FACP", &[map]).unwrap();
+    // In the BIOS, which is uncached.
+    let root = "memory: 0xf5000-0xf5fff table RSDP";
+    assert!(why(judged(root, &[map])).starts_with("4096 bytes are mapped write-back"));
+    let next = "memory: 0x400000-0x401fff table FACP";
+    assert!(why(judged(next, &[map])).starts_with("4096 bytes of the pages"));
+}
+
+#[test]
 fn only_the_control_page_has_another_address_and_only_on_bare_metal() {
     let native = |alias: &str| of_module(&Boot::Native, &[STATE, NATIVE_IDT, MAP, alias, END]);
     assert!(native("").is_err());

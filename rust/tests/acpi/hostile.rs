@@ -1,0 +1,124 @@
+//! Tables that make no sense.
+
+use proptest::prelude::*;
+use rkexec_pure::pure::acpi::{self, Memory};
+use rkexec_pure::pure::addr::Maddr;
+
+use crate::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
+
+#[test]
+fn a_root_pointer_that_is_not_whole_leads_nowhere() {
+    let good = rsdp_v2(0x2000, 0x3000);
+    let tables = Firmware::default()
+        .with(0x2000, rsdt(&[]))
+        .with(0x3000, xsdt(&[]));
+    assert_eq!(
+        tables
+            .clone()
+            .with(0x1000, good.clone())
+            .walk(0x1000)
+            .0
+            .len(),
+        3
+    );
+    for byte in 0..good.len() {
+        let mut bad = good.clone();
+        bad[byte] ^= 1;
+        let (seen, _) = tables.clone().with(0x1000, bad).walk(0x1000);
+        assert_eq!(seen, [], "byte {byte}");
+    }
+    let (seen, _) = tables
+        .clone()
+        .with(0x1000, good[..35].to_vec())
+        .walk(0x1000);
+    assert_eq!(seen, []);
+    assert_eq!(tables.walk(0x1000).0, []);
+}
+
+#[test]
+fn a_table_that_makes_no_sense_is_left_out_and_the_others_are_not() {
+    let mut long = table(b"SSDT", &[]);
+    long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut short = table(b"SSDT", &[]);
+    short[4..8].copy_from_slice(&35u32.to_le_bytes());
+    for bad in [long, short, vec![0xff; 64], vec![0; 64], vec![b'A'; 7]] {
+        let firmware = Firmware::default()
+            .with(0x1000, rsdp_v1(0x2000))
+            .with(0x2000, rsdt(&[0x3000, 0, 0x5000, 0x4000]))
+            .with(0x3000, bad)
+            .with(0x4000, table(b"APIC", &[]));
+        let (seen, found) = firmware.walk(0x1000);
+        assert_eq!(seen, [(0x1000, 20), (0x2000, 52), (0x4000, 36)]);
+        // The bad one, and one where there is no memory; 0 is none.
+        assert_eq!((found.tables, found.left_out), (2, 2));
+    }
+}
+
+#[test]
+fn a_table_at_the_end_of_all_addresses_is_left_out() {
+    const LAST: u64 = (1 << 52) - 8;
+    let firmware = Firmware::default()
+        .with(0x1000, rsdp_v2(0, 0x2000))
+        .with(0x2000, xsdt(&[LAST, u64::MAX]))
+        .with(LAST, table(b"APIC", &[]));
+    let (seen, found) = firmware.walk(0x1000);
+    assert_eq!(seen.len(), 2);
+    assert_eq!(found.left_out, 1);
+}
+
+#[test]
+fn a_root_table_is_not_believed_to_be_endless() {
+    let mut root = rsdt(&vec![0x9_0000; 4096]);
+    root[4..8].copy_from_slice(&(16u32 << 20).to_le_bytes());
+    let firmware = Firmware::default()
+        .with(0x1000, rsdp_v1(0x2000))
+        .with(0x2000, root)
+        .with(0x9_0000, table(b"APIC", &[]));
+    let (_, found) = firmware.walk(0x1000);
+    assert_eq!(found.tables, 513);
+}
+
+#[test]
+fn tables_that_name_each_other_come_to_an_end() {
+    let firmware = Firmware::default()
+        .with(0x1000, rsdp_v2(0x1000, 0x2000))
+        .with(0x2000, xsdt(&[0x2000, 0x1000, 0x2000]));
+    let (seen, _) = firmware.walk(0x1000);
+    assert!(seen.len() < 10, "{seen:?}");
+}
+
+/// Memory that has the same bytes over and over.
+struct Noise(Vec<u8>);
+
+impl Memory for Noise {
+    fn read(&self, at: Maddr, to: &mut [u8]) -> bool {
+        for (nr, byte) in to.iter_mut().enumerate() {
+            *byte = self.0[(at.raw() as usize + nr) % self.0.len()];
+        }
+        true
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_there_the_walk_ends(
+        root in 0u64..1 << 20,
+        bytes in prop::collection::vec(any::<u8>(), 1..4096),
+        xsdt in any::<u64>(),
+    ) {
+        let mut noise = Noise(bytes);
+        let _ = acpi::scan(&noise);
+        let pointer = rsdp_v2(0x2000, xsdt);
+        let len = noise.0.len();
+        for (nr, byte) in pointer.into_iter().enumerate() {
+            noise.0[(root as usize + nr) % len] = byte;
+        }
+        let mut seen = 0;
+        let root = Maddr::new(root).expect("an address");
+        let found = acpi::walk(&noise, root, &mut |range| {
+            assert!(range.len_bytes() <= 16 << 20);
+            seen += 1;
+        });
+        prop_assert!(seen <= 2048 && found.tables <= 2048);
+    }
+}

@@ -1,0 +1,5 @@
+//! Finding the tables of ACPI.
+
+mod firmware;
+mod hostile;
+mod walk;
