@@ -7,7 +7,11 @@
 //! > A source, a list page, a page table or a page of the hand-over lies in no destination, tails
 //! > included. The one exception is data that is at its destination already.
 //!
-//! While it holds, the order of the copies does not matter. [`Placement`] keeps the rule at no cost
+//! And one more, for the hand-over finds all of them by the map of all memory: **they lie in RAM of that
+//! map.** The map is Xen's, of the time when the machine started; memory that was added since is in no
+//! map, and may be dom0's all the same. A page of it is as good as none.
+//!
+//! While the rule holds, the order of the copies does not matter. [`Placement`] keeps the rule at no cost
 //! in memory but the zero tails: a page that turns up inside a destination becomes the source of
 //! exactly the data that belongs there (which then need not be copied), and the page that had this
 //! job so far moves on to a slot without one. Xen and the kernel swap pages in the same way when
@@ -18,7 +22,14 @@
 //! them ([`Placement::offer`]): once the slots are laid out, a list that grew could change them.
 
 use super::addr::{Maddr, Mfn};
+use super::range::MaRange;
 use super::segment::{Place, Segments};
+
+/// Whether page tables, a list, or the hand-over may be at `range`, by both rules. `ram` is that of
+/// the map, in ascending order and without overlaps.
+pub fn is_safe(range: MaRange, segments: &Segments, ram: &[MaRange]) -> bool {
+    range.is_in(ram) && !segments.overlaps(range)
+}
 
 /// A page and the machine frame that is behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -80,6 +80,13 @@ impl<S: Space> Range<S> {
             && other.start.raw() < self.end.raw()
     }
 
+    /// Whether every byte of this range is in one of `ranges`, which are in ascending order and do not
+    /// overlap. (If they are not, a range that is in one may be taken for one that is in none.)
+    pub fn is_in(self, ranges: &[Self]) -> bool {
+        let first = ranges.partition_point(|range| range.end.raw() <= self.start.raw());
+        self.is_empty() || ranges.get(first).is_some_and(|range| range.covers(self))
+    }
+
     /// The whole pages of `align` bytes (a power of two) inside the range: it shrinks to them.
     pub const fn round_in(self, align: u64) -> Self {
         let end = self.end.align_down(align);

@@ -32,7 +32,7 @@ use crate::pure::segment::{Segment, Segments};
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::machine;
-use crate::sys::p2m::{P2m, XenPv};
+use crate::sys::p2m::XenPv;
 use crate::sys::pages::{Block, Page};
 use crate::sys::sha256::Sha256;
 
@@ -57,20 +57,20 @@ impl DefaultImage {
     /// map and the copy list.
     #[inline(never)] // Its stack frame is large enough by itself.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<KBox<Self>, LoadError> {
-        let p2m = XenPv;
         let machine = Machine::query()?;
+        let mapped = machine.mapped();
         let Demand {
             segments,
             extension,
             rsi,
-        } = Demand::read(kimage, &machine, &p2m)?;
+        } = Demand::read(kimage, &machine)?;
         warn_of_xen(&segments);
 
-        let handover = Handover::new(&segments, &p2m)?;
-        let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &p2m)?;
-        let passage = Passage::new(&handover, &tables, &p2m)?;
+        let handover = Handover::new(&segments, &mapped)?;
+        let (tables, cr3, nr_tables) = build_tables(&machine, &segments)?;
+        let passage = Passage::new(&handover, &tables, &XenPv)?;
 
-        let layout = Layout::new(&segments, &p2m)?;
+        let layout = Layout::new(&segments, &mapped)?;
 
         let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
         let mut list_digest = Sha256::new();
@@ -242,13 +242,14 @@ fn warn_of_xen(segments: &Segments) {
 
 /// Builds the map of all memory, where no destination is. Returns the tables, the root among them,
 /// and how many there are.
-fn build_tables(
-    machine: &Machine,
-    segments: &Segments,
-    p2m: &impl P2m,
-) -> Result<(Block, Mfn, usize), LoadError> {
+fn build_tables(machine: &Machine, segments: &Segments) -> Result<(Block, Mfn, usize), LoadError> {
     let nr = tables::count(machine)?;
-    let mut block = safe_block(nr, segments, p2m, "the page tables in one piece")?;
+    let mut block = safe_block(
+        nr,
+        segments,
+        &machine.mapped(),
+        "the page tables in one piece",
+    )?;
     let first = block.range().start();
     let root = tables::build(machine, block.as_pages_mut(), first)?;
     Ok((block, root, nr))
@@ -263,7 +264,7 @@ struct Demand {
 }
 
 impl Demand {
-    fn read(kimage: &mut Kimage<'_>, machine: &Machine, p2m: &impl P2m) -> Result<Self, LoadError> {
+    fn read(kimage: &mut Kimage<'_>, machine: &Machine) -> Result<Self, LoadError> {
         let mut claims = Claims::of(kimage);
         if !kimage.is_file() {
             return Ok(Self {
@@ -276,7 +277,7 @@ impl Demand {
             .file_entry()
             .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
         let mut segments = claims.check(regs.rip, machine.ram())?;
-        let mut extension = Extension::new(machine.map().len(), &segments, p2m)?;
+        let mut extension = Extension::new(machine.map().len(), &segments, &machine.mapped())?;
         if let Some(extension) = &extension {
             claims.add(extension.claim())?;
             segments = claims.check(regs.rip, machine.ram())?;

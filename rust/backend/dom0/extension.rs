@@ -7,12 +7,12 @@
 use kernel::prelude::*;
 
 use super::handover::safe_block;
+use super::memory::Mapped;
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::boot_params::{self, Room};
 use crate::pure::claim::SegmentClaim;
 use crate::pure::segment::Segments;
-use crate::sys::p2m::P2m;
 use crate::sys::pages::Block;
 
 /// It.
@@ -26,7 +26,7 @@ impl Extension {
     pub(super) fn new(
         entries: usize,
         segments: &Segments,
-        p2m: &impl P2m,
+        mapped: &Mapped<'_>,
     ) -> Result<Option<Self>, LoadError> {
         const WHAT: &str = "the machine's memory map";
         let nr_bytes = boot_params::room_bytes(entries);
@@ -34,7 +34,7 @@ impl Extension {
             return Ok(None);
         }
         let nr_pages = nr_bytes.div_ceil(PAGE_SIZE as usize);
-        let place = safe_block(nr_pages, segments, p2m, WHAT)?;
+        let place = safe_block(nr_pages, segments, mapped, WHAT)?;
         let bytes =
             KVec::from_elem(0, nr_bytes, GFP_KERNEL).map_err(|_| LoadError::NoMemory(WHAT))?;
         Ok(Some(Self { place, bytes }))

@@ -6,12 +6,14 @@
 use kernel::prelude::*;
 use kernel::transmute::AsBytes;
 
+use super::memory::Mapped;
 use crate::abi::handover::{Digest, Header, Params, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
+use crate::pure::placement;
 use crate::pure::range::MaRange;
 use crate::pure::segment::Segments;
-use crate::sys::p2m::P2m;
+use crate::sys::p2m::XenPv;
 use crate::sys::pages::Block;
 use crate::sys::sha256::Sha256;
 
@@ -21,21 +23,22 @@ static BLOB: &[u8] = include_bytes!("../../../.build/handover/handover.bin");
 /// How often memory that lies in a destination is put aside before giving up.
 const TRIES: usize = 256;
 
-/// Memory in one piece that is in none of the image's destinations.
+/// Memory in one piece that the map of all memory has, and that is in none of the image's
+/// destinations.
 ///
-/// What is in one is kept while the search goes on, or it would only be found again.
+/// What is not is kept while the search goes on, or it would only be found again.
 pub(super) fn safe_block(
     nr_pages: usize,
     segments: &Segments,
-    p2m: &impl P2m,
+    mapped: &Mapped<'_>,
     what: &'static str,
 ) -> Result<Block, LoadError> {
     let mut aside = KVec::new();
     for _ in 0..TRIES {
-        let Some(block) = Block::alloc(nr_pages, p2m) else {
+        let Some(block) = Block::alloc(nr_pages, &XenPv) else {
             break;
         };
-        if !segments.overlaps(block.range()) {
+        if placement::is_safe(block.range(), segments, mapped.ram()) {
             return Ok(block);
         }
         if aside.push(block, GFP_KERNEL).is_err() {
@@ -124,9 +127,14 @@ pub(super) struct Handover {
 
 impl Handover {
     /// Finds pages that no destination touches.
-    pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
+    pub(super) fn new(segments: &Segments, mapped: &Mapped<'_>) -> Result<Self, LoadError> {
         let blob = Blob::get()?;
-        let block = safe_block(blob.nr_pages(), segments, p2m, "the hand-over in one piece")?;
+        let block = safe_block(
+            blob.nr_pages(),
+            segments,
+            mapped,
+            "the hand-over in one piece",
+        )?;
         Ok(Self { blob, block })
     }
 

@@ -3,10 +3,11 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
-use crate::pure::addr::Addr;
+use crate::pure::addr::{Addr, Mfn, Pfn, PAGE_SIZE};
 use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources, LOW_MEMORY};
 use crate::pure::memmap::{Kind, MapEntry};
 use crate::pure::range::{MaRange, Range};
+use crate::sys::p2m::{P2m, XenPv};
 use crate::sys::{acpi, machine};
 
 /// What only Xen's first kexec interface maps by itself: real-mode code, video, BIOS. The next
@@ -59,6 +60,11 @@ impl Machine {
         &self.ram
     }
 
+    /// The pages of dom0's that lie in that.
+    pub(super) fn mapped(&self) -> Mapped<'_> {
+        Mapped { ram: &self.ram }
+    }
+
     /// Memory for [`Machine::runs`] to work in.
     pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
         marks(self.map.len(), Self::asked_for().count())
@@ -80,6 +86,28 @@ impl Machine {
             levels: Levels::Four,
             gib_pages: machine::has_gib_pages(),
         }
+    }
+}
+
+/// Pages of dom0's whose frames the map of all memory has, and no others: what the hand-over is to
+/// find has to be in such ones. Memory that was added to the machine while it ran may be dom0's, and is
+/// in no map of Xen's.
+pub(super) struct Mapped<'a> {
+    ram: &'a [MaRange],
+}
+
+impl<'a> Mapped<'a> {
+    /// All memory that they may be in, in order.
+    pub(super) fn ram(&self) -> &'a [MaRange] {
+        self.ram
+    }
+}
+
+impl P2m for Mapped<'_> {
+    fn to_machine(&self, pfn: Pfn) -> Option<Mfn> {
+        let frame = XenPv.to_machine(pfn)?;
+        let page = MaRange::from_len(frame.start(), PAGE_SIZE)?;
+        page.is_in(self.ram).then_some(frame)
     }
 }
 

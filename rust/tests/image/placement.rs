@@ -1,8 +1,9 @@
 //! Which page keeps which data: the rules one by one.
 
-use rkexec_pure::pure::placement::{Offer, Placement, Source};
+use rkexec_pure::pure::placement::{is_safe, Offer, Placement, Source};
+use rkexec_pure::pure::range::MaRange;
 
-use crate::model::{mfn, page_of, segments, Layout};
+use crate::model::{mfn, page_of, segments, Layout, PAGE};
 
 fn source(number: u64) -> Source<u64> {
     Source {
@@ -149,4 +150,34 @@ fn a_frame_offered_twice_does_not_get_in_to_another_slot() {
     assert_eq!(offer(&mut placement, 11), Offer::Placed);
     assert_eq!(placement.offer(7, mfn(11)), Offer::Park(source(11)));
     assert_eq!(placement.missing(), 4);
+}
+
+#[test]
+fn what_is_no_data_lies_in_memory_of_the_map_and_in_no_destination() {
+    let pages = |first: u64, nr: u64| {
+        MaRange::from_len(mfn(first).start(), nr * PAGE).expect("in the address space")
+    };
+    let segments = segments(&example());
+    // Memory was added behind page 39, and page 30 is a hole.
+    let ram = [pages(1, 29), pages(31, 9)];
+    for (first, nr, safe) in [
+        (1, 3, true),
+        (0, 2, false),
+        // A destination, and its tail.
+        (3, 2, false),
+        (14, 1, false),
+        (15, 15, true),
+        (15, 16, false),
+        (29, 3, false),
+        (31, 9, true),
+        (39, 2, false),
+        (40, 1, false),
+    ] {
+        assert_eq!(
+            is_safe(pages(first, nr), &segments, &ram),
+            safe,
+            "{first}, {nr}"
+        );
+    }
+    assert!(!is_safe(pages(1, 1), &segments, &[]));
 }
