@@ -46,6 +46,35 @@ impl Version {
     }
 }
 
+impl Version {
+    /// Whether this Xen may crash when it is to start an image, of either kind. `extra` is the rest of
+    /// its version (`XENVER_extraversion`), as `.1-pre` of 4.21.1-pre.
+    ///
+    /// Xen 4.21 goes through the interrupt tables of all processors then, and takes a general
+    /// protection fault at one that has none: it is offline, or the firmware lists it and it does not
+    /// exist (9c20d3c5915d, "x86/IDT: Make idt_tables\[\] be per_cpu(idt)"). 4.21.2 and 4.22 check for
+    /// that (2c9829a2611e). What was called 4.21.2-pre may be from before or after.
+    pub fn may_crash_at_exec(self, extra: &[u8]) -> bool {
+        const AFFECTED: Version = Version::new(4, 21);
+        const MENDED: u32 = 2;
+        if self != AFFECTED {
+            return false;
+        }
+        let digits = extra.strip_prefix(b".").unwrap_or_default();
+        let end = digits.iter().position(|byte| !byte.is_ascii_digit());
+        let (number, rest) = digits.split_at(end.unwrap_or(digits.len()));
+        let number = core::str::from_utf8(number)
+            .ok()
+            .and_then(|it| it.parse().ok());
+        match number {
+            Some(MENDED) => rest.starts_with(b"-pre") || rest.starts_with(b"-rc"),
+            Some(number) => number < MENDED,
+            // Before any release: 4.21-unstable, 4.21-rc1.
+            None => true,
+        }
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)

@@ -65,12 +65,16 @@ impl ExtraVersion {
         unsafe { c::rkexec_xen_extraversion(text.as_mut_ptr().cast()) };
         Self(text)
     }
+
+    /// It, without what is behind its end.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for ExtraVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        f.write_str(core::str::from_utf8(text).unwrap_or_default())
+        f.write_str(core::str::from_utf8(self.text()).unwrap_or_default())
     }
 }
 

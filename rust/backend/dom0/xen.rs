@@ -50,6 +50,13 @@ pub(super) fn find(wish: Wish) -> Result<&'static Found, Refusal> {
     let offer = Offer::read(hypercall::ask(), version)?;
     let used = offer.choose(wish)?;
     let extra = ExtraVersion::ask();
+    if version.may_crash_at_exec(extra.text()) {
+        pr_warn!(
+            "Xen {}{} may crash instead of starting an image, if a processor is offline or the firmware lists one that is not there (mended in Xen 4.21.2)\n",
+            Shown(version),
+            Shown(&extra)
+        );
+    }
     FOUND.populate(Found {
         version,
         extra,
