@@ -69,6 +69,8 @@ pub(crate) fn open(_lock: &KexecLock) {
     // SAFETY: Nobody else uses the entry: it is not shown, and the caller holds the lock.
     let err = unsafe {
         let entry = ENTRY.0.get();
+        // Of a time when it was shown before it still points to its neighbours.
+        *entry = zeroed();
         (*entry).name = c"Crash kernel".as_ptr().cast();
         (*entry).start = start;
         (*entry).end = last;

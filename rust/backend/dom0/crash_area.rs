@@ -12,7 +12,7 @@ use crate::pure::hole;
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
-use crate::sys::iomem;
+use crate::sys::iomem::{self, Ram};
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage;
 use crate::sys::kimage::buffer::KexecBuf;
@@ -68,7 +68,7 @@ pub(super) fn area() -> Result<MaRange, LoadError> {
 /// in `pure/claim.rs`.
 fn system_ram() -> Result<KVec<MaRange>> {
     let mut ranges = KVec::new();
-    iomem::for_system_ram(|range| {
+    iomem::for_system_ram(Ram::WithoutDrivers, |range| {
         let same = |at: u64| Addr::new(at).ok_or(ERANGE);
         let (start, end) = (same(range.start().raw())?, same(range.end().raw())?);
         let range = Range::new(start, end).ok_or(ERANGE)?;

@@ -6,9 +6,10 @@ use crate::backend::error::LoadError;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::identity::{Mark, Runs, Sources, LOW_MEMORY};
 use crate::pure::range::{MaRange, PaRange, Range};
+use crate::sys::iomem::{self, Ram};
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::Native;
-use crate::sys::{acpi, efi, firmware_map, iomem, relocate};
+use crate::sys::{acpi, efi, firmware_map, relocate};
 
 /// All memory that is to be mapped beside what the firmware's map has.
 pub(super) struct Memory {
@@ -39,7 +40,7 @@ impl Memory {
             memory.add(table)?;
         }
         // Whole pages: what is left over at the edges is no RAM to the kernel either.
-        iomem::for_system_ram(|range| {
+        iomem::for_system_ram(Ram::All, |range| {
             let range = Native.range(range.round_in(PAGE_SIZE)).ok_or(ERANGE)?;
             Ok(memory.write_back.push(range, GFP_KERNEL)?)
         })
