@@ -102,6 +102,15 @@ impl fmt::Display for LoadError {
 }
 
 impl LoadError {
+    /// What has gone wrong with a question to Xen, which takes memory of dom0's for the answer and none of
+    /// Xen's.
+    pub(crate) fn of_question(what: &'static str, e: Error) -> Self {
+        match e == ENOMEM {
+            true => Self::NoMemory(what),
+            false => Self::Xen(what, e),
+        }
+    }
+
     /// Says on the log why an image is refused, and returns what the system call is to return.
     pub(crate) fn refuse(&self) -> c_int {
         pr_err!("image not loaded: {}\n", Shown(self));

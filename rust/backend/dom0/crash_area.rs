@@ -20,6 +20,9 @@ use crate::sys::machine;
 
 /// Finds a place for a segment of `kexec_file_load`'s: in the crash area, or for a default image in
 /// what dom0 has for RAM, as the kernel does.
+///
+/// The error number is for the log alone: gcc has seen that the kernel's function returns 0 or
+/// `-EADDRNOTAVAIL`, and its caller returns the latter whatever comes from here but 0.
 pub(super) unsafe extern "C" fn kexec_locate_mem_hole(kbuf: *mut c::kexec_buf) -> c_int {
     // SAFETY: The kernel passes the request that it is working on, under the kexec lock.
     let mut kbuf = unsafe { KexecBuf::from_raw(kbuf) };

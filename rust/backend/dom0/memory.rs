@@ -29,8 +29,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Asks Xen for it.
     pub(super) fn query() -> Result<Self, LoadError> {
-        let map =
-            machine::memory_map().map_err(|e| LoadError::Xen("the machine's memory map", e))?;
+        let map = machine::memory_map().map_err(|e| LoadError::of_question(WHAT, e))?;
         let mut ram = KVec::new();
         let mut marks = marks(map.len(), 0)?;
         // A destination must be plain RAM, so here ACPI's memory is like any other reserved one.

@@ -85,7 +85,8 @@ impl FileImage {
 
 /// The ELF core header of the machine.
 fn write_header(machine: &Machine, area: MaRange, backup: MaRange) -> Result<Buffer, LoadError> {
-    let notes = crash_notes::find().map_err(|e| LoadError::Xen("the place of its ELF notes", e))?;
+    let notes = crash_notes::find()
+        .map_err(|e| LoadError::of_question("the places of its ELF notes", e))?;
     let header = ElfCore {
         direct_map: direct_map(),
         notes: &notes,
