@@ -19,7 +19,7 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "xen_memory_map",
             "xen_machphys_mfn_list",
             "xen_sysctl",
-            "xen_kexec_(load|range|segment|status|unload)",
+            "xen_kexec_(exec|load|range|segment|status|unload)",
             "privcmd_.*",
             "domid_(io|xen)",
             "ioctl_.*",

@@ -1,5 +1,5 @@
 //! Raw declarations, made by bindgen during the build (`Kbuild` says how): of kernel headers that
-//! the `kernel` crate has no bindings for, and of Xen's public kexec interface.
+//! the `kernel` crate has no bindings for, and of Xen's public ones.
 
 /// From `kernel.h`. Types that the `kernel` crate has come from there.
 pub(crate) mod kernel {

@@ -3,8 +3,8 @@
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
-use super::bindings::xen;
 use super::hypercall;
+use crate::abi::xen_kexec;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::range::{MaRange, Range};
 
@@ -13,7 +13,7 @@ use crate::pure::range::{MaRange, Range};
 pub(crate) fn find() -> Result<KVec<MaRange>> {
     let mut notes = KVec::new();
     for nr in 0.. {
-        match hypercall::range(xen::KEXEC_RANGE_MA_CPU, nr) {
+        match hypercall::range(xen_kexec::RANGE_CPU, nr) {
             // Empty: Xen had no memory for them.
             Ok(range) if range.is_empty() => {}
             Ok(range) => notes.push(range, GFP_KERNEL)?,
@@ -24,7 +24,7 @@ pub(crate) fn find() -> Result<KVec<MaRange>> {
     }
     // Xen fills it in when it loads its first image, of either kind: by this load at the latest.
     notes.push(
-        hypercall::range(xen::KEXEC_RANGE_MA_VMCOREINFO, 0)?,
+        hypercall::range(xen_kexec::RANGE_VMCOREINFO, 0)?,
         GFP_KERNEL,
     )?;
     match vmcoreinfo() {

@@ -11,9 +11,9 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::SetOnce;
 
 use super::bindings::kernel as c;
-use super::bindings::xen;
 use super::hypercall;
 use super::kexec_lock::KexecLock;
+use crate::abi::xen_kexec;
 use crate::pure::addr::PAGE_SIZE;
 use crate::pure::range::MaRange;
 
@@ -35,7 +35,7 @@ static ENTRY_IS_SHOWN: Atomic<bool> = Atomic::new(false);
 /// Asks Xen for its crash area, and says what to do if there is none. Called once, by the module's
 /// init.
 pub(crate) fn find() {
-    match hypercall::range(xen::KEXEC_RANGE_MA_CRASH, 0).map(|area| area.round_in(PAGE_SIZE)) {
+    match hypercall::range(xen_kexec::RANGE_CRASH, 0).map(|area| area.round_in(PAGE_SIZE)) {
         Ok(area) if !area.is_empty() => {
             AREA.populate(area);
         }

@@ -9,8 +9,8 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
-use super::bindings::xen;
 use super::machine::xen_version;
+use crate::abi::xen_kexec as xen;
 use crate::pure::addr::Maddr;
 use crate::pure::range::MaRange;
 use crate::pure::xen_abi::{Abi, Answers, Version};
@@ -27,8 +27,8 @@ pub(crate) enum Kind {
 impl Kind {
     const fn raw(self) -> u8 {
         match self {
-            Self::Default => xen::KEXEC_TYPE_DEFAULT as u8,
-            Self::Crash => xen::KEXEC_TYPE_CRASH as u8,
+            Self::Default => xen::TYPE_DEFAULT,
+            Self::Crash => xen::TYPE_CRASH,
         }
     }
 }
@@ -54,45 +54,45 @@ pub(crate) struct Segment<'a> {
 ///
 /// # Safety
 ///
-/// It has the layout of the structure that Xen's header has for the command.
+/// It is the structure that `xen_kexec` has for the command.
 unsafe trait Command {
     /// The command.
     const NUMBER: u32;
 }
 
-// SAFETY: As `xen/include/public/kexec.h` says above each command.
-unsafe impl Command for xen::xen_kexec_exec_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec;
+// SAFETY: As `xen_kexec` says of each command.
+unsafe impl Command for xen::Exec {
+    const NUMBER: u32 = xen::CMD_EXEC;
 }
 // SAFETY: Likewise.
-unsafe impl Command for xen::xen_kexec_range_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_get_range;
+unsafe impl Command for xen::Range {
+    const NUMBER: u32 = xen::CMD_GET_RANGE;
 }
 // SAFETY: Likewise.
-unsafe impl Command for xen::xen_kexec_load_v1_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_load_v1;
+unsafe impl Command for xen::LoadV1 {
+    const NUMBER: u32 = xen::CMD_LOAD_V1;
 }
 // SAFETY: Likewise.
-unsafe impl Command for xen::xen_kexec_load_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_load;
+unsafe impl Command for xen::Load {
+    const NUMBER: u32 = xen::CMD_LOAD;
 }
 // SAFETY: Likewise.
-unsafe impl Command for xen::xen_kexec_unload_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_unload;
+unsafe impl Command for xen::Unload {
+    const NUMBER: u32 = xen::CMD_UNLOAD;
 }
 // SAFETY: Likewise.
-unsafe impl Command for xen::xen_kexec_status_t {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_status;
+unsafe impl Command for xen::Status {
+    const NUMBER: u32 = xen::CMD_STATUS;
 }
 
 /// What V1 has for an unload: the structure of its load, of which Xen reads the type and copies the
 /// rest.
 #[repr(transparent)]
-struct UnloadV1(xen::xen_kexec_load_v1_t);
+struct UnloadV1(xen::LoadV1);
 
 // SAFETY: Likewise.
 unsafe impl Command for UnloadV1 {
-    const NUMBER: u32 = xen::KEXEC_CMD_kexec_unload_v1;
+    const NUMBER: u32 = xen::CMD_UNLOAD_V1;
 }
 
 fn kexec_op<T: Command>(arg: &mut T) -> c_int {
@@ -110,21 +110,21 @@ pub(crate) fn ask() -> Answers {
     }
 }
 
-/// A range of machine memory that Xen tells of: one of `KEXEC_RANGE_MA_*`, and for
-/// `KEXEC_RANGE_MA_CPU` the number `nr` of the processor. Xen has none of its kind if it is empty.
+/// A range of machine memory that Xen tells of: one of `xen_kexec::RANGE_*`, and for `RANGE_CPU` the
+/// number `nr` of the processor. Xen has none of its kind if it is empty.
 ///
 /// # Errors
 ///
 /// Xen's: there is no processor of that number.
-pub(crate) fn range(what: u32, nr: u32) -> Result<MaRange> {
-    let mut arg = xen::xen_kexec_range_t {
-        range: c_int::try_from(what)?,
+pub(crate) fn range(what: i32, nr: u32) -> Result<MaRange> {
+    let mut arg = xen::Range {
+        range: what,
         nr: c_int::try_from(nr)?,
         ..Default::default()
     };
     to_result(kexec_op(&mut arg))?;
-    Maddr::new(arg.start as u64)
-        .and_then(|start| MaRange::from_len(start, arg.size as u64))
+    Maddr::new(arg.start)
+        .and_then(|start| MaRange::from_len(start, arg.size))
         .ok_or(ERANGE)
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn status(kind: Kind) -> Option<bool> {
     if xen_version() < Version::UNLOADS_SINCE {
         return None;
     }
-    let mut arg = xen::xen_kexec_status_t { type_: kind.raw() };
+    let mut arg = xen::Status { kind: kind.raw() };
     match kexec_op(&mut arg) {
         0 => Some(false),
         1 => Some(true),
@@ -174,7 +174,7 @@ pub(crate) fn load_crash(entry: Maddr, segments: &[Segment<'_>]) -> Result {
 }
 
 fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
-    let mut rows = [xen::xen_kexec_segment_t::default(); MAX_SEGMENTS];
+    let mut rows = [xen::Segment::default(); MAX_SEGMENTS];
     if segments.len() > rows.len() {
         return Err(E2BIG);
     }
@@ -182,18 +182,18 @@ fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
         row.dest_maddr = segment.dest.start().raw();
         row.dest_size = segment.dest.len_bytes();
         if let Some(data) = segment.data {
-            row.buf.h.p = data.as_ptr().cast();
+            row.buf = data.as_ptr().expose_provenance() as u64;
             row.buf_size = data.len() as u64;
         }
     }
-    let mut arg = xen::xen_kexec_load_t {
-        type_: kind.raw(),
+    let mut arg = xen::Load {
+        kind: kind.raw(),
         arch: ARCH_X86_64,
         nr_segments: segments.len() as u32,
+        segments: rows.as_ptr().expose_provenance() as u64,
         entry_maddr: entry.raw(),
         ..Default::default()
     };
-    arg.segments.h.p = rows.as_mut_ptr();
     to_result(kexec_op(&mut arg))
 }
 
@@ -205,12 +205,12 @@ fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// At `list` there is a list made by [`indirection::write`](crate::pure::indirection::write), of
 /// pages that this kernel owns: Xen checks nothing, and what is wrong brings down the machine.
 pub(crate) unsafe fn load_v1(entry: Maddr, list: Maddr) -> Result {
-    let mut arg = xen::xen_kexec_load_v1_t {
-        type_: c_int::from(Kind::Default.raw()),
+    let mut arg = xen::LoadV1 {
+        kind: i32::from(Kind::Default.raw()),
         ..Default::default()
     };
-    arg.image.indirection_page = list.raw() as c_ulong;
-    arg.image.start_address = entry.raw() as c_ulong;
+    arg.image.indirection_page = list.raw();
+    arg.image.start_address = entry.raw();
     with_true_status(Kind::Default, true, || to_result(kexec_op(&mut arg)))
 }
 
@@ -222,14 +222,14 @@ pub(crate) fn unload(abi: Abi, kind: Kind) -> Result {
 fn unload_type(abi: Abi, kind: u8) -> c_int {
     match abi {
         Abi::V1 => {
-            let mut arg = UnloadV1(xen::xen_kexec_load_v1_t {
-                type_: c_int::from(kind),
+            let mut arg = UnloadV1(xen::LoadV1 {
+                kind: i32::from(kind),
                 ..Default::default()
             });
             kexec_op(&mut arg)
         }
         Abi::V2 => {
-            let mut arg = xen::xen_kexec_unload_t { type_: kind };
+            let mut arg = xen::Unload { kind };
             kexec_op(&mut arg)
         }
     }
@@ -237,8 +237,8 @@ fn unload_type(abi: Abi, kind: u8) -> c_int {
 
 /// Starts the image that Xen has. Returns only if that is not possible, with the reason.
 pub(crate) fn exec(kind: Kind) -> Error {
-    let mut arg = xen::xen_kexec_exec_t {
-        type_: c_int::from(kind.raw()),
+    let mut arg = xen::Exec {
+        kind: i32::from(kind.raw()),
     };
     match to_result(kexec_op(&mut arg)) {
         Err(e) => e,
