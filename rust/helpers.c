@@ -24,10 +24,32 @@
 /* The kernel hands the module to the livepatch core, and resolves its livepatch relocations. */
 MODULE_INFO(livepatch, "Y");
 
-/* A parameter of a type that the macro of the `kernel` crate does not have. */
+/*
+ * Parameters that the macro of the `kernel` crate cannot make: those of hardware, which a kernel that is
+ * locked down refuses, and those of types that it does not have (bool, before Linux 7.3; strings).
+ */
+static unsigned int serial_port = 0x3f8;
+module_param_hw_named(serial, serial_port, uint, ioport, 0444);
+MODULE_PARM_DESC(serial, "I/O port of the 16550 that the hand-over reports on, 0 for none (default 0x3f8)");
+
+/* Another name than the parameter's: <asm/irqflags.h> has a function halt(). */
+static bool halts;
+module_param_named(halt, halts, bool, 0444);
+MODULE_PARM_DESC(halt, "halt instead of resetting the machine if the hand-over fails");
+
 static char *xen_abi = "auto";
 module_param(xen_abi, charp, 0444);
 MODULE_PARM_DESC(xen_abi, "Xen's kexec interface: auto, v2 or v1 (default auto)");
+
+unsigned int rkexec_serial_port(void)
+{
+	return serial_port;
+}
+
+bool rkexec_halts(void)
+{
+	return halts;
+}
 
 const char *rkexec_xen_abi(void)
 {

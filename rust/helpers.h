@@ -7,6 +7,8 @@
 
 struct page;
 
+unsigned int rkexec_serial_port(void);
+bool rkexec_halts(void);
 const char *rkexec_xen_abi(void);
 
 bool rkexec_xen_domain(void);

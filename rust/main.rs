@@ -34,16 +34,6 @@ module! {
     authors: ["The rkexec authors"],
     description: "kexec for Xen dom0, with a map of all memory",
     license: "GPL",
-    params: {
-        serial: u32 {
-            default: 0x3f8,
-            description: "I/O port of the 16550 that the hand-over reports on, 0 for none (default 0x3f8)",
-        },
-        halt: bool {
-            default: false,
-            description: "halt instead of resetting the machine if the hand-over fails",
-        },
-    },
 }
 
 struct Rkexec {
@@ -75,12 +65,12 @@ impl kernel::Module for Rkexec {
 
 /// The port that the hand-over reports on.
 fn serial_port() -> u32 {
-    module_parameters::serial.value()
+    sys::parameters::serial_port()
 }
 
 /// What else the hand-over is told.
 fn handover_flags() -> u32 {
-    match module_parameters::halt.value() {
+    match sys::parameters::halts() {
         true => abi::handover::FLAG_HALT,
         false => 0,
     }

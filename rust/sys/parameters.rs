@@ -1,8 +1,20 @@
-//! The module's parameters that the `module!` macro has no type for.
+//! The module's parameters (`helpers.c`). None of them can be changed once the module is loaded.
 
 use core::ffi::CStr;
 
 use super::bindings::kernel as c;
+
+/// `serial=`, as it was given.
+pub(crate) fn serial_port() -> u32 {
+    // SAFETY: The function only returns a number.
+    unsafe { c::rkexec_serial_port() }
+}
+
+/// `halt=`.
+pub(crate) fn halts() -> bool {
+    // SAFETY: As above.
+    unsafe { c::rkexec_halts() }
+}
 
 /// `xen_abi=`, as it was given.
 pub(crate) fn xen_abi() -> &'static CStr {
