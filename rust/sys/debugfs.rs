@@ -9,7 +9,6 @@ use core::ptr::{from_ref, null};
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::str::CStrExt as _;
 use kernel::types::Opaque;
 
 /// What a file shows.
@@ -81,10 +80,11 @@ impl<T: Show> Operations<T> {
 /// `THIS_MODULE`.
 const fn this_module() -> *mut bindings::module {
     extern "C" {
-        static __this_module: Opaque<bindings::module>;
+        // A `struct module`. Not by its type: the compiler warns of a field in it that has no size.
+        static __this_module: Opaque<u8>;
     }
     // SAFETY: The kernel's build makes it for every module; only its address is taken.
-    unsafe { __this_module.get() }
+    unsafe { __this_module.get() }.cast()
 }
 
 unsafe extern "C" fn open<T: Show>(
