@@ -16,6 +16,7 @@ pub(crate) mod iomem;
 pub(crate) mod kexec_lock;
 pub(crate) mod kimage;
 pub(crate) mod livepatch;
+pub(crate) mod lockdown;
 pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod p2m;

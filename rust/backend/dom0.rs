@@ -12,6 +12,7 @@ mod extension;
 mod handover;
 mod image;
 mod layout;
+mod lockdown;
 mod memory;
 mod passage;
 mod slot;

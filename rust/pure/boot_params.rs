@@ -12,7 +12,8 @@
 //!   of the ACPI root table (`acpi_rsdp_addr`) is kept: it is the machine's, and without EFI it is
 //!   the only way to find ACPI.
 //!
-//! Here are the layout and a [`View`] of it; `rewrite` has [`fix_up`].
+//! Here are the layout and a [`View`] of it; `rewrite` has [`fix_up`], and `lockdown` what makes the next
+//! kernel as careful as this one.
 //!
 //! The layout: `Documentation/arch/x86/zero-page.rst` and `boot.rst` (the header at 0x1f1), in C
 //! `asm/bootparam.h` and `asm/setup_data.h`. A test compares the offsets with the C headers.
@@ -23,8 +24,10 @@ use super::addr::{Maddr, PAGE_SIZE};
 use super::errno::Errno;
 use super::memmap::MapEntry;
 
+mod lockdown;
 mod rewrite;
 
+pub use lockdown::{lock_down, Lockdown};
 pub use rewrite::{fix_up, room_bytes, Room};
 
 /// Bytes in `struct boot_params`.
@@ -36,6 +39,8 @@ pub mod offset {
     pub const EXT_MEM_K: usize = 0x002;
     /// `acpi_rsdp_addr`, u64: where ACPI's root pointer is.
     pub const ACPI_RSDP_ADDR: usize = 0x070;
+    /// `ext_cmd_line_ptr`, u32: the upper half of the command line's address.
+    pub const EXT_CMD_LINE_PTR: usize = 0x0c8;
     /// `efi_info`, 32 bytes.
     pub const EFI_INFO: usize = 0x1c0;
     /// `alt_mem_k`, u32: KiB of memory from 1 MiB on.
@@ -48,6 +53,10 @@ pub mod offset {
     pub const HEADER: usize = 0x202;
     /// `hdr.version`, u16: of the boot protocol, major and minor number in a byte each.
     pub const VERSION: usize = 0x206;
+    /// `hdr.cmd_line_ptr`, u32: the lower half of the command line's address.
+    pub const CMD_LINE_PTR: usize = 0x228;
+    /// `hdr.cmdline_size`, u32: how long a command line the kernel takes, without the zero.
+    pub const CMDLINE_SIZE: usize = 0x238;
     /// `hdr.hardware_subarch`, u32.
     pub const HARDWARE_SUBARCH: usize = 0x23c;
     /// `hdr.hardware_subarch_data`, u64.
@@ -117,6 +126,10 @@ pub enum BootParamsError {
         /// How many could be passed on.
         limit: usize,
     },
+    /// There is no command line behind the boot parameters.
+    NoCommandLine,
+    /// It has no room for what locks the kernel down.
+    NoRoomForLockdown,
     /// The room for more entries is at address 0 or past the end of the physical address space.
     RoomAddress {
         /// Where it is.
@@ -131,9 +144,10 @@ impl BootParamsError {
             Self::TooShort { .. }
             | Self::NoBootFlag { .. }
             | Self::NoHeader { .. }
-            | Self::OldProtocol { .. } => Errno::NotExecutable,
+            | Self::OldProtocol { .. }
+            | Self::NoCommandLine => Errno::NotExecutable,
             Self::EmptyMap | Self::RoomAddress { .. } => Errno::Invalid,
-            Self::MapTooLong { .. } => Errno::TooBig,
+            Self::MapTooLong { .. } | Self::NoRoomForLockdown => Errno::TooBig,
         }
     }
 }
@@ -167,6 +181,10 @@ impl fmt::Display for BootParamsError {
             Self::MapTooLong { entries, limit } => write!(
                 f,
                 "the machine's memory map has {entries} entries, {limit} can be passed on"
+            ),
+            Self::NoCommandLine => f.write_str("no command line behind the boot parameters"),
+            Self::NoRoomForLockdown => f.write_str(
+                "the command line is too long to add lockdown=, which this kernel has and must hand on",
             ),
             Self::RoomAddress { at } => {
                 write!(f, "no room for the rest of the memory map at {at}")
@@ -222,6 +240,13 @@ impl<'a> View<'a> {
     /// The address of the first `setup_data`, or 0.
     pub fn setup_data(&self) -> u64 {
         u64::from_le_bytes(self.get(offset::SETUP_DATA))
+    }
+
+    /// The address of the command line.
+    pub fn command_line(&self) -> u64 {
+        let low = u32::from_le_bytes(self.get(offset::CMD_LINE_PTR));
+        let high = u32::from_le_bytes(self.get(offset::EXT_CMD_LINE_PTR));
+        (u64::from(high) << 32) | u64::from(low)
     }
 
     /// The hardware subarchitecture and its data; 0 is the PC.

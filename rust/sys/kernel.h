@@ -13,6 +13,7 @@
 #include <linux/livepatch.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
+#include <linux/security.h>
 #include <linux/vmalloc.h>
 #include <linux/vmcore_info.h>
 #include <asm/e820/api.h>
@@ -31,6 +32,8 @@
  */
 extern atomic_t __kexec_lock;
 void kimage_free(struct kimage *image);
+/* Static in security/lockdown/lockdown.c. */
+extern enum lockdown_reason kernel_locked_down;
 /* arch/x86/include/asm/efi.h and set_memory.h cannot be included from a module. */
 extern unsigned long efi_config_table;
 int set_memory_rox(unsigned long addr, int numpages);

@@ -18,6 +18,7 @@ pub mod image;
 pub mod initrd;
 pub mod kernel_log;
 pub mod kselftest;
+pub mod lockdown;
 pub mod marker;
 pub mod memory;
 pub mod module;

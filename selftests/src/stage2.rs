@@ -7,6 +7,7 @@ use anyhow::{bail, ensure, Context, Result};
 use crate::acpi;
 use crate::expect::{self, Expected};
 use crate::initrd;
+use crate::lockdown;
 use crate::memory::Map;
 use crate::params::Params;
 use crate::report::Report;
@@ -35,6 +36,7 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         "its command line is the given one, and not a word more",
         |_| {
             let line = read("/proc/cmdline")?;
+            let line = expected.without_lockdown(&line)?;
             ensure!(
                 line == expected.cmdline,
                 "{line:?} instead of {:?}",
@@ -43,6 +45,7 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
             Ok(())
         },
     );
+    locked_down_as_before(report, &expected);
     report.test(
         "the random bytes in its initrd have the right SHA-256",
         |report| blob_is_right(report, &expected),
@@ -84,6 +87,15 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         is_untainted()
     });
     Ok(())
+}
+
+/// Checks that a kernel has not got rid of a lockdown that the one before had.
+pub(crate) fn locked_down_as_before(report: &mut Report, expected: &Expected) {
+    if let Some(level) = expected.lockdown() {
+        report.test("it is locked down as the kernel before was", |_| {
+            lockdown::check(level)
+        });
+    }
 }
 
 /// Checks that the random bytes of its initrd have arrived.

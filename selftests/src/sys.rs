@@ -2,6 +2,7 @@
 
 pub mod bindings;
 pub mod kexec;
+pub mod late;
 pub mod locked;
 pub mod mapped;
 pub mod privcmd;

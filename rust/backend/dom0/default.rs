@@ -19,6 +19,7 @@ use super::extension::Extension;
 use super::give_way;
 use super::handover::{safe_block, Handover};
 use super::layout::{Layout, PAGES_AT_ONCE};
+use super::lockdown;
 use super::memory::{self, Machine};
 use super::passage::Passage;
 use super::tables;
@@ -286,6 +287,7 @@ impl Demand {
             "looking for the boot parameters",
             ENOEXEC,
         ))?;
+        lockdown::hand_on(params, regs.rsi)?;
         let room = extension.as_mut().map(Extension::room);
         boot_params::fix_up(params, machine.map(), room)?;
         Ok(Self {

@@ -32,6 +32,21 @@ fn expectations() -> Vec<(&'static str, usize)> {
         ("offsetof(struct boot_params, hdr.header)", offset::HEADER),
         ("offsetof(struct boot_params, hdr.version)", offset::VERSION),
         (
+            "offsetof(struct boot_params, ext_cmd_line_ptr)",
+            offset::EXT_CMD_LINE_PTR,
+        ),
+        (
+            "offsetof(struct boot_params, hdr.cmd_line_ptr)",
+            offset::CMD_LINE_PTR,
+        ),
+        (
+            "offsetof(struct boot_params, hdr.cmdline_size)",
+            offset::CMDLINE_SIZE,
+        ),
+        ("sizeof(((struct boot_params *)0)->ext_cmd_line_ptr)", 4),
+        ("sizeof(((struct boot_params *)0)->hdr.cmd_line_ptr)", 4),
+        ("sizeof(((struct boot_params *)0)->hdr.cmdline_size)", 4),
+        (
             "offsetof(struct boot_params, hdr.hardware_subarch)",
             offset::HARDWARE_SUBARCH,
         ),

@@ -1,6 +1,7 @@
 //! Boot parameters for the next kernel: what changes, what does not, and what is refused.
 
 mod layout;
+mod lockdown;
 
 use proptest::prelude::*;
 use rkexec_pure::pure::addr::{Maddr, PHYS_END};

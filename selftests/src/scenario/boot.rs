@@ -3,7 +3,8 @@
 //! `vmtest.call=` file or load, `vmtest.dest=` a [`Destination`], `vmtest.blob=` MiB,
 //! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.lines=` the least number of lines
 //! that the machine's map has to have, `vmtest.abi=`: the interface of Xen that the module has to
-//! use, `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
+//! use, `vmtest.lockdown=LEVEL`: the kernel is locked down when `kexec_file_load` comes,
+//! `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
 //! somebody outside can change memory.
 
 use std::os::fd::OwnedFd;

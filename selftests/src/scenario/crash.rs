@@ -3,7 +3,8 @@
 //! `vmtest.call=` a [`Way`] to load the crash kernel; `vmtest.trigger=` a [`Trigger`];
 //! `vmtest.default=1`: a default image is loaded, too; `vmtest.again=1`: it is loaded, replaced,
 //! unloaded, gone with the module and loaded again before; `vmtest.pressure=` so many MiB of dom0's
-//! memory have to stay what they are all the while.
+//! memory have to stay what they are all the while; `vmtest.lockdown=LEVEL`: the kernel is locked down
+//! when `kexec_file_load` comes.
 
 use std::io;
 

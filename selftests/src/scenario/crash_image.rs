@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{bail, ensure, Context, Result};
 
-use super::loader::{file_load_with, Loader, INITRD, KERNEL};
+use super::loader::{file_load_locked_down, file_load_with, Loader, INITRD, KERNEL};
 use super::Stage1;
 use crate::bzimage::BzImage;
 use crate::core_header;
@@ -111,7 +111,10 @@ impl CrashImage {
     pub fn load(&self) -> Result<()> {
         let cmdline = self.loader.cmdline();
         match self.way {
-            Way::File => file_load_with(cmdline, kexec::FILE_ON_CRASH).context("kexec_file_load"),
+            Way::File => match &self.loader.lockdown {
+                Some(level) => file_load_locked_down(cmdline, kexec::FILE_ON_CRASH, level),
+                None => file_load_with(cmdline, kexec::FILE_ON_CRASH).context("kexec_file_load"),
+            },
             Way::Load => self.load_segments(),
             Way::Tools => past_kernel::load_crash(KERNEL, INITRD, cmdline),
         }

@@ -18,12 +18,13 @@ use crate::expect::{Crash, Expected};
 use crate::image::{Image, Sizes};
 use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
+use crate::lockdown;
 use crate::memory::Map;
 use crate::module;
 use crate::ownership::Ownership;
 use crate::params::{Params, PREFIX};
 use crate::places::{self, Destination};
-use crate::sys::{kexec, mapped};
+use crate::sys::{kexec, late, mapped};
 use crate::xen::{self, Xen};
 
 /// The next kernel.
@@ -85,7 +86,7 @@ fn next_cmdline(params: &Params) -> Result<String> {
     let mut words = vec![base.to_owned()];
     let stage: u32 = params.get("stage")?.unwrap_or(1);
     words.push(format!("vmtest.stage={}", stage + 1));
-    let mut names = vec!["ram", "cpus", "lines", "marker", "level"];
+    let mut names = vec!["ram", "cpus", "lines", "marker", "level", "lockdown"];
     match rounds_left(params)? {
         0 => {}
         left => {
@@ -112,6 +113,8 @@ pub struct Loader {
     kernel: Mmap,
     initrd: Mmap,
     xen: Option<Xen>,
+    /// How far this kernel is to be locked down when `kexec_file_load` comes (`vmtest.lockdown=`).
+    pub lockdown: Option<String>,
     /// How often Xen was asked for its status, and how often that was wrong.
     status: Cell<(usize, usize)>,
 }
@@ -188,6 +191,7 @@ impl Loader {
             kernel,
             initrd,
             xen,
+            lockdown: stage.params.get("lockdown")?,
             status: Cell::default(),
         })
     }
@@ -223,7 +227,10 @@ impl Loader {
     /// The kernel's.
     pub fn try_load(&self, call: Call, destination: Destination) -> Result<()> {
         match call {
-            Call::File => file_load(self.cmdline()).context("kexec_file_load"),
+            Call::File => match &self.lockdown {
+                Some(level) => file_load_locked_down(self.cmdline(), 0, level),
+                None => file_load(self.cmdline()).context("kexec_file_load"),
+            },
             Call::Load => self.load(destination),
         }
     }
@@ -338,6 +345,29 @@ impl Loader {
 /// The kernel's.
 pub fn file_load(cmdline: &str) -> io::Result<()> {
     file_load_with(cmdline, 0)
+}
+
+/// The same with these flags, in a kernel that is locked down (`level`) while it works on it.
+///
+/// No key that such a kernel wants a next kernel to be signed with is in the test machines. So it is
+/// locked down when it has accepted the next kernel and comes to read the command line.
+///
+/// # Errors
+///
+/// The kernel's, or that it cannot be locked down.
+pub fn file_load_locked_down(cmdline: &str, flags: u64, level: &str) -> Result<()> {
+    let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
+    let cmdline = CString::new(cmdline)?;
+    let len = cmdline.as_bytes_with_nul().len();
+    let loaded = late::with_text(
+        &cmdline,
+        || lockdown::raise(level),
+        // SAFETY: The string is there when the kernel reads it.
+        |text| unsafe {
+            kexec::file_load_at(kernel.as_fd(), Some(initrd.as_fd()), text, len, flags)
+        },
+    )?;
+    loaded.context("kexec_file_load, locked down")
 }
 
 /// The same with these flags.

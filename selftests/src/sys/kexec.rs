@@ -1,6 +1,6 @@
 //! The system calls of kexec, and what `/sys/kernel` says about them.
 
-use std::ffi::CStr;
+use std::ffi::{c_char, CStr};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -113,19 +113,38 @@ pub fn file_load(
     cmdline: &CStr,
     flags: u64,
 ) -> io::Result<()> {
+    let len = cmdline.to_bytes_with_nul().len();
+    // SAFETY: The string is as long as that.
+    unsafe { file_load_at(kernel, initrd, cmdline.as_ptr(), len, flags) }
+}
+
+/// The same with a command line of which this process may not have looked at a byte: so many, with the
+/// zero at the end.
+///
+/// # Safety
+///
+/// They are there, or will be when the kernel reads them.
+pub unsafe fn file_load_at(
+    kernel: BorrowedFd<'_>,
+    initrd: Option<BorrowedFd<'_>>,
+    cmdline: *const c_char,
+    cmdline_len: usize,
+    flags: u64,
+) -> io::Result<()> {
     let no_initrd = u64::from(linux::KEXEC_FILE_NO_INITRAMFS);
     let (initrd, flags) = match initrd {
         Some(initrd) => (initrd.as_raw_fd(), flags),
         None => (-1, flags | no_initrd),
     };
-    // SAFETY: The descriptors are open, and the kernel reads `cmdline` no further than its length.
+    // SAFETY: The descriptors are open, and the kernel reads `cmdline` no further than its length, by
+    // contract.
     let result = unsafe {
         libc::syscall(
             libc::SYS_kexec_file_load,
             kernel.as_raw_fd(),
             initrd,
-            cmdline.to_bytes_with_nul().len(),
-            cmdline.as_ptr(),
+            cmdline_len,
+            cmdline,
             flags,
         )
     };

@@ -39,10 +39,12 @@ pub fn check(report: &mut Report, dump: &Dump, expected: &Expected, crash: &Cras
     });
     report.test("its command line is the given one", |report| {
         let line = std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
-        let added = added_words(line.trim_end(), &expected.cmdline, crash.head)?;
+        let line = expected.without_lockdown(line.trim_end())?;
+        let added = added_words(line, &expected.cmdline, crash.head)?;
         report.note(&format!("and: {added}"));
         Ok(())
     });
+    stage2::locked_down_as_before(report, expected);
     report.test("the bytes in its initrd are right", |report| {
         stage2::blob_is_right(report, expected)
     });

@@ -7,6 +7,7 @@ use kernel::prelude::*;
 
 use super::place::Places;
 use super::support::Support;
+use crate::backend::dom0::lockdown;
 use crate::backend::dom0::memory::Machine;
 use crate::backend::error::LoadError;
 use crate::pure::boot_params::{self, Room};
@@ -61,6 +62,7 @@ impl FileImage {
             "looking for the boot parameters",
             ENOEXEC,
         ))?;
+        lockdown::hand_on(params, regs.rsi)?;
         let room = extension.as_mut().map(|(range, bytes)| Room {
             at: range.start(),
             bytes: bytes.bytes_mut(),

@@ -148,7 +148,8 @@ pub fn all() -> Vec<Case> {
             ..CRASHES
         },
         Case {
-            name: "UEFI: a panic of dom0: the crash kernel reads the machine's dump",
+            name: "UEFI, a dom0 locked down: a panic: the crash kernel reads the machine's dump",
+            scenario: "crash call=file trigger=sysrq lockdown=confidentiality",
             machine: Machine {
                 firmware: Firmware::Uefi,
                 ..with(AREA)

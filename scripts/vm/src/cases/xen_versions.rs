@@ -120,8 +120,8 @@ pub fn all() -> Vec<Case> {
             ..boots(Sid, BIOS)
         },
         Case {
-            name: "Xen with UEFI: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2",
+            name: "Xen with UEFI, a dom0 locked down: kexec_file_load boots a kernel, by V2",
+            scenario: "boot call=file abi=v2 lockdown=integrity",
             ..boots(Main, UEFI)
         },
         Case {
