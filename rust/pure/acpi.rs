@@ -19,7 +19,7 @@
 //! ACPI specification 6.5, 5.2.5 (RSDP), 5.2.6 (headers), 5.2.7 and 5.2.8 (root tables), 5.2.9 (FADT),
 //! 5.2.10 (FACS). All addresses are machine addresses, in bytes.
 
-use super::addr::Maddr;
+use super::addr::{Maddr, PAGE_SIZE};
 use super::range::MaRange;
 
 /// Memory as the firmware left it.
@@ -35,6 +35,65 @@ pub struct Found {
     pub tables: usize,
     /// Tables that are left out: their headers make no sense, or cannot be read.
     pub left_out: usize,
+}
+
+/// The pages that tables are in, each page once.
+#[derive(Clone, Copy, Debug)]
+pub struct TablePages {
+    list: [MaRange; Self::MOST],
+    used: usize,
+}
+
+impl TablePages {
+    /// The most pieces that do not touch each other. Firmware has its tables in a few.
+    pub const MOST: usize = 64;
+
+    /// None yet.
+    pub const fn new() -> Self {
+        Self {
+            list: [MaRange::empty_at(Maddr::ZERO); Self::MOST],
+            used: 0,
+        }
+    }
+
+    /// Adds the pages of a table. False if there is no room for another piece.
+    pub fn add(&mut self, table: MaRange) -> bool {
+        let pages = table.round_out(PAGE_SIZE);
+        let (mut start, mut end) = (pages.start(), pages.end());
+        // What touches the new piece becomes a part of it. The others do not touch that.
+        let mut kept: usize = 0;
+        for index in 0..self.used {
+            let Some(&piece) = self.list.get(index) else {
+                break;
+            };
+            if piece.start() <= end && start <= piece.end() {
+                (start, end) = (start.min(piece.start()), end.max(piece.end()));
+            } else if let Some(place) = self.list.get_mut(kept) {
+                *place = piece;
+                kept = kept.saturating_add(1);
+            }
+        }
+        self.used = kept;
+        match (self.list.get_mut(kept), MaRange::new(start, end)) {
+            (Some(place), Some(piece)) => {
+                *place = piece;
+                self.used = kept.saturating_add(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The pieces, in no order.
+    pub fn as_slice(&self) -> &[MaRange] {
+        self.list.get(..self.used).unwrap_or_default()
+    }
+}
+
+impl Default for TablePages {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// The legacy BIOS area, in which a root pointer is looked for that nobody tells of; it is at a

@@ -7,46 +7,37 @@ use kernel::prelude::*;
 use kernel::sync::SetOnce;
 
 use super::bindings::kernel as c;
-use crate::pure::acpi::{self, Memory};
+use crate::pure::acpi::{self, Memory, TablePages};
 use crate::pure::addr::{Addr, Maddr, PAGE_SIZE};
 use crate::pure::range::MaRange;
 
-static TABLES: SetOnce<KVec<MaRange>> = SetOnce::new();
+static TABLES: SetOnce<TablePages> = SetOnce::new();
 
 /// Looks for them. They stay where they are as long as the machine runs. Called once, by the module's
 /// init.
-///
-/// # Errors
-///
-/// There is no memory. (A machine without tables is none.)
-pub(crate) fn find() -> Result {
-    let mut tables: KVec<MaRange> = KVec::new();
-    let mut pushed = Ok(());
+pub(crate) fn find() {
     // SAFETY: The function only reads what the boot code found out.
-    if unsafe { c::rkexec_acpi_is_used() } {
-        let root = told_root().or_else(|| acpi::scan(&Firmware));
-        let found = root.map(|root| {
-            acpi::walk(&Firmware, root, &mut |table| {
-                let pages = table.round_out(PAGE_SIZE);
-                if pushed.is_ok() && !tables.iter().any(|known| known.covers(pages)) {
-                    pushed = tables.push(pages, GFP_KERNEL);
-                }
-            })
-        });
-        if let Some(left_out) = found.map(|found| found.left_out).filter(|nr| *nr > 0) {
-            pr_notice!(
-                "{left_out} tables of ACPI make no sense, and images will not find them mapped\n"
-            );
-        }
+    if !unsafe { c::rkexec_acpi_is_used() } {
+        return;
     }
-    pushed?;
-    TABLES.populate(tables);
-    Ok(())
+    let Some(root) = told_root().or_else(|| acpi::scan(&Firmware)) else {
+        return;
+    };
+    let mut pages = TablePages::new();
+    let mut no_room: usize = 0;
+    let found = acpi::walk(&Firmware, root, &mut |table| {
+        no_room = no_room.saturating_add(usize::from(!pages.add(table)));
+    });
+    let missing = found.left_out.saturating_add(no_room);
+    if missing > 0 {
+        pr_notice!("{missing} tables of ACPI make no sense, or lie scattered: images will not find them mapped\n");
+    }
+    TABLES.populate(pages);
 }
 
-/// Their pages; some may overlap.
+/// Their pages.
 pub(crate) fn tables() -> &'static [MaRange] {
-    TABLES.as_ref().map_or(&[], |tables| tables)
+    TABLES.as_ref().map_or(&[], TablePages::as_slice)
 }
 
 /// The address of the root pointer, if the boot loader or UEFI has told it.

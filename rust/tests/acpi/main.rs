@@ -2,4 +2,5 @@
 
 mod firmware;
 mod hostile;
+mod pages;
 mod walk;

@@ -1,0 +1,60 @@
+//! The pages that tables are in.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use rkexec_pure::pure::acpi::TablePages;
+use rkexec_pure::pure::addr::Maddr;
+use rkexec_pure::pure::range::MaRange;
+
+fn range(start: u64, len: u64) -> MaRange {
+    MaRange::from_len(Maddr::new(start).expect("an address"), len).expect("a range")
+}
+
+#[test]
+fn tables_beside_each_other_are_one_piece() {
+    let mut pages = TablePages::new();
+    for (start, len) in [
+        (0x1_0040, 36),
+        (0x1_2fff, 2),
+        (0x1_1100, 0x1000),
+        (0x1_0100, 1),
+    ] {
+        assert!(pages.add(range(start, len)));
+    }
+    assert_eq!(pages.as_slice(), [range(0x1_0000, 0x4000)]);
+}
+
+#[test]
+fn more_pieces_than_there_is_room_for_are_left_out() {
+    let mut pages = TablePages::new();
+    let most = TablePages::MOST as u64;
+    for nr in 0..most {
+        assert!(pages.add(range(nr * 0x2000, 1)));
+    }
+    let before = pages.as_slice().to_vec();
+    assert!(!pages.add(range(most * 0x2000, 1)));
+    assert_eq!(pages.as_slice(), before);
+    // What touches a piece has a place, and makes more.
+    assert!(pages.add(range(0x1000, 1)));
+    assert!(pages.add(range(most * 0x2000, 1)));
+}
+
+proptest! {
+    #[test]
+    fn every_page_is_there_once_and_no_other(
+        tables in prop::collection::vec((0u64..64 << 12, 1u64..3 << 12), 0..40),
+    ) {
+        let mut pages = TablePages::new();
+        let mut model = BTreeSet::new();
+        for (start, len) in tables {
+            prop_assert!(pages.add(range(start, len)));
+            model.extend(start >> 12..=(start + len - 1) >> 12);
+        }
+        let list = pages.as_slice().iter();
+        let list = list.flat_map(|it| it.start().raw() >> 12..it.end().raw() >> 12);
+        let mut list: Vec<_> = list.collect();
+        list.sort_unstable();
+        prop_assert_eq!(list, model.into_iter().collect::<Vec<_>>());
+    }
+}
