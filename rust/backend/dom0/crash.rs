@@ -78,7 +78,14 @@ impl CrashImage {
         }
         kimage.never_update();
         let machine = Machine::query()?;
-        let mut places = Places::new(crash_area::area()?, kimage)?;
+        let area = crash_area::area()?;
+        // By that map the hand-over finds all that lies there.
+        if !area.is_in(machine.ram()) {
+            return Err(LoadError::Unsupported(
+                "Xen's crash area is not all in the RAM of Xen's own memory map",
+            ));
+        }
+        let mut places = Places::new(area, kimage)?;
         let mut support = place_support(&machine, kimage.is_file(), &mut places)?;
 
         let mut claims = Claims::of(kimage);
