@@ -87,12 +87,27 @@ impl StalledPage {
     /// # Errors
     ///
     /// The kernel's: it was released before.
-    pub fn release(&self) -> io::Result<()> {
-        let mut zeros = linux::uffdio_zeropage {
-            range: self.range(),
+    pub fn release(&self) -> Result<()> {
+        self.release_with(&[])
+    }
+
+    /// Lets everybody read it: `bytes`, and zeros behind them.
+    ///
+    /// # Errors
+    ///
+    /// They are more than a page, or the kernel's: it was released before.
+    pub fn release_with(&self, bytes: &[u8]) -> Result<()> {
+        let mut page = [0; PAGE];
+        page.get_mut(..bytes.len())
+            .context("more than a page")?
+            .copy_from_slice(bytes);
+        let mut copy = linux::uffdio_copy {
+            dst: self.at as u64,
+            src: page.as_ptr() as u64,
+            len: PAGE as u64,
             ..Default::default()
         };
-        self.ioctl(linux::ioctl_uffdio_zeropage, &mut zeros)
+        Ok(self.ioctl(linux::ioctl_uffdio_copy, &mut copy)?)
     }
 
     fn range(&self) -> linux::uffdio_range {
