@@ -29,6 +29,8 @@ pub const CMD_STATUS: u32 = 6;
 
 /// The crash area.
 pub const RANGE_CRASH: i32 = 0;
+/// Xen itself: its code and static data.
+pub const RANGE_XEN: i32 = 1;
 /// The ELF notes of a processor.
 pub const RANGE_CPU: i32 = 2;
 /// Xen's description of itself for dumps.

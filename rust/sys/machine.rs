@@ -8,6 +8,7 @@ use kernel::prelude::*;
 use super::bindings::kernel as c;
 use super::bindings::xen;
 use super::hypercall;
+use crate::abi::xen_kexec;
 use crate::pure::addr::PAGE_SIZE;
 use crate::pure::memmap::MapEntry;
 use crate::pure::range::MaRange;
@@ -83,7 +84,7 @@ impl fmt::Display for ExtraVersion {
 /// Processors that are offline sleep in that code, and wake up when that data is written to; at a
 /// kexec Xen stops the others there, too.
 pub(crate) fn xen_image() -> Option<MaRange> {
-    let range = hypercall::range(xen::KEXEC_RANGE_MA_XEN, 0).ok()?;
+    let range = hypercall::range(xen_kexec::RANGE_XEN, 0).ok()?;
     (!range.is_empty()).then(|| range.round_out(PAGE_SIZE))
 }
 
