@@ -20,8 +20,9 @@ use crate::sys::sha256::Sha256;
 /// The blob, as the build made it.
 static BLOB: &[u8] = include_bytes!("../../../.build/handover/handover.bin");
 
-/// How often memory that lies in a destination is put aside before giving up.
-const TRIES: usize = 256;
+/// How often memory that lies in a destination is put aside before giving up: the kernel may hand out
+/// all that is in a large one first, in pieces of a few pages.
+const TRIES: usize = 8192;
 
 /// Memory in one piece that the map of all memory has, and that is in none of the image's
 /// destinations.
@@ -33,7 +34,7 @@ pub(super) fn safe_block(
     mapped: &Mapped<'_>,
     what: &'static str,
 ) -> Result<Block, LoadError> {
-    let mut aside = KVec::new();
+    let mut aside = KVVec::new();
     for _ in 0..TRIES {
         let Some(block) = Block::alloc(nr_pages, &XenPv) else {
             break;
