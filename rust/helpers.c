@@ -13,6 +13,7 @@
 
 #include <asm/cpuid/api.h>
 #include <asm/setup.h>
+#include <asm/smp.h>
 #include <asm/special_insns.h>
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
@@ -156,6 +157,22 @@ void rkexec_cond_resched(void)
 bool rkexec_is_being_killed(void)
 {
 	return fatal_signal_pending(current);
+}
+
+void rkexec_send_stop(void)
+{
+	/* Not stop_other_cpus(): in a PV domain that waits for what does not come back. */
+	smp_send_stop();
+}
+
+unsigned int rkexec_online_cpus(void)
+{
+	return num_online_cpus();
+}
+
+void rkexec_local_irq_disable(void)
+{
+	local_irq_disable();
 }
 
 bool rkexec_cpuid_gib_pages(void)

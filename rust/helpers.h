@@ -34,6 +34,9 @@ u64 rkexec_direct_map(void);
 void rkexec_copy_page(void *to, const void *from);
 void rkexec_cond_resched(void);
 bool rkexec_is_being_killed(void);
+void rkexec_send_stop(void);
+unsigned int rkexec_online_cpus(void);
+void rkexec_local_irq_disable(void);
 bool rkexec_cpuid_gib_pages(void);
 bool rkexec_five_levels(void);
 

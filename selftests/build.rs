@@ -12,6 +12,7 @@ const HEADERS: [(&str, &[&str]); 2] = [
             "__HYPERVISOR_.*",
             "XENMEM_.*",
             "XEN_SYSCTL_.*",
+            "CONSOLEIO_write",
             "KEXEC_.*",
             "SCHEDOP_.*",
             "SHUTDOWN_.*",

@@ -28,6 +28,7 @@ use super::inspect::Tables;
 use super::switch;
 use crate::pure::xen_abi::Wish;
 use crate::sys::bindings::kernel as c;
+use crate::sys::cpu;
 use crate::sys::crashk_res;
 use crate::sys::hypercall::Kind;
 use crate::sys::kexec_lock::KexecLock;
@@ -159,9 +160,13 @@ unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
     }
 }
 
-/// For a kexec nothing is to be shut down here: Xen stops the CPUs, of which dom0 has none.
+/// Devices are shut down: nobody may start anything with them any more. The machine's processors and
+/// interrupt controllers are Xen's to shut down.
 unsafe extern "C" fn machine_shutdown() {
     if kimage::exec_is_in_progress() {
+        if !cpu::stop_others() {
+            pr_warn!("not all of dom0's processors have stopped: Xen stops them\n");
+        }
         return;
     }
     // SAFETY: What the function that this one replaces does, and nothing else.

@@ -1,4 +1,7 @@
-//! What the processors of the bare machine offer, and how this kernel uses them.
+//! The processors: what those of the bare machine offer, how this kernel uses them, and their end.
+
+use kernel::time::delay::udelay;
+use kernel::time::Delta;
 
 use super::bindings::kernel as c;
 use crate::pure::identity::{Layout, Levels};
@@ -23,4 +26,27 @@ pub(crate) fn encrypts_memory() -> bool {
         c::cc_platform_has(c::cc_attr_CC_ATTR_MEM_ENCRYPT)
             || c::cc_platform_has(c::cc_attr_CC_ATTR_GUEST_MEM_ENCRYPT)
     }
+}
+
+/// Stops all other processors of this kernel for good, and interrupts on this one: nothing runs from
+/// here on but the caller. False if some have not stopped within a second.
+///
+/// The caller has seen to it that it stays on this processor, as `migrate_to_reboot_cpu()` does, and
+/// that nobody needs the others any more.
+pub(crate) fn stop_others() -> bool {
+    const STEP: Delta = Delta::from_micros(100);
+    const STEPS: u32 = 10_000;
+    // SAFETY: A counter.
+    let is_alone = || unsafe { c::rkexec_online_cpus() } <= 1;
+    // SAFETY: Interrupts are on, as they are for every caller that is not an interrupt itself.
+    unsafe { c::rkexec_send_stop() };
+    for _ in 0..STEPS {
+        if is_alone() {
+            break;
+        }
+        udelay(STEP);
+    }
+    // SAFETY: The kernel's own shutdown does the same; nobody expects interrupts to be on afterwards.
+    unsafe { c::rkexec_local_irq_disable() };
+    is_alone()
 }

@@ -171,6 +171,22 @@ impl Xen {
         bail!("Xen knows none of the interface versions {OLDEST:#x} to {newest:#x}+2")
     }
 
+    /// Writes a line on the serial port by Xen's own hand, past this kernel's log.
+    ///
+    /// # Errors
+    ///
+    /// Xen's.
+    pub fn say(&self, line: &str) -> Result<()> {
+        let text = format!("{line}\n");
+        let mut buffer = Locked::<u8>::zeroed(text.len())?;
+        buffer.as_mut().copy_from_slice(text.as_bytes());
+        let op = xen::CONSOLEIO_write;
+        let arguments = [op.into(), text.len() as u64, buffer.address(), 0, 0];
+        // SAFETY: The buffer is locked, and as long as the second argument says.
+        unsafe { self.0.call(xen::__HYPERVISOR_console_io, arguments) }.context("console_io")?;
+        Ok(())
+    }
+
     /// What Xen says to `KEXEC_CMD_kexec_status` about a default image.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ static TROUBLE: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\(XEN\) .*([Cc]rashed|watchdog|DOUBLE FAULT|Unhandled .*fault)",
         // rkexec.
         r"rkexec: .*(not loaded|hand-over failed|failed \(error|does not start|does not unload|still use|lies over Xen)",
+        // A program in a dom0 that is on its way to the next kernel.
+        r"processor \d+ of dom0 still runs",
         // The decompressor of the next kernel.
         r"System halted",
     ])

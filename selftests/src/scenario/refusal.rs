@@ -4,11 +4,21 @@
 //! The module hands the image to Xen once more right before. That fails here, since dom0 has all the
 //! memory that Xen had, and then the module relies on the image that it has handed over before. It
 //! cannot see that somebody else has unloaded that one: twice, so that Xen's status is what it was.
+//!
+//! Between the shutdown of devices and the restart there is time here, for all that the kernel has to
+//! say takes long. A program that is busy on the other processor must not have any of it.
 
-use anyhow::{ensure, Result};
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context, Result};
+use nix::sched::{sched_setaffinity, CpuSet};
+use nix::unistd::Pid;
 
 use super::loader::{Call, Loader};
 use super::{Next, Stage1};
+use crate::kernel_log::KernelLog;
 use crate::places::Destination::Lowest;
 use crate::xen::Xen;
 use crate::{balloon, module};
@@ -17,6 +27,11 @@ use crate::{balloon, module};
 const ALL_KIB: u64 = 2 << 20;
 /// What Xen may keep: too little for any image.
 const LEFT_PAGES: u64 = 4;
+
+/// How long the kernel waits before each line of its log.
+const DELAY_MS: &str = "1000";
+/// The other processor may go on for so long after the shutdown of devices. It is told to stop at once.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -42,5 +57,30 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             report.note(&format!("Xen has {} pages left", xen.free_pages()?));
             Ok(())
         });
+    stage
+        .report
+        .test("a program is busy on the other processor", |_| {
+            let log = KernelLog::from_now_on()?;
+            thread::spawn(|| stay_busy(1, log, &Xen::open()?));
+            fs::write("/proc/sys/kernel/printk_delay", DELAY_MS).context("printk_delay")
+        });
     Ok(Next::Exec)
+}
+
+/// Uses up the processor `cpu`. When the kernel has shut down the devices, and some time has gone by, says
+/// that there is still somebody (the runner looks for that line).
+fn stay_busy(cpu: usize, mut log: KernelLog, xen: &Xen) -> Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).context("sched_setaffinity")?;
+    while !log
+        .lines()?
+        .iter()
+        .any(|line| line.contains("Starting new kernel"))
+    {}
+    let begin = Instant::now();
+    while begin.elapsed() < GRACE {
+        std::hint::spin_loop();
+    }
+    xen.say(&format!("processor {cpu} of dom0 still runs"))
 }
