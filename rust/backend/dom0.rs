@@ -145,8 +145,9 @@ fn load_segment(
     image.load_segment(kimage, index)
 }
 
-/// Also of an image that the kernel's own `machine_kexec_prepare` has prepared: `kexec_file_load` frees images when it has given the kexec lock back, so the module may have
-/// come meanwhile.
+/// Before an image is freed. It may be one that the kernel's own `machine_kexec_prepare` has prepared:
+/// `kexec_file_load` gives the kexec lock back first and frees the image then, and the module may have
+/// come between the two.
 unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
     // SAFETY: The kernel passes an image that it is about to free, of which nobody else knows any
     // more.
@@ -154,9 +155,9 @@ unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
     // Xen must not be left with references to pages that are free, so it comes first.
     slot::clear(Kind::of(&kimage), kimage.id());
     // SAFETY: As above. Nothing but records is ever attached.
-    match unsafe { shadow::take::<Record>(&mut kimage) } {
-        Some(record) => drop(record),
-        None => kimage.undo_own_prepare(),
+    let is_ours = unsafe { shadow::free::<Record>(&mut kimage) };
+    if !is_ours {
+        kimage.undo_own_prepare();
     }
 }
 

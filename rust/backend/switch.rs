@@ -34,7 +34,8 @@ global_lock! {
 const PATIENCE_MS: i64 = 60_000;
 /// How long it waits for a load to end, in ms.
 const PATIENCE_WITH_A_LOAD_MS: i64 = 5_000;
-/// How long no module of the system may come or go, in ms.
+/// How long no module of the system may come or go for the sake of a load or of an image that somebody
+/// frees, in ms. To free the loaded images comes on top, if they go.
 const PATIENCE_OF_OTHERS_MS: i64 = 1_000;
 
 /// What becomes of images that are loaded when the functions change.
@@ -107,22 +108,15 @@ impl Switch for Bound {
     }
 
     fn before_unpatch() -> Result {
-        let Some(lock) = KexecLock::take_within(PATIENCE_OF_OTHERS_MS) else {
+        let lock = take_when_quiet(PATIENCE_OF_OTHERS_MS).map_err(|what| {
             pr_err!(
-                "not taken out: an image is being loaded just now; try again when that is over\n"
+                "not taken out: an image is being {what} just now; try again when that is over\n"
             );
-            return Err(EBUSY);
-        };
+            EBUSY
+        })?;
+        // Only now that nothing can fail any more.
         if kimage::unload_all(&lock) {
             pr_info!("the loaded image goes with the module\n");
-        }
-        // The system calls free an image after they have given the lock back: one may be left whose
-        // task has not come to it yet, and that must use the function that knows it.
-        if !wait::until(PATIENCE_OF_OTHERS_MS, shadow::none_is_left) {
-            pr_err!(
-                "not taken out: an image is being freed just now; try again when that is over\n"
-            );
-            return Err(EBUSY);
         }
         COMPLETE.store(false, Release);
         crashk_res::close(&lock);
@@ -132,6 +126,24 @@ impl Switch for Bound {
 
     fn after_unpatch() {
         Self::stop();
+    }
+}
+
+/// Takes the lock as soon as no image is being loaded or freed, if that is within so many ms; else says
+/// which of the two it is. May sleep.
+///
+/// `kexec_file_load` frees an image after it has given the lock back: one may be left whose task has not
+/// come to it yet, and that must use the function that knows it.
+fn take_when_quiet(ms: i64) -> Result<KexecLock, &'static str> {
+    let mut lock = None;
+    let is_quiet = wait::until(ms, || {
+        lock = lock.take().or_else(KexecLock::try_take);
+        lock.as_ref().is_some_and(shadow::only_loaded_are_left)
+    });
+    match (lock, is_quiet) {
+        (Some(lock), true) => Ok(lock),
+        (Some(_), false) => Err("freed"),
+        (None, _) => Err("loaded"),
     }
 }
 

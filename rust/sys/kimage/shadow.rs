@@ -7,18 +7,28 @@ use kernel::bindings;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
 
-use super::{ImageView, Kimage};
+use super::{loaded, ImageView, Kimage};
 use crate::sys::bindings::kernel as c;
+use crate::sys::kexec_lock::KexecLock;
 
 /// The number under which the variables are found; any will do that no other patch uses.
 const ID: c_ulong = 0x726b_6578_6563;
 
-/// How many images have something attached. It grows under the kexec lock only.
-static ATTACHED: Atomic<i32> = Atomic::new(0);
+/// How many images have something attached that is not all freed: a switch-over would have to wait for
+/// the task that frees it. It grows under the kexec lock only.
+static ATTACHED: Atomic<usize> = Atomic::new(0);
 
-/// Whether no image has anything attached any more.
-pub(crate) fn none_is_left() -> bool {
-    ATTACHED.load(Acquire) == 0
+/// Whether nothing is attached but to loaded images: none is being freed by another task, nor is to be.
+/// As long as nobody else has the lock, that remains so.
+pub(crate) fn only_loaded_are_left(lock: &KexecLock) -> bool {
+    let loaded = loaded(lock).filter(|(_, image)| has_any(image)).count();
+    ATTACHED.load(Acquire) == loaded
+}
+
+/// Whether anything is attached to the image.
+fn has_any(image: &ImageView) -> bool {
+    // SAFETY: The function looks for the pointer, and not behind it.
+    !unsafe { c::klp_shadow_get(image.as_ptr(), ID) }.is_null()
 }
 
 /// Attaches `value`.
@@ -68,19 +78,23 @@ pub(crate) unsafe fn get<'a, T>(image: &'a ImageView) -> Option<&'a mut T> {
     }
 }
 
-/// Takes off what is attached to the image, if anything.
+/// Frees what is attached to the image, and returns whether there was anything. It counts as attached
+/// until all of it is freed.
 ///
 /// # Safety
 ///
 /// As for [`get`].
-pub(crate) unsafe fn take<T>(image: &mut Kimage<'_>) -> Option<KBox<T>> {
+pub(crate) unsafe fn free<T>(image: &mut Kimage<'_>) -> bool {
     // SAFETY: As for `get`. The variable goes, so the pointer in it is given back only once.
     let value = unsafe {
         let shadow = c::klp_shadow_get(image.as_ptr(), ID);
-        let value = *shadow.cast::<*mut T>().as_ref()?;
+        let Some(&value) = shadow.cast::<*mut T>().as_ref() else {
+            return false;
+        };
         c::klp_shadow_free(image.as_ptr(), ID, None);
         KBox::from_raw(value)
     };
+    drop(value);
     ATTACHED.fetch_sub(1, Release);
-    Some(value)
+    true
 }

@@ -4,7 +4,8 @@
 //! data likes: here a page that nobody answers for (userfaultfd). The module comes and goes under
 //! another lock, which every other module needs as well. So neither may wait there for the first one.
 //!
-//! And an image is freed when the kexec lock is free again: then the module may have come meanwhile.
+//! And an image is freed when the kexec lock is free again: then the module may have come meanwhile, or
+//! somebody may want its functions to go.
 
 use std::io;
 use std::process::{Child, Command, Output, Stdio};
@@ -32,6 +33,7 @@ const PAGE: u64 = 4096;
 const ENABLED: &str = "/sys/kernel/livepatch/rkexec/enabled";
 /// What the log says when they stay so.
 const BEING_LOADED: &str = "rkexec: not taken out: an image is being loaded just now";
+const BEING_FREED: &str = "rkexec: not taken out: an image is being freed just now";
 /// A module that has nothing to do with all this.
 const OTHER_MODULE: &str = "xen-evtchn";
 /// What is done at once takes no longer, on the slowest of computers.
@@ -108,6 +110,23 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             kexec::unload().context("unloading")
         },
     );
+    report.test(
+        "the functions stay in use while an image of theirs is freed, and the next one stays loaded",
+        |report| {
+            let mut log = KernelLog::from_now_on()?;
+            let late = while_an_image_is_freed(&loader, || {
+                let segment = Segment::new(&[0; PAGE as usize], PLACE, PAGE);
+                kexec::load(PLACE, &[segment], kexec::ARCH_X86_64).context("kexec_load")?;
+                std::fs::write(ENABLED, "0").context(ENABLED)
+            })?;
+            report.note(&format!("it was freed {} ms later", late.as_millis()));
+            ensure!(says(&mut log, BEING_FREED)?, "the log does not say so");
+            ensure!(is_enabled()?, "they are not in use any more");
+            ensure!(kexec::loaded()?, "the next image is not loaded any more");
+            kexec::unload().context("unloading")
+        },
+    );
+    report.test("modprobe -r when that is over", |_| module::unload());
     Ok(Next::PowerOff)
 }
 

@@ -40,10 +40,12 @@ pub(super) fn all() -> Vec<Case> {
             says: &[
                 "rkexec: not loaded: an image is being loaded",
                 "rkexec: not taken out: an image is being loaded",
+                "rkexec: not taken out: an image is being freed",
             ],
             expects_trouble: &[
                 "rkexec: not loaded: an image is being loaded",
                 "rkexec: not taken out: an image is being loaded",
+                "rkexec: not taken out: an image is being freed",
             ],
             seconds: 90,
             ..BOOTS
