@@ -37,7 +37,9 @@ impl Replacement {
 /// that of the kernel's is what bindgen makes of its prototype (`sys/kernel.h`).
 macro_rules! replacement {
     ($name:ident => $with:expr) => {
-        // SAFETY: Two functions fit in one array only if they have the same signature.
+        // SAFETY: Two functions fit in one array only if they have the same signature, but that one
+        // may be safe and the other unsafe: both are then unsafe ones there. That is no part of the
+        // ABI but a duty of the caller's, which is the kernel and calls both in the same way.
         unsafe {
             const {
                 let _ = [$crate::sys::bindings::kernel::$name, $with];
