@@ -2,6 +2,8 @@
 //! gone with the module, loaded again.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,9 @@ const PLACE: u64 = 32 << 20;
 const NOWHERE: u64 = 0xfee0_0000;
 /// Longer than anything takes here.
 const MANY_SECONDS: Duration = Duration::from_secs(30);
+
+/// Longer than modprobe needs to see that a file is open, and shorter than it waits for that.
+const SHORT_LOOK: Duration = Duration::from_secs(1);
 
 /// Runs it.
 pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
@@ -119,10 +124,24 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     );
     stage
         .report
-        .test("modprobe -r takes the image away with the module", |_| {
-            module::unload()?;
-            nothing(&loader)
+        .test("modprobe -r by somebody else says no at once", |report| {
+            by_somebody_else(report)?;
+            loader.expect_loaded(true)?;
+            module::expect_map("default")
         });
+    stage.report.test(
+        "modprobe -r takes the image away with the module, also if somebody has a short look",
+        |_| {
+            let file = File::open(module::MAP).context(module::MAP)?;
+            let look = thread::spawn(move || {
+                thread::sleep(SHORT_LOOK);
+                drop(file);
+            });
+            module::unload()?;
+            ensure!(look.is_finished(), "it has gone under the open file");
+            nothing(&loader)
+        },
+    );
     stage.report.test("modprobe once more", |_| module::load());
     for number in 1..=3 {
         load(
@@ -166,6 +185,24 @@ fn busy(report: &mut Report, loader: &Loader) -> Result<()> {
     report.note(&format!("busy {busy} times, readable {read} times"));
     ensure!(busy > 0, "it never was");
     kexec::unload().context("unloading")
+}
+
+/// Has somebody who is not root remove the module: that cannot be, and waiting would not help.
+fn by_somebody_else(report: &mut Report) -> Result<()> {
+    const NOBODY: u32 = 65534;
+    let begin = Instant::now();
+    let output = Command::new("modprobe")
+        .args(["-r", module::NAME])
+        .uid(NOBODY)
+        .output()
+        .context("modprobe")?;
+    report.note(&format!("it took {} ms", begin.elapsed().as_millis()));
+    ensure!(!output.status.success(), "it succeeded");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let refusals = said.matches("enabled").count();
+    ensure!(refusals == 1, "it says {refusals} times why:\n{said}");
+    ensure!(begin.elapsed() < MANY_SECONDS, "it has waited");
+    Ok(())
 }
 
 /// Has another process load a large image, and kills it while it does.
