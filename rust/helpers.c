@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cpuid/api.h>
@@ -219,13 +220,20 @@ u64 rkexec_acpi_root_pointer(void)
 	return efi.acpi != EFI_INVALID_TABLE_ADDR ? efi.acpi : 0;
 }
 
+bool rkexec_acpi_shuns_xsdt(void)
+{
+	return acpi_gbl_do_not_use_xsdt;
+}
+
 bool rkexec_acpi_read(u64 from, void *to, size_t len)
 {
 	void *mapped = acpi_os_map_memory(from, len);
+	long err;
 
 	if (!mapped)
 		return false;
-	memcpy(to, mapped, len);
+	/* Xen may have refused to map it, which nobody tells (__xen_set_pte()). */
+	err = copy_from_kernel_nofault(to, mapped, len);
 	acpi_os_unmap_memory(mapped, len);
-	return true;
+	return !err;
 }

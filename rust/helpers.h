@@ -47,6 +47,7 @@ u64 rkexec_efi_system_table(void);
 
 bool rkexec_acpi_is_used(void);
 u64 rkexec_acpi_root_pointer(void);
+bool rkexec_acpi_shuns_xsdt(void);
 bool rkexec_acpi_read(u64 from, void *to, size_t len);
 
 #endif

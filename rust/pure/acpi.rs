@@ -11,10 +11,13 @@
 //!                                                       `-> FACS, DSDT
 //! ```
 //!
-//! The kernel that runs goes through the XSDT, or where there is none through the RSDT, and so does
-//! this: addresses that the kernel has not looked at are not looked at here either, for they may be
-//! those of a device. Nothing in a table is trusted. One whose header makes no sense is left out, and
-//! so is what it leads to.
+//! The kernel that runs goes through the XSDT, or where there is none, or where it shall not (`acpi=rsdt`),
+//! through the RSDT, and so does this: addresses that the kernel has not looked at are not looked at
+//! here either, for they may be those of a device, or nobody's. So the other root table is not found. Old
+//! kernels read the same one as this, unless only one of the two has `acpi=rsdt`.
+//!
+//! Nothing in a table is trusted. One whose header makes no sense is left out, and so is what it leads
+//! to.
 //!
 //! ACPI specification 6.5, 5.2.5 (RSDP), 5.2.6 (headers), 5.2.7 and 5.2.8 (root tables), 5.2.9 (FADT),
 //! 5.2.10 (FACS). All addresses are machine addresses, in bytes.
@@ -98,8 +101,13 @@ impl Default for TablePages {
 
 /// The legacy BIOS area, in which a root pointer is looked for that nobody tells of; it is at a
 /// multiple of 16 bytes.
-pub const SCANNED: core::ops::Range<u64> = 0xe_0000..0x10_0000;
+const BIOS: core::ops::Range<u64> = 0xe_0000..0x10_0000;
 const SCAN_STEP: u64 = 16;
+/// Where the BIOS says in which segment its extended data area is (EBDA), in whose beginning a root
+/// pointer is looked for first; and where that can be.
+const EBDA_SEGMENT_AT: u64 = 0x40e;
+const EBDA: core::ops::Range<u64> = 0x401..0xa_0000;
+const EBDA_SCANNED_BYTES: u64 = 1024;
 
 /// Bytes of a root pointer, and those of them that ACPI 1.0 had.
 const RSDP_BYTES: usize = 36;
@@ -117,6 +125,15 @@ const MAX_TABLES: u64 = 512;
 const FADT_FACS: (u64, u64) = (36, 132);
 const FADT_DSDT: (u64, u64) = (40, 140);
 
+/// The root tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootTable {
+    /// The XSDT where there is one.
+    Newest,
+    /// The RSDT, whatever else there is.
+    Rsdt,
+}
+
 /// What a root pointer leads to.
 struct Root {
     rsdt: Option<Maddr>,
@@ -124,17 +141,57 @@ struct Root {
     bytes: u64,
 }
 
-/// The root pointer in [`SCANNED`], where a BIOS has it.
-pub fn scan(memory: &impl Memory) -> Option<Maddr> {
-    (SCANNED.start..SCANNED.end)
-        .step_by(SCAN_STEP as usize)
-        .filter_map(Maddr::new)
-        .find(|&at| read_root(memory, at).is_some())
+/// The root pointer where a BIOS has it, in the order of `acpi_find_root_pointer()`. `page` is what is
+/// read at a time.
+pub fn scan(memory: &impl Memory, page: &mut [u8; PAGE_SIZE as usize]) -> Option<Maddr> {
+    let mut segment = [0; 2];
+    let ebda = Maddr::new(EBDA_SEGMENT_AT)
+        .filter(|at| memory.read(*at, &mut segment))
+        .map(|_| u64::from(u16::from_le_bytes(segment)) << 4)
+        .filter(|at| EBDA.contains(at));
+    let scanned = ebda.map(|at| at..EBDA.end.min(at.saturating_add(EBDA_SCANNED_BYTES)));
+    (scanned.and_then(|area| scan_area(memory, area, page)))
+        .or_else(|| scan_area(memory, BIOS, page))
+}
+
+/// The root pointer in an area.
+fn scan_area(
+    memory: &impl Memory,
+    area: core::ops::Range<u64>,
+    page: &mut [u8; PAGE_SIZE as usize],
+) -> Option<Maddr> {
+    let mut at = area.start;
+    while at < area.end {
+        let bytes = area.end.saturating_sub(at).min(PAGE_SIZE);
+        let piece = page.get_mut(..bytes as usize)?;
+        if memory.read(Maddr::new(at)?, piece) {
+            let places = (at..area.end).step_by(SCAN_STEP as usize);
+            let signed = places
+                .zip(piece.chunks(SCAN_STEP as usize))
+                .filter(|(_, bytes)| bytes.starts_with(SIGNATURE))
+                .filter_map(|(at, _)| Maddr::new(at));
+            for at in signed {
+                if is_whole(memory, at) {
+                    return Some(at);
+                }
+            }
+        }
+        at = at.saturating_add(bytes);
+    }
+    None
 }
 
 /// Has `visit` see where everything is that the root pointer at `rsdp` leads to, and itself. Some may
 /// be seen twice.
-pub fn walk(memory: &impl Memory, rsdp: Maddr, visit: &mut dyn FnMut(MaRange)) -> Found {
+///
+/// Whoever has told of that root pointer is believed as the kernel believes him: its checksums are for
+/// those that search for one.
+pub fn walk(
+    memory: &impl Memory,
+    rsdp: Maddr,
+    root_table: RootTable,
+    visit: &mut dyn FnMut(MaRange),
+) -> Found {
     let mut found = Found::default();
     let Some(root) = read_root(memory, rsdp) else {
         return found;
@@ -148,39 +205,46 @@ pub fn walk(memory: &impl Memory, rsdp: Maddr, visit: &mut dyn FnMut(MaRange)) -
         found: &mut found,
     };
     match (root.xsdt, root.rsdt) {
-        (Some(xsdt), rsdt) => {
-            // It is there to be read, but nobody goes through it.
-            rsdt.and_then(|rsdt| walk.table(rsdt));
-            walk.root_table(xsdt, 8);
-        }
-        (None, Some(rsdt)) => walk.root_table(rsdt, 4),
-        (None, None) => {}
+        (Some(xsdt), _) if root_table == RootTable::Newest => walk.root_table(xsdt, 8),
+        (_, Some(rsdt)) => walk.root_table(rsdt, 4),
+        (_, None) => {}
     }
     found
 }
 
-/// The root pointer at `at`, if it is one.
-fn read_root(memory: &impl Memory, at: Maddr) -> Option<Root> {
+const SIGNATURE: &[u8] = b"RSD PTR ";
+
+/// The bytes of a root pointer: those that ACPI 1.0 had, and if it is a newer one all of them.
+fn rsdp_bytes(memory: &impl Memory, at: Maddr) -> Option<([u8; RSDP_BYTES], usize)> {
     let mut bytes = [0; RSDP_BYTES];
-    let (v1, _) = bytes.split_at_mut_checked(RSDP_V1_BYTES)?;
-    if !memory.read(at, v1) || !v1.starts_with(b"RSD PTR ") || checksum(v1) != 0 {
+    let v1 = bytes.get_mut(..RSDP_V1_BYTES)?;
+    if !memory.read(at, v1) || !v1.starts_with(SIGNATURE) {
         return None;
     }
-    let rsdt = u32::from_le_bytes(field(&bytes, 16)?);
     let [revision] = field(&bytes, 15)?;
-    let mut root = Root {
-        rsdt: address(u64::from(rsdt)),
-        xsdt: None,
-        bytes: RSDP_V1_BYTES as u64,
-    };
-    if revision >= 2 {
-        if !memory.read(at, &mut bytes) || checksum(&bytes) != 0 {
-            return None;
-        }
-        root.xsdt = address(u64::from_le_bytes(field(&bytes, 24)?));
-        root.bytes = RSDP_BYTES as u64;
+    match revision {
+        0 | 1 => Some((bytes, RSDP_V1_BYTES)),
+        _ => (memory.read(at, &mut bytes)).then_some((bytes, RSDP_BYTES)),
     }
-    Some(root)
+}
+
+/// Whether the root pointer at `at` is one.
+fn is_whole(memory: &impl Memory, at: Maddr) -> bool {
+    rsdp_bytes(memory, at).is_some_and(|(bytes, len)| {
+        let sums = [RSDP_V1_BYTES, len].map(|len| bytes.get(..len).map(checksum));
+        sums == [Some(0); 2]
+    })
+}
+
+/// What the root pointer at `at` leads to.
+fn read_root(memory: &impl Memory, at: Maddr) -> Option<Root> {
+    let (bytes, len) = rsdp_bytes(memory, at)?;
+    // Zeros where an older one has ended.
+    Some(Root {
+        rsdt: address(u64::from(u32::from_le_bytes(field(&bytes, 16)?))),
+        xsdt: address(u64::from_le_bytes(field(&bytes, 24)?)),
+        bytes: len as u64,
+    })
 }
 
 /// A table that is there.

@@ -1,17 +1,19 @@
 //! Firmware with tables, at addresses of the tests' choice.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use rkexec_pure::pure::acpi::{self, Found, Memory};
+use rkexec_pure::pure::acpi::{self, Found, Memory, RootTable};
 use rkexec_pure::pure::addr::Maddr;
 
-/// What is where; no two pieces overlap.
+/// What is where; no two pieces overlap. Beside it, where something was read.
 #[derive(Clone, Debug, Default)]
-pub struct Firmware(pub BTreeMap<u64, Vec<u8>>);
+pub struct Firmware(pub BTreeMap<u64, Vec<u8>>, pub RefCell<Vec<u64>>);
 
 impl Memory for Firmware {
     fn read(&self, at: Maddr, to: &mut [u8]) -> bool {
         let at = at.raw();
+        self.1.borrow_mut().push(at);
         let Some((start, bytes)) = self.0.range(..=at).next_back() else {
             return false;
         };
@@ -30,11 +32,21 @@ impl Firmware {
         self
     }
 
+    /// Where the root pointer is found.
+    pub fn scan(&self) -> Option<u64> {
+        acpi::scan(self, &mut [0; 4096]).map(|at| at.raw())
+    }
+
     /// What is found from `rsdp` on, as (start, length).
     pub fn walk(&self, rsdp: u64) -> (Vec<(u64, u64)>, Found) {
+        self.walk_by(rsdp, RootTable::Newest)
+    }
+
+    /// The same by that root table.
+    pub fn walk_by(&self, rsdp: u64, root_table: RootTable) -> (Vec<(u64, u64)>, Found) {
         let mut seen = Vec::new();
         let rsdp = Maddr::new(rsdp).expect("an address");
-        let found = acpi::walk(self, rsdp, &mut |range| {
+        let found = acpi::walk(self, rsdp, root_table, &mut |range| {
             seen.push((range.start().raw(), range.len_bytes()));
         });
         (seen, found)

@@ -1,38 +1,50 @@
 //! Tables that make no sense.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::acpi::{self, Memory};
+use rkexec_pure::pure::acpi::{self, Memory, RootTable};
 use rkexec_pure::pure::addr::Maddr;
 
 use crate::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 
 #[test]
-fn a_root_pointer_that_is_not_whole_leads_nowhere() {
+fn a_root_pointer_that_is_not_whole_is_not_found() {
+    let bios = |rsdp: &[u8]| {
+        let mut area = vec![0; 0x2_0000];
+        area[0x1000..0x1000 + rsdp.len()].copy_from_slice(rsdp);
+        Firmware::default().with(0xe_0000, area).scan()
+    };
+    for good in [rsdp_v1(0x2000), rsdp_v2(0x2000, 0x3000)] {
+        assert_eq!(bios(&good), Some(0xe_1000));
+        for byte in 0..good.len() {
+            let mut bad = good.clone();
+            bad[byte] ^= 1;
+            assert_eq!(bios(&bad), None, "byte {byte}");
+        }
+    }
+}
+
+#[test]
+fn a_root_pointer_that_somebody_tells_of_has_to_be_signed_and_no_more() {
     let good = rsdp_v2(0x2000, 0x3000);
-    let tables = Firmware::default()
-        .with(0x2000, rsdt(&[]))
-        .with(0x3000, xsdt(&[]));
-    assert_eq!(
-        tables
-            .clone()
-            .with(0x1000, good.clone())
-            .walk(0x1000)
-            .0
-            .len(),
-        3
-    );
-    for byte in 0..good.len() {
+    let walk = |rsdp: &[u8]| {
+        let firmware = Firmware::default()
+            .with(0x1000, rsdp.to_vec())
+            .with(0x3000, xsdt(&[]));
+        firmware.walk(0x1000).0
+    };
+    let mut other = good.clone();
+    // Both sums, and what says who made it.
+    for byte in [8, 9, 32] {
+        other[byte] ^= 0x55;
+    }
+    assert_eq!(walk(&other), [(0x1000, 36), (0x3000, 36)]);
+    for byte in 0..8 {
         let mut bad = good.clone();
         bad[byte] ^= 1;
-        let (seen, _) = tables.clone().with(0x1000, bad).walk(0x1000);
-        assert_eq!(seen, [], "byte {byte}");
+        assert_eq!(walk(&bad), [], "byte {byte}");
     }
-    let (seen, _) = tables
-        .clone()
-        .with(0x1000, good[..35].to_vec())
-        .walk(0x1000);
-    assert_eq!(seen, []);
-    assert_eq!(tables.walk(0x1000).0, []);
+    assert_eq!(walk(&good[..35]), []);
+    assert_eq!(walk(&good[..19]), []);
 }
 
 #[test]
@@ -107,7 +119,7 @@ proptest! {
         xsdt in any::<u64>(),
     ) {
         let mut noise = Noise(bytes);
-        let _ = acpi::scan(&noise);
+        let _ = acpi::scan(&noise, &mut [0; 4096]);
         let pointer = rsdp_v2(0x2000, xsdt);
         let len = noise.0.len();
         for (nr, byte) in pointer.into_iter().enumerate() {
@@ -115,7 +127,7 @@ proptest! {
         }
         let mut seen = 0;
         let root = Maddr::new(root).expect("an address");
-        let found = acpi::walk(&noise, root, &mut |range| {
+        let found = acpi::walk(&noise, root, RootTable::Newest, &mut |range| {
             assert!(range.len_bytes() <= 16 << 20);
             seen += 1;
         });

@@ -1,6 +1,6 @@
 //! Tables as firmware makes them.
 
-use rkexec_pure::pure::acpi::{self, Found};
+use rkexec_pure::pure::acpi::{Found, RootTable};
 
 use crate::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 
@@ -42,37 +42,88 @@ fn the_tables_of_a_bios_are_found() {
 
 #[test]
 fn the_root_pointer_of_a_bios_is_found() {
-    let at = |firmware: &Firmware| acpi::scan(firmware).map(|at| at.raw());
     // The BIOS area is memory from its beginning to its end.
     let mut area = vec![0; 0x2_0000];
-    assert_eq!(at(&Firmware::default().with(0xe_0000, area.clone())), None);
+    assert_eq!(
+        Firmware::default().with(0xe_0000, area.clone()).scan(),
+        None
+    );
     // Not whole, and not at a multiple of 16.
     area[0x10..0x18].copy_from_slice(b"RSD PTR ");
     area[0x28..0x3c].copy_from_slice(&rsdp_v1(1));
-    assert_eq!(at(&Firmware::default().with(0xe_0000, area.clone())), None);
+    assert_eq!(
+        Firmware::default().with(0xe_0000, area.clone()).scan(),
+        None
+    );
     // The last place where one can be.
     area[0x1_ffe0..0x1_fff4].copy_from_slice(&rsdp_v1(1));
+    let firmware = Firmware::default().with(0xe_0000, area.clone());
+    assert_eq!(firmware.scan(), Some(0xf_ffe0));
+    assert!(firmware.1.borrow().len() < 50, "a page at a time");
+    // One across two pages comes before it.
+    area[0x5ff0..0x6014].copy_from_slice(&rsdp_v2(1, 1));
     let firmware = Firmware::default().with(0xe_0000, area);
-    assert_eq!(at(&firmware), Some(0xf_ffe0));
-    assert_eq!(at(&Firmware::default()), None);
+    assert_eq!(firmware.scan(), Some(0xe_5ff0));
+    assert_eq!(Firmware::default().scan(), None);
 }
 
 #[test]
-fn the_xsdt_counts_and_the_rsdt_is_only_there() {
-    let firmware = Firmware::default()
+fn the_root_pointer_in_the_extended_data_of_a_bios_goes_first() {
+    let bios = |segment: u16, ebda: u64, offset: usize| {
+        let mut area = vec![0; 0x2_0000];
+        area[0x1000..0x1014].copy_from_slice(&rsdp_v1(1));
+        let mut data = vec![0; 1024];
+        data[offset..offset + 20].copy_from_slice(&rsdp_v1(2));
+        data.truncate((0xa_0000 - ebda) as usize);
+        let firmware = Firmware::default()
+            .with(0xe_0000, area)
+            .with(0x40e, segment.to_le_bytes().to_vec())
+            .with(ebda, data);
+        firmware.scan()
+    };
+    assert_eq!(bios(0x9fc0, 0x9_fc00, 0), Some(0x9_fc00));
+    assert_eq!(bios(0x9fc0, 0x9_fc00, 1024 - 32), Some(0x9_ffe0));
+    assert_eq!(bios(0x8000, 0x8_0000, 0x3e0), Some(0x8_03e0));
+    // Less than 1 KiB is left below the video memory.
+    assert_eq!(bios(0x9ff0, 0x9_ff00, 0x80), Some(0x9_ff80));
+    // Nobody has written a segment there, or there is another one.
+    for segment in [0, 0x40, 0x9fbf, 0xa000, 0xffff] {
+        assert_eq!(
+            bios(segment, 0x9_fc00, 0x3e0),
+            Some(0xe_1000),
+            "{segment:#x}"
+        );
+    }
+}
+
+/// Where both root tables are, and each leads to another table.
+fn two_roots() -> Firmware {
+    Firmware::default()
         .with(0x1000, rsdp_v2(0x2000, 0x1_0000_3000))
-        .with(0x2000, rsdt(&[0xfee0_0000]))
+        .with(0x2000, rsdt(&[0x5000]))
+        .with(0x5000, table(b"HPET", &[0; 20]))
         .with(0x1_0000_3000, xsdt(&[0x2_0000_4000]))
-        .with(0x2_0000_4000, table(b"SRAT", &[0; 100]));
+        .with(0x2_0000_4000, table(b"SRAT", &[0; 100]))
+}
+
+#[test]
+fn where_there_is_an_xsdt_nobody_reads_the_rsdt() {
+    let firmware = two_roots();
     let (seen, found) = firmware.walk(0x1000);
-    let expected = [
-        (0x1000, 36),
-        (0x2000, 40),
-        (0x1_0000_3000, 44),
-        (0x2_0000_4000, 136),
-    ];
+    let expected = [(0x1000, 36), (0x1_0000_3000, 44), (0x2_0000_4000, 136)];
     assert_eq!(seen, expected);
     assert_eq!(found.left_out, 0);
+    let read = firmware.1.borrow();
+    assert!(!read.iter().any(|at| (0x2000..0x1_0000_0000).contains(at)));
+}
+
+#[test]
+fn where_the_kernel_does_not_use_the_xsdt_nobody_reads_it() {
+    let firmware = two_roots();
+    let (seen, found) = firmware.walk_by(0x1000, RootTable::Rsdt);
+    assert_eq!(seen, [(0x1000, 36), (0x2000, 40), (0x5000, 56)]);
+    assert_eq!(found.left_out, 0);
+    assert!(!firmware.1.borrow().iter().any(|at| *at >= 0x1_0000_0000));
 }
 
 #[test]
