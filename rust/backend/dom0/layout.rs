@@ -39,18 +39,57 @@ pub(super) struct Layout {
     pub(super) list: KVec<Page>,
 }
 
-/// Pages that are of no use, such as those in a destination's tail. They are kept until the search
-/// is over, or they would only be found again; then nothing is needed of them. There may be as many as
-/// dom0 has pages, too many for a list in one piece of memory.
-type Parked = KVVec<Page>;
+/// The search for pages.
+struct Search<'a, P> {
+    p2m: &'a P,
+    /// Pages that are of no use, such as those in a destination's tail. They are kept until the search
+    /// is over, or they would only be found again; then nothing is needed of them. There may be as many
+    /// as dom0 has pages, too many for a list in one piece of memory.
+    parked: KVVec<Page>,
+    /// Pages that were found, of use or not.
+    found: usize,
+}
+
+impl<'a, P: P2m> Search<'a, P> {
+    fn new(p2m: &'a P) -> Self {
+        Self {
+            p2m,
+            parked: KVVec::new(),
+            found: 0,
+        }
+    }
+
+    /// A page and the machine frame behind it. Pages with none of their own are put aside, which may be
+    /// all that was added to a machine.
+    fn next(&mut self) -> Result<(RawPage, Mfn), LoadError> {
+        loop {
+            self.found = self.found.wrapping_add(1);
+            if self.found % PAGES_AT_ONCE == 0 {
+                give_way()?;
+            }
+            let page = RawPage::alloc().ok_or(LoadError::NoMemory("the image"))?;
+            match page.pfn().and_then(|pfn| self.p2m.to_machine(pfn)) {
+                Some(frame) => return Ok((page, frame)),
+                None => self.park(page)?,
+            }
+        }
+    }
+
+    /// Keeps a page that cannot be used.
+    fn park(&mut self, page: RawPage) -> Result<(), LoadError> {
+        // SAFETY: The page was allocated by `next` and is in no slot.
+        let page = unsafe { Page::from_raw(page, None) };
+        (self.parked.push(page, GFP_KERNEL)).map_err(|_| LoadError::NoMemory("the image"))
+    }
+}
 
 impl Layout {
     /// Finds all pages, and writes the list.
     pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
         let mut layout = Self::empty(segments)?;
-        let mut parked = Parked::new();
-        layout.reserve_list(segments, p2m, &mut parked)?;
-        layout.fill_slots(segments, p2m, &mut parked)?;
+        let mut search = Search::new(p2m);
+        layout.reserve_list(segments, &mut search)?;
+        layout.fill_slots(segments, &mut search)?;
         layout.write_list(segments)?;
         Ok(layout)
     }
@@ -68,8 +107,7 @@ impl Layout {
     fn reserve_list(
         &mut self,
         segments: &Segments,
-        p2m: &impl P2m,
-        parked: &mut Parked,
+        search: &mut Search<'_, impl P2m>,
     ) -> Result<(), LoadError> {
         let wanted = list_pages_bound(segments);
         self.list
@@ -77,10 +115,10 @@ impl Layout {
             .map_err(|_| LoadError::NoMemory("the copy list"))?;
         let mut placement = placement(segments, &mut self.sources)?;
         while self.list.len() < wanted {
-            let (page, frame) = alloc(p2m, parked)?;
+            let (page, frame) = search.next()?;
             match placement.offer_spare(page, frame) {
                 Offer::Placed => {}
-                Offer::Park(source) => park(parked, source.page)?,
+                Offer::Park(source) => search.park(source.page)?,
                 Offer::Spare(source) => {
                     // SAFETY: The placement has handed the page back, so it is ours alone.
                     let page = unsafe { Page::from_raw(source.page, Some(source.frame)) };
@@ -97,22 +135,16 @@ impl Layout {
     fn fill_slots(
         &mut self,
         segments: &Segments,
-        p2m: &impl P2m,
-        parked: &mut Parked,
+        search: &mut Search<'_, impl P2m>,
     ) -> Result<(), LoadError> {
         let mut placement = placement(segments, &mut self.sources)?;
-        let mut nr: usize = 0;
         while !placement.is_full() {
-            let (page, frame) = alloc(p2m, parked)?;
+            let (page, frame) = search.next()?;
             match placement.offer(page, frame) {
                 Offer::Placed => {}
-                Offer::Park(source) => park(parked, source.page)?,
+                Offer::Park(source) => search.park(source.page)?,
                 // SAFETY: The placement has handed the page back, and nobody needs it.
                 Offer::Spare(source) => unsafe { source.page.free() },
-            }
-            nr = nr.wrapping_add(1);
-            if nr % PAGES_AT_ONCE == 0 {
-                give_way()?;
             }
         }
         Ok(())
@@ -144,24 +176,4 @@ fn placement<'a>(
     // It refuses only a wrong number of slots, and `Layout::new` made the right one.
     Placement::new(segments, &mut sources.0)
         .ok_or(LoadError::Kernel("laying out the image", EINVAL))
-}
-
-/// A page and the machine frame behind it. Pages with none of their own are put aside.
-fn alloc(p2m: &impl P2m, parked: &mut Parked) -> Result<(RawPage, Mfn), LoadError> {
-    loop {
-        let page = RawPage::alloc().ok_or(LoadError::NoMemory("the image"))?;
-        match page.pfn().and_then(|pfn| p2m.to_machine(pfn)) {
-            Some(frame) => return Ok((page, frame)),
-            None => park(parked, page)?,
-        }
-    }
-}
-
-/// Keeps a page that cannot be used.
-fn park(parked: &mut Parked, page: RawPage) -> Result<(), LoadError> {
-    // SAFETY: The page was allocated by `alloc` and is in no slot.
-    let page = unsafe { Page::from_raw(page, None) };
-    parked
-        .push(page, GFP_KERNEL)
-        .map_err(|_| LoadError::NoMemory("the image"))
 }
