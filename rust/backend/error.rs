@@ -28,6 +28,8 @@ pub(crate) enum LoadError {
     List(ListError),
     /// There is not enough memory for this.
     NoMemory(&'static str),
+    /// There is memory for this, but all of it is in a segment's place, or in no map of Xen's.
+    NoSafeMemory(&'static str),
     /// The task that loads it is being killed.
     Killed,
     /// The caller's memory cannot be read.
@@ -76,6 +78,10 @@ impl fmt::Display for LoadError {
             Self::Table(e) => e.fmt(f),
             Self::List(e) => e.fmt(f),
             Self::NoMemory(what) => write!(f, "not enough memory for {what}"),
+            Self::NoSafeMemory(what) => write!(
+                f,
+                "no memory for {what} that is in Xen's memory map and in no segment's place"
+            ),
             Self::Killed => f.write_str("the task that loads it is being killed"),
             Self::Unreadable { segment } => {
                 write!(f, "the data of segment {segment} cannot be read")
@@ -124,7 +130,7 @@ impl LoadError {
             Self::BootParams(e) => number(e.errno()),
             // The machine's own map is not something that the caller could do anything about.
             Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
-            Self::NoMemory(_) => ENOMEM,
+            Self::NoMemory(_) | Self::NoSafeMemory(_) => ENOMEM,
             Self::Killed => EINTR,
             Self::Unreadable { .. } => EFAULT,
             Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoPlace { .. } => {

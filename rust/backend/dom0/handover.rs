@@ -6,6 +6,7 @@
 use kernel::prelude::*;
 use kernel::transmute::AsBytes;
 
+use super::give_way;
 use super::memory::Mapped;
 use crate::abi::handover::{Digest, Header, Params, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
 use crate::backend::error::LoadError;
@@ -20,14 +21,12 @@ use crate::sys::sha256::Sha256;
 /// The blob, as the build made it.
 static BLOB: &[u8] = include_bytes!("../../../.build/handover/handover.bin");
 
-/// How often memory that lies in a destination is put aside before giving up: the kernel may hand out
-/// all that is in a large one first, in pieces of a few pages.
-const TRIES: usize = 8192;
-
 /// Memory in one piece that the map of all memory has, and that is in none of the image's
 /// destinations.
 ///
-/// What is not is kept while the search goes on, or it would only be found again.
+/// What is not is kept while the search goes on, or it would only be found again; and it goes on until
+/// dom0 has no more such pieces, for a large destination, or all memory that was added to the machine,
+/// may come first, in pieces of a few pages. The kernel kills nobody to make room for one.
 pub(super) fn safe_block(
     nr_pages: usize,
     segments: &Segments,
@@ -35,18 +34,19 @@ pub(super) fn safe_block(
     what: &'static str,
 ) -> Result<Block, LoadError> {
     let mut aside = KVVec::new();
-    for _ in 0..TRIES {
-        let Some(block) = Block::alloc(nr_pages, &XenPv) else {
-            break;
-        };
+    while let Some(block) = Block::alloc(nr_pages, &XenPv) {
         if placement::is_safe(block.range(), segments, mapped.ram()) {
             return Ok(block);
         }
-        if aside.push(block, GFP_KERNEL).is_err() {
-            break;
-        }
+        aside
+            .push(block, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory(what))?;
+        give_way()?;
     }
-    Err(LoadError::NoMemory(what))
+    Err(match aside.is_empty() {
+        true => LoadError::NoMemory(what),
+        false => LoadError::NoSafeMemory(what),
+    })
 }
 
 /// The blob, which is whole, and one that this module understands.
