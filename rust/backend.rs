@@ -9,7 +9,6 @@ mod switch;
 use kernel::prelude::*;
 
 use crate::pure::xen_abi::Wish;
-use crate::sys::acpi;
 use crate::sys::debugfs::Dir;
 use crate::sys::machine::Host;
 
@@ -26,7 +25,6 @@ const DIRECTORY: &CStr = c"rkexec";
 ///
 /// Nothing behind taking over can fail: a module whose functions are in use must not fail to load.
 pub(crate) fn start(module: &'static ThisModule, xen_abi: Wish) -> Result<Files> {
-    acpi::find();
     let why = match Host::detect() {
         Host::Native => {
             native::start(module)?;

@@ -27,6 +27,7 @@ use super::error::LoadError;
 use super::inspect::Tables;
 use super::switch;
 use crate::pure::xen_abi::Wish;
+use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::crashk_res;
@@ -68,6 +69,7 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
     };
     slot::init();
     crashk_res::find();
+    acpi::find();
     // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
     unsafe { switch::start::<switch::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
     pr_info!(

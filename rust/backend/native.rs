@@ -15,6 +15,7 @@ use kernel::prelude::*;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::switch;
+use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::kexec_lock::KexecLock;
@@ -40,6 +41,7 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
         pr_err!("not loaded: this kernel's relocate_kernel is larger than its control page\n");
         return Err(EOPNOTSUPP);
     }
+    acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.
     unsafe { switch::start::<switch::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
     let layout = cpu::layout();
