@@ -52,27 +52,39 @@ impl Version {
     ///
     /// Xen 4.21 goes through the interrupt tables of all processors then, and takes a general
     /// protection fault at one that has none: it is offline, or the firmware lists it and it does not
-    /// exist (9c20d3c5915d, "x86/IDT: Make idt_tables\[\] be per_cpu(idt)"). 4.21.2 and 4.22 check for
-    /// that (2c9829a2611e). What was called 4.21.2-pre may be from before or after.
+    /// exist (9c20d3c5915d, "x86/IDT: Make idt_tables\[\] be per_cpu(idt)"). 4.21.2 and
+    /// 4.22.0 check for that (2c9829a2611e, which came after 4.22.0-rc2). What was called 4.21.2-pre or
+    /// 4.22-unstable may be from before or after.
     pub fn may_crash_at_exec(self, extra: &[u8]) -> bool {
         const AFFECTED: Version = Version::new(4, 21);
         const MENDED: u32 = 2;
-        if self != AFFECTED {
-            return false;
-        }
-        let digits = extra.strip_prefix(b".").unwrap_or_default();
-        let end = digits.iter().position(|byte| !byte.is_ascii_digit());
-        let (number, rest) = digits.split_at(end.unwrap_or(digits.len()));
-        let number = core::str::from_utf8(number)
-            .ok()
-            .and_then(|it| it.parse().ok());
-        match number {
-            Some(MENDED) => rest.starts_with(b"-pre") || rest.starts_with(b"-rc"),
-            Some(number) => number < MENDED,
-            // Before any release: 4.21-unstable, 4.21-rc1.
-            None => true,
+        /// The one in which it was mended, before it came out: up to this candidate.
+        const NEXT: Version = Version::new(4, 22);
+        const LAST_RC: u32 = 2;
+        match self {
+            AFFECTED => match number(extra.strip_prefix(b".").unwrap_or_default()) {
+                (Some(MENDED), rest) => rest.starts_with(b"-pre") || rest.starts_with(b"-rc"),
+                (Some(number), _) => number < MENDED,
+                // Before any release: 4.21-unstable, 4.21-rc1.
+                (None, _) => true,
+            },
+            NEXT => {
+                let candidate = extra.strip_prefix(b".0").unwrap_or(extra);
+                let candidate = candidate.strip_prefix(b"-rc").map(number);
+                extra.starts_with(b"-unstable")
+                    || candidate.is_some_and(|(nr, _)| nr.is_none_or(|nr| nr <= LAST_RC))
+            }
+            _ => false,
         }
     }
+}
+
+/// The number that a text begins with, if it is one, and what comes behind it.
+fn number(text: &[u8]) -> (Option<u32>, &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    let number = core::str::from_utf8(digits).ok();
+    (number.and_then(|it| it.parse().ok()), rest)
 }
 
 impl fmt::Display for Version {
