@@ -31,6 +31,12 @@ impl Claims {
         self.count
     }
 
+    /// How many there are that have bytes, and so are more than a number.
+    pub(super) fn count_with_bytes(&self) -> usize {
+        let claims = self.list.iter().take(self.count);
+        claims.filter(|claim| claim.memsz > 0).count()
+    }
+
     /// One more, behind them.
     pub(super) fn add(&mut self, extra: SegmentClaim) -> Result<(), LoadError> {
         *self.list.get_mut(self.count).ok_or(LoadError::Unsupported(

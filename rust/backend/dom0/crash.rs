@@ -106,9 +106,9 @@ impl CrashImage {
                 keep(&mut contents, Some(bytes))?;
             }
         }
-        if claims.count() > MOST_SEGMENTS {
+        if claims.count_with_bytes() > MOST_SEGMENTS {
             return Err(LoadError::TooManySegments {
-                count: claims.count(),
+                count: claims.count_with_bytes(),
                 most: MOST_SEGMENTS,
             });
         }

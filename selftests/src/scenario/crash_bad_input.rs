@@ -193,8 +193,11 @@ fn good_loads(page: &[u8], area: Range) -> Vec<(&'static str, Vec<Segment<'_>>)>
             places.map(|n| at(area.start + n * PAGE)).collect()
         }),
         ("as much as leaves room for the hand-over", vec![full]),
-        ("a segment of no bytes beside one that has some", {
-            vec![at(area.start), Segment::new(&[], area.start + PAGE, 0)]
+        ("as many segments as may be, and one of no bytes", {
+            let places = 0..SEGMENTS_MAX;
+            let all = places.map(|n| at(area.start + n * PAGE));
+            let none = Segment::new(&[], area.start + SEGMENTS_MAX * PAGE, 0);
+            all.chain([none]).collect()
         }),
         ("its first and its last page", {
             vec![at(area.start), at(area.end() - PAGE)]
