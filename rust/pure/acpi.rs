@@ -276,19 +276,25 @@ impl<M: Memory> Walk<'_, M> {
             };
             let table = entry.and_then(address).and_then(|at| self.table(at));
             if let Some(table) = table.filter(|table| table.signature == *b"FACP") {
-                self.linked(&table, FADT_FACS);
+                let facs = self.linked(&table, FADT_FACS);
+                // The kernel reads both, if they are not one (`acpi_tb_parse_fadt()`).
+                let narrow = self.u32_at(&table, FADT_FACS.0).and_then(address);
+                if let Some(other) = narrow.filter(|_| narrow != facs) {
+                    self.table(other);
+                }
                 self.linked(&table, FADT_DSDT);
             }
         }
     }
 
-    /// A table that the FADT names, by its wide field or else by the narrow one.
-    fn linked(&mut self, fadt: &Table, (narrow, wide): (u64, u64)) {
+    /// A table that the FADT names, by its wide field or else by the narrow one: its address.
+    fn linked(&mut self, fadt: &Table, (narrow, wide): (u64, u64)) -> Option<Maddr> {
         let at = (self.u64_at(fadt, wide).and_then(address))
             .or_else(|| self.u32_at(fadt, narrow).and_then(address));
         if let Some(at) = at {
             self.table(at);
         }
+        at
     }
 
     /// The table at `at`.

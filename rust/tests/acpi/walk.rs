@@ -154,3 +154,28 @@ fn a_wide_field_of_the_fadt_goes_before_the_narrow_one() {
     assert_eq!(seen[3..], [(0x5000, 64), (0x1_0000_7000, 36)]);
     assert_eq!(found.left_out, 0);
 }
+
+#[test]
+fn of_the_facs_there_may_be_two() {
+    let seen = |narrow: u32, wide: u64| {
+        let links = [
+            (36, &narrow.to_le_bytes()[..]),
+            (132, &wide.to_le_bytes()[..]),
+        ];
+        let firmware = Firmware::default()
+            .with(0x1000, rsdp_v1(0x2000))
+            .with(0x2000, rsdt(&[0x3000]))
+            .with(0x3000, fadt(244, &links))
+            .with(0x5000, facs())
+            .with(0x1_0000_6000, facs());
+        let (seen, found) = firmware.walk(0x1000);
+        assert_eq!(found.left_out, 0);
+        seen[3..].to_vec()
+    };
+    let (narrow, wide) = ((0x5000, 64), (0x1_0000_6000, 64));
+    assert_eq!(seen(0x5000, 0x1_0000_6000), [wide, narrow]);
+    assert_eq!(seen(0x5000, 0x5000), [narrow]);
+    assert_eq!(seen(0x5000, 0), [narrow]);
+    assert_eq!(seen(0, 0x1_0000_6000), [wide]);
+    assert_eq!(seen(0, 0), []);
+}
