@@ -20,7 +20,7 @@ use super::give_way;
 use super::handover::{safe_block, Handover};
 use super::layout::{Layout, PAGES_AT_ONCE};
 use super::lockdown;
-use super::memory::{self, Machine};
+use super::memory::{self, Machine, Mapped};
 use super::passage::Passage;
 use super::tables;
 use crate::abi::handover::Params;
@@ -64,11 +64,11 @@ impl DefaultImage {
             segments,
             extension,
             rsi,
-        } = Demand::read(kimage, &machine)?;
+        } = Demand::read(kimage, &machine, &mapped)?;
         warn_of_xen(&segments);
 
         let handover = Handover::new(&segments, &mapped)?;
-        let (tables, cr3, nr_tables) = build_tables(&machine, &segments)?;
+        let (tables, cr3, nr_tables) = build_tables(&machine, &segments, &mapped)?;
         let passage = Passage::new(&handover, &tables, &XenPv)?;
 
         let layout = Layout::new(&segments, &mapped)?;
@@ -243,14 +243,13 @@ fn warn_of_xen(segments: &Segments) {
 
 /// Builds the map of all memory, where no destination is. Returns the tables, the root among them,
 /// and how many there are.
-fn build_tables(machine: &Machine, segments: &Segments) -> Result<(Block, Mfn, usize), LoadError> {
+fn build_tables(
+    machine: &Machine,
+    segments: &Segments,
+    mapped: &Mapped<'_>,
+) -> Result<(Block, Mfn, usize), LoadError> {
     let nr = tables::count(machine)?;
-    let mut block = safe_block(
-        nr,
-        segments,
-        &machine.mapped(),
-        "the page tables in one piece",
-    )?;
+    let mut block = safe_block(nr, segments, mapped, "the page tables in one piece")?;
     let first = block.range().start();
     let root = tables::build(machine, block.as_pages_mut(), first)?;
     Ok((block, root, nr))
@@ -265,7 +264,11 @@ struct Demand {
 }
 
 impl Demand {
-    fn read(kimage: &mut Kimage<'_>, machine: &Machine) -> Result<Self, LoadError> {
+    fn read(
+        kimage: &mut Kimage<'_>,
+        machine: &Machine,
+        mapped: &Mapped<'_>,
+    ) -> Result<Self, LoadError> {
         let mut claims = Claims::of(kimage);
         if !kimage.is_file() {
             return Ok(Self {
@@ -278,7 +281,7 @@ impl Demand {
             .file_entry()
             .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
         let mut segments = claims.check(regs.rip, machine.ram())?;
-        let mut extension = Extension::new(machine.map().len(), &segments, &machine.mapped())?;
+        let mut extension = Extension::new(machine.map().len(), &segments, mapped)?;
         if let Some(extension) = &extension {
             claims.add(extension.claim())?;
             segments = claims.check(regs.rip, machine.ram())?;
