@@ -120,6 +120,14 @@ fn give_way() -> Result<(), LoadError> {
     }
 }
 
+/// Why the data of a segment cannot be read. Nobody reads for a task that is being killed.
+fn unreadable(segment: usize) -> LoadError {
+    match is_being_killed() {
+        true => LoadError::Killed,
+        false => LoadError::Unreadable { segment },
+    }
+}
+
 /// The kernel's own purgatory, which these digests are for, is left out: the hand-over has digests
 /// of its own, of the same data. To take both would be most of the time that a load needs.
 unsafe extern "C" fn kexec_calculate_store_digests(_image: *mut c::kimage) -> c_int {

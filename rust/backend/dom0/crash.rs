@@ -17,10 +17,10 @@ use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
 use super::claims::Claims;
-use super::give_way;
 use super::handover::Blob;
 use super::memory::{Machine, FIRST_MIB};
 use super::{crash_area, tables, xen};
+use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::inspect::Tables;
@@ -178,7 +178,7 @@ impl CrashImage {
         for (nr, piece) in copy.bytes_mut().chunks_mut(BYTES_AT_ONCE).enumerate() {
             kimage
                 .read(index, nr.saturating_mul(BYTES_AT_ONCE), piece)
-                .map_err(|_| LoadError::Unreadable { segment: index })?;
+                .map_err(|_| unreadable(index))?;
             give_way()?;
         }
         *self.contents.get_mut(index).ok_or(NO_SEGMENT)? = Some(copy);

@@ -16,13 +16,13 @@ use kernel::time::{Instant, Monotonic};
 
 use super::claims::Claims;
 use super::extension::Extension;
-use super::give_way;
 use super::handover::{safe_block, Handover};
 use super::layout::{Layout, PAGES_AT_ONCE};
 use super::lockdown;
 use super::memory::{self, Machine, Mapped};
 use super::passage::Passage;
 use super::tables;
+use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::inspect::Tables;
@@ -122,7 +122,7 @@ impl DefaultImage {
         self.copy_in(index, |_, offset, page| {
             kimage
                 .read(index, offset, page)
-                .map_err(|_| LoadError::Unreadable { segment: index })
+                .map_err(|_| unreadable(index))
         })?;
         if self.next == kimage.nr_segments() && self.extension.is_some() {
             self.copy_in(self.next, |extension, offset, page| {

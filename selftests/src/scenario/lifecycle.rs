@@ -2,6 +2,7 @@
 //! gone with the module, loaded again.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
@@ -11,7 +12,7 @@ use anyhow::{anyhow, bail, ensure, Context, Result};
 use memmap2::MmapMut;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
-use nix::unistd::{fork, ForkResult};
+use nix::unistd::{fork, pipe, ForkResult};
 
 use super::loader::{expect_errno, file_load, Call, Loader};
 use super::{Next, Stage1};
@@ -20,6 +21,7 @@ use crate::module;
 use crate::places::Destination::Lowest;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
+use crate::sys::stalled::StalledPage;
 
 const PAGE: u64 = 4096;
 /// A place that is usable memory on every machine of the tests.
@@ -205,25 +207,24 @@ fn by_somebody_else(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Has another process load a large image, and kills it while it does.
+/// Has another process load a large image, and kills it when its data are being copied.
 fn killed(report: &mut Report) -> Result<()> {
-    const BYTES: u64 = 192 << 20;
+    const BYTES: usize = 192 << 20;
     let mut log = KernelLog::from_now_on()?;
-    let data = MmapMut::map_anon(usize::try_from(BYTES)?)?;
-    // SAFETY: This process has but one thread, and the other one only makes system calls.
+    let data = MmapMut::map_anon(BYTES)?;
+    let (copies, copying) = pipe().context("pipe")?;
+    let (mut copies, copying) = (File::from(copies), File::from(copying));
+    // SAFETY: This process has but one thread.
     let child = match unsafe { fork() }.context("fork")? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
-            let image = [Segment::new(&data, PLACE, BYTES)];
-            let _ = kexec::load(PLACE, &image, kexec::ARCH_X86_64);
+            let _ = load_and_tell(&data, copying);
             // SAFETY: Always.
             unsafe { libc::_exit(0) }
         }
     };
-    let begin = Instant::now();
-    while !fs::read(module::MAP).is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY)) {
-        ensure!(begin.elapsed() < MANY_SECONDS, "nobody loads");
-    }
+    drop(copying);
+    copies.read_exact(&mut [0]).context("nobody loads")?;
     kill(child, Signal::SIGKILL).context("kill")?;
     let begin = Instant::now();
     let end = waitpid(child, None).context("waitpid")?;
@@ -238,6 +239,24 @@ fn killed(report: &mut Report) -> Result<()> {
     let said = log.lines()?.iter().any(|line| line.contains(LINE));
     ensure!(said, "the log does not say: {LINE}");
     Ok(())
+}
+
+/// Loads an image of a page and these `data` behind it, and writes to `copying` when the kernel comes to
+/// read the page.
+fn load_and_tell(data: &[u8], mut copying: File) -> Result<()> {
+    let first = StalledPage::new()?;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            first.wait_for_reader(MANY_SECONDS)?;
+            copying.write_all(&[0])?;
+            first.release()
+        });
+        let image = [
+            Segment::new(first.bytes(), PLACE, PAGE),
+            Segment::new(data, PLACE + PAGE, data.len() as u64),
+        ];
+        Ok(kexec::load(PLACE, &image, kexec::ARCH_X86_64)?)
+    })
 }
 
 fn load(stage: &mut Stage1<'_>, loader: &Loader, call: Call, name: &str) {

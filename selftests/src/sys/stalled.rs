@@ -35,9 +35,11 @@ impl StalledPage {
         // SAFETY: New memory, where nothing else is.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, kind, -1, 0) };
         ensure!(at != libc::MAP_FAILED, io::Error::last_os_error());
+        // One that blocks cannot be polled: poll(2) says POLLERR at once.
+        let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: The call takes no memory; what it returns is a descriptor of ours, or -1.
         let faults = unsafe {
-            let faults = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
+            let faults = libc::syscall(libc::SYS_userfaultfd, flags);
             ensure!(faults >= 0, io::Error::last_os_error());
             OwnedFd::from_raw_fd(faults as i32)
         };
@@ -78,7 +80,8 @@ impl StalledPage {
         };
         // SAFETY: One structure, which is ours.
         let ready = unsafe { libc::poll(&mut wanted, 1, patience.as_millis() as i32) };
-        ensure!(ready == 1, "nobody reads the page");
+        let reads = ready == 1 && wanted.revents == libc::POLLIN;
+        ensure!(reads, "nobody reads the page");
         Ok(())
     }
 
