@@ -10,7 +10,7 @@ use anyhow::{bail, ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
 
 use super::loader::{expect_errno, file_load_with, Call, Loader};
-use super::probe::PROBE;
+use super::probe::{tell_memory, PROBE};
 use super::{Next, Stage1};
 use crate::kernel_log::KernelLog;
 use crate::module;
@@ -92,9 +92,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     stage.report.test("the probe is loaded", |report| {
         load(place, &[Segment::new(&probe, place, probe.len() as u64)])?;
         dom0.both()?;
-        for entry in dom0.loader.machine.entries() {
-            report.note(&format!("memory: {entry}"));
-        }
+        tell_memory(report, &dom0.loader.machine)?;
         for line in module::map("crash")? {
             report.note(&format!("map: {line}"));
         }

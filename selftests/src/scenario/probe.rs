@@ -11,6 +11,7 @@ use super::{Next, Stage1};
 use crate::acpi;
 use crate::memory::Map;
 use crate::module;
+use crate::report::Report;
 use crate::sys::bindings::linux;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::{self, Xen};
@@ -31,19 +32,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     } else {
         Map::of_firmware()?
     };
-    for entry in machine.entries() {
-        stage.report.note(&format!("memory: {entry}"));
-    }
-    for line in efi_tables()? {
-        stage.report.note(&format!("memory: {line} EFI tables"));
-    }
-    for (signature, at, bytes) in acpi::tables()? {
-        let last = at.saturating_add(bytes).saturating_sub(1);
-        let pages = format!("{:#x}-{:#x}", at & !0xfff, last | 0xfff);
-        stage
-            .report
-            .note(&format!("memory: {pages} table {signature}"));
-    }
+    tell_memory(&mut stage.report, &machine)?;
     stage.report.test("kexec_load loads the probe", |_| load());
     if with_module {
         let name = "the module tells what it has mapped";
@@ -56,6 +45,27 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         });
     }
     Ok(Next::Exec)
+}
+
+/// Notes what is to be mapped: what the map of the machine has, and the tables of its firmware, which it
+/// may call reserved.
+///
+/// # Errors
+///
+/// The kernel does not say where they are.
+pub fn tell_memory(report: &mut Report, machine: &Map) -> Result<()> {
+    for entry in machine.entries() {
+        report.note(&format!("memory: {entry}"));
+    }
+    for line in efi_tables()? {
+        report.note(&format!("memory: {line} EFI tables"));
+    }
+    for (signature, at, bytes) in acpi::tables()? {
+        let last = at.saturating_add(bytes).saturating_sub(1);
+        let pages = format!("{:#x}-{:#x}", at & !0xfff, last | 0xfff);
+        report.note(&format!("memory: {pages} table {signature}"));
+    }
+    Ok(())
 }
 
 /// The pages of the EFI system table and of the array of configuration tables, on a machine that
