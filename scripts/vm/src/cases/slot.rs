@@ -29,7 +29,7 @@ pub(super) fn all() -> Vec<Case> {
                 "rkexec: entering 0x",
                 r"generation \d+ runs",
             ],
-            expects_trouble: &["rkexec: not loaded: an image is loaded"],
+            expects_trouble: &["rkexec: not loaded: an image is (loaded|being loaded just now)"],
             seconds: 150,
             ..BOOTS
         },
