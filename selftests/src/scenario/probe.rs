@@ -32,7 +32,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     } else {
         Map::of_firmware()?
     };
-    tell_memory(&mut stage.report, &machine)?;
+    tell_memory(stage.report, &machine)?;
     stage.report.test("kexec_load loads the probe", |_| load());
     if with_module {
         let name = "the module tells what it has mapped";
