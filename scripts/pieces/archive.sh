@@ -62,6 +62,13 @@ sure() {
 	return "$status"
 }
 
+# must COMMAND...: as sure, and the end of the program if it fails.
+must() {
+	sure "$@" && return
+	[ "$status" -ne "$GONE" ] || gone "$refusal"
+	exit "$status"
+}
+
 # The newest version of a package that is listed; nothing if there is none.
 newest_version() {
 	apt-cache madison "$1" | awk -F' *[|] *' '$3 ~ / Packages$/ { print $2; exit }'
