@@ -74,15 +74,14 @@ impl Memory for Firmware {
         while let (Some(from), false) = (at, to.is_empty()) {
             let in_page = PAGE_SIZE.saturating_sub(from.raw() % PAGE_SIZE) as usize;
             let (piece, rest) = to.split_at_mut(in_page.min(to.len()));
+            let (at_piece, bytes) = (piece.as_mut_ptr().cast(), piece.len());
             // SAFETY: There is room for so many bytes, and ACPI is in use. The address is one that
             // the kernel has read from at boot, or would have if nobody had told it where to begin; if
             // there is nothing after all, as where Xen does not let dom0 have a page, that is found out.
-            let read =
-                unsafe { c::rkexec_acpi_read(from.raw(), piece.as_mut_ptr().cast(), piece.len()) };
-            if !read {
+            if !unsafe { c::rkexec_acpi_read(from.raw(), at_piece, bytes) } {
                 return false;
             }
-            at = from.checked_add(piece.len() as u64);
+            at = from.checked_add(bytes as u64);
             to = rest;
         }
         to.is_empty()
