@@ -157,7 +157,7 @@ bench: test-machines ## benchmarks: the identity map, also against Linux's; SHA-
 		$(in-root) cargo build --locked --release -p identity-bench
 	@$(in-root) .build/target/release/identity-bench --linux .build/bench/ident_map.so \
 		--out .build/bench rust/tests/e820
-	@$(in-root) cargo bench --locked -p rkexec-pure -p rkexec-handover \
+	@$(in-root) cargo bench --locked -p rkexec -p rkexec-handover \
 		--bench identity_map --bench sha256
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time

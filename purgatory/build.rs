@@ -1,6 +1,6 @@
 //! How the freestanding programs of this package are linked. The library needs nothing of this.
 
-use rkexec_pure::abi::handover::MAX_SIZE;
+use rkexec::abi::handover::MAX_SIZE;
 
 fn main() {
     let dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");

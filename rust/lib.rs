@@ -4,4 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
-pub mod pure;
+mod pure;
+
+pub use pure::*;

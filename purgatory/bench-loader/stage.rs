@@ -5,11 +5,11 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use rkexec_handover::digest::Hasher;
-use rkexec_pure::abi::handover::{
+use rkexec::abi::handover::{
     Digest, Entry, Header, ListPage, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES,
     PARAMS_DIGESTED,
 };
+use rkexec_handover::digest::Hasher;
 
 use super::scenario::Scenario;
 use super::{memory, tables};

@@ -3,11 +3,11 @@
 //! The module's are made by the module's own code. Xen's are such as its older interface leaves
 //! them to be if it does nothing of its own accord: without 0-1 MiB.
 
-use rkexec_pure::pure::addr::{Addr, Mfn};
-use rkexec_pure::pure::identity::{
-    build, table_count, walk, Attr, Layout, Levels, Mark, Sources, Table, LEGACY, LOW_MEMORY,
+use rkexec::addr::{Addr, Mfn};
+use rkexec::identity::{
+    build, table_count, walk, Attr, Levels, Mark, Paging, Sources, Table, LEGACY, LOW_MEMORY,
 };
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec::memmap::{E820Type, MapEntry};
 
 use super::memory;
 use super::stage::{self, Stage};
@@ -41,7 +41,7 @@ pub fn of_module(at: u64) -> u64 {
     let ram = |start, end| MapEntry {
         start,
         len_bytes: end - start,
-        kind_raw: Kind::Ram.raw(),
+        kind_raw: E820Type::Ram.raw(),
     };
     let mut scratch = [Mark::default(); Sources::marks_needed(3)];
     let mut sources = Sources::new(&mut scratch).expect("there is room");
@@ -50,16 +50,16 @@ pub fn of_module(at: u64) -> u64 {
     }
     sources.add_write_back(LOW_MEMORY).expect("there is room");
     let runs = sources.runs();
-    let layout = Layout {
+    let paging = Paging {
         levels: Levels::Four,
         gib_pages: true,
     };
-    assert_eq!(table_count(runs, layout), Ok(NR_OF_MODULE as usize));
+    assert_eq!(table_count(runs, paging), Ok(NR_OF_MODULE as usize));
     // From the last to the first, so that the root is no special one.
     let mut tables: [&mut Table; NR_OF_MODULE as usize] =
         core::array::from_fn(|nr| table(at + (NR_OF_MODULE - 1 - nr as u64) * PAGE));
     let frame = |_: usize, table: &Table| Mfn::new(Addr::new((&raw const *table).addr() as u64)?);
-    let root = build(runs, layout, &mut tables, frame).expect("there are as many as needed");
+    let root = build(runs, paging, &mut tables, frame).expect("there are as many as needed");
     root.start().raw()
 }
 

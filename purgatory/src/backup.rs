@@ -4,10 +4,10 @@
 //! had there its dump is led to a copy, in memory that the crash kernel leaves alone. Nobody has
 //! run in between: a panicking kernel cannot be asked to copy anything.
 
-use rkexec_pure::abi::handover::LOW_BYTES;
-use rkexec_pure::pure::addr::{Maddr, Mfn};
-use rkexec_pure::pure::identity::{LEGACY, LOW_MEMORY};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::LOW_BYTES;
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::identity::{LEGACY, LOW_MEMORY};
+use rkexec::range::MaRange;
 
 use super::memory::Memory;
 

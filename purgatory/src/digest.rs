@@ -4,7 +4,7 @@
 //! portable one. The check reads CPUID only. Unlike one for AVX it wants neither CR4.OSXSAVE nor
 //! XCR0, which nobody has set up here; SSE itself is switched on by the entry code.
 
-use rkexec_pure::abi::handover::Digest;
+use rkexec::abi::handover::Digest;
 use sha2::Digest as _;
 
 /// A digest in the making.

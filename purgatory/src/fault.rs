@@ -1,6 +1,6 @@
 //! Everything that can end a hand-over.
 
-use rkexec_pure::abi::handover::Failure;
+use rkexec::abi::handover::Failure;
 
 use super::exception::Exception;
 use super::list::ListFault;

@@ -1,6 +1,6 @@
 //! The image: verified as a whole first, then put in place.
 
-use rkexec_pure::abi::handover::Digest;
+use rkexec::abi::handover::Digest;
 
 use super::digest::Hasher;
 use super::fault::Fault;

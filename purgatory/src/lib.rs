@@ -2,7 +2,7 @@
 //!
 //! This library is its logic, as far as that needs neither assembly nor `unsafe`, so all of it runs
 //! on the host under `cargo test`. The freestanding program around it is `blob/`; what the module
-//! tells it is `rkexec_pure::abi::handover`.
+//! tells it is `rkexec::abi::handover`.
 //!
 //! In the order of use: [`params`] turns what the module wrote into checked values, [`list`] walks
 //! the copy list, [`image`] verifies the image and puts it in place, [`backup`] saves low memory in

@@ -4,9 +4,9 @@
 //! nothing next to the data, and a list that was overwritten while the image went to its place (by
 //! an invariant broken elsewhere) must end in a report, not in a wild copy.
 
-use rkexec_pure::abi::handover::{Digest, Entry, ListPage, Params, ZERO_FILL};
-use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::{Digest, Entry, ListPage, Params, ZERO_FILL};
+use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec::range::MaRange;
 
 use super::backup::Backup;
 use super::digest::Hasher;

@@ -4,9 +4,9 @@
 //! that is not mapped has no answer here: in the blob it raises a page fault, which is reported as
 //! such, and which no caller could handle better.
 
-use rkexec_pure::abi::handover::ListPage;
-use rkexec_pure::pure::addr::{Maddr, Mfn};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::ListPage;
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::range::MaRange;
 
 /// Machine memory, for as long as nobody else writes to it.
 pub trait Memory {

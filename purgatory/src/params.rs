@@ -1,10 +1,8 @@
 //! From what the module wrote to what the hand-over may rely on.
 
-use rkexec_pure::abi::handover::{
-    Header, Params, FLAG_HALT, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
-};
-use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::{Header, Params, FLAG_HALT, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
+use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec::range::MaRange;
 
 use super::backup::Backup;
 use super::digest;

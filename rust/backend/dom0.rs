@@ -31,7 +31,7 @@ use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::crashk_res;
-use crate::sys::hypercall::Kind;
+use crate::sys::hypercall::ImageType;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
 use crate::sys::livepatch::{replacement, Patch, Replacement};
@@ -163,7 +163,7 @@ unsafe extern "C" fn machine_kexec_cleanup(image: *mut c::kimage) {
     // more.
     let mut kimage = unsafe { Kimage::from_raw(image) };
     // Xen must not be left with references to pages that are free, so it comes first.
-    slot::clear(Kind::of(&kimage), kimage.id());
+    slot::clear(ImageType::of(&kimage), kimage.id());
     // SAFETY: As above. Nothing but records is ever attached.
     let is_ours = unsafe { shadow::free::<Record>(&mut kimage) };
     if !is_ours {

@@ -44,11 +44,11 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.
     unsafe { switch::start::<switch::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
-    let layout = cpu::layout();
+    let paging = cpu::paging();
     pr_info!(
         "kexec images get a map of all memory ({} levels, {} pages of 1 GiB)\n",
-        layout.levels.number(),
-        if layout.gib_pages { "with" } else { "without" }
+        paging.levels.number(),
+        if paging.gib_pages { "with" } else { "without" }
     );
     Ok(())
 }
@@ -67,7 +67,7 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let memory = Memory::query(kimage)?;
     let mut scratch = memory.scratch()?;
     let runs = memory.runs(&mut scratch)?;
-    let root = tables::make(kimage, runs, cpu::layout())?;
+    let root = tables::make(kimage, runs, cpu::paging())?;
     // Nothing is said of success: a line on a serial console takes longer than all of the above.
     relocate::install(kimage, root)
         .map_err(|e| LoadError::Kernel("making the control page executable", e))
@@ -87,7 +87,7 @@ pub(super) fn find_tables(
     root.map_or(Ok(()), |root| {
         show(&Tables {
             root,
-            levels: cpu::layout().levels,
+            levels: cpu::paging().levels,
             at: &at,
         })
     })

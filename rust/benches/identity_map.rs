@@ -9,17 +9,17 @@
 use std::hint::black_box;
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
-use rkexec_pure::pure::addr::Mfn;
-use rkexec_pure::pure::identity::{
-    build, table_count, IdentityError, Layout, Levels, Mark, Runs, Sources, Table,
+use rkexec::addr::Mfn;
+use rkexec::identity::{
+    build, table_count, IdentityError, Levels, Mark, Paging, Runs, Sources, Table,
 };
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::memmap::MapEntry;
 
 #[path = "../tests/identity/maps.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod maps;
 
-const LAYOUT: Layout = Layout {
+const PAGING: Paging = Paging {
     levels: Levels::Four,
     gib_pages: true,
 };
@@ -34,13 +34,13 @@ fn runs<'a>(map: &[MapEntry], scratch: &'a mut [Mark]) -> Result<Runs<'a>, Ident
 
 fn plan(map: &[MapEntry], scratch: &mut [Mark]) -> usize {
     let runs = runs(map, scratch).expect("room for the ranges");
-    table_count(runs, LAYOUT).expect("a number of tables")
+    table_count(runs, PAGING).expect("a number of tables")
 }
 
 fn whole(map: &[MapEntry], scratch: &mut [Mark], tables: &mut [Table]) -> Mfn {
     let runs = runs(map, scratch).expect("room for the ranges");
-    let nr = table_count(runs, LAYOUT).expect("a number of tables");
-    build(runs, LAYOUT, &mut tables[..nr], |table, _| {
+    let nr = table_count(runs, PAGING).expect("a number of tables");
+    build(runs, PAGING, &mut tables[..nr], |table, _| {
         Mfn::from_number(0x10_0000 + table as u64)
     })
     .expect("tables")

@@ -4,7 +4,7 @@
 //! [`memory_map`] tells it so. What starts it has to fit in the area as well: [`xen_pages`].
 
 use super::addr::{Addr, Maddr, PAGE_SIZE};
-use super::memmap::{Kind, MapEntry};
+use super::memmap::{E820Type, MapEntry};
 use super::range::{MaRange, Range};
 
 /// Below this address a crash kernel is given the machine's RAM: it starts its processors there.
@@ -28,7 +28,7 @@ pub fn memory_map(
         (first.end(), second.start()),
         (second.end(), area.end()),
     ];
-    let low = machine.iter().filter(|entry| entry.kind() == Kind::Ram);
+    let low = machine.iter().filter(|entry| entry.kind() == E820Type::Ram);
     let low = low.map(|entry| {
         let range = entry.range();
         (range.start(), range.end().min(LOW_END))
@@ -40,9 +40,9 @@ pub fn memory_map(
         .map(|range| MapEntry {
             start: range.start().raw(),
             len_bytes: range.len_bytes(),
-            kind_raw: Kind::Ram.raw(),
+            kind_raw: E820Type::Ram.raw(),
         });
-    let others = machine.iter().filter(|entry| entry.kind() != Kind::Ram);
+    let others = machine.iter().filter(|entry| entry.kind() != E820Type::Ram);
     ram.chain(others.copied())
 }
 

@@ -13,7 +13,7 @@ use core::fmt;
 use core::iter;
 
 use super::addr::{Maddr, PAGE_SIZE};
-use super::memmap::{Kind, MapEntry};
+use super::memmap::{E820Type, MapEntry};
 use super::range::MaRange;
 use crate::abi::handover::LOW_BYTES;
 
@@ -116,7 +116,7 @@ impl<'a> Loads<'a> {
     fn obstacles(&self, index: usize) -> impl Iterator<Item = MaRange> + '_ {
         let entries = self.map.iter().enumerate();
         entries
-            .filter(move |(nr, entry)| *nr < index || entry.kind() != Kind::Ram)
+            .filter(move |(nr, entry)| *nr < index || entry.kind() != E820Type::Ram)
             .map(|(_, entry)| entry.range())
             .chain(iter::once(self.crash))
             .filter(|range| !range.is_empty())
@@ -163,7 +163,7 @@ impl Iterator for Loads<'_> {
             let entry = self.map.get(self.index)?;
             let range = entry.range();
             let rest = MaRange::new(self.at.max(range.start()), range.end())
-                .filter(|_| entry.kind() == Kind::Ram);
+                .filter(|_| entry.kind() == E820Type::Ram);
             if let Some(piece) = rest.and_then(|rest| self.piece(self.index, rest)) {
                 self.at = piece.end();
                 return Some(Load {

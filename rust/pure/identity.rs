@@ -31,9 +31,9 @@ mod alias;
 mod build;
 mod count;
 mod layers;
-mod layout;
 mod leaves;
 pub mod level;
+mod paging;
 mod runs;
 mod sort;
 mod table;
@@ -45,15 +45,15 @@ pub use alias::{alias_table_count, link_alias, Alias, Vaddr};
 pub use build::{build, BuildError};
 pub use count::table_count;
 pub use layers::{Layer, Layers};
-pub use layout::{Layout, Levels};
 pub use leaves::{leaf_runs, LeafRun, LeafRuns, LeafSize};
 pub use level::Attr;
+pub use paging::{Levels, Paging};
 pub use runs::{Mark, Run, Runs};
 pub use table::Table;
 pub use walk::{walk, Mapping, Walked};
 
 use super::addr::{Addr, Maddr};
-use super::memmap::{Kind, MapEntry};
+use super::memmap::{E820Type, MapEntry};
 use super::range::{MaRange, Range};
 
 /// Video memory, option ROMs and the BIOS. Memory maps leave it out or call it reserved, and now
@@ -134,9 +134,11 @@ impl<'a> Sources<'a> {
     /// [`IdentityError::ScratchFull`]
     pub fn add_entry(&mut self, entry: MapEntry) -> Result<(), IdentityError> {
         let layer = match entry.kind() {
-            Kind::Ram => Layer::Ram,
-            Kind::Acpi | Kind::Nvs => Layer::WriteBack,
-            Kind::Reserved | Kind::Unusable | Kind::Persistent | Kind::Other(_) => Layer::Hole,
+            E820Type::Ram => Layer::Ram,
+            E820Type::Acpi | E820Type::Nvs => Layer::WriteBack,
+            E820Type::Reserved | E820Type::Unusable | E820Type::Persistent | E820Type::Other(_) => {
+                Layer::Hole
+            }
         };
         self.0.add(layer, entry.range())
     }

@@ -14,7 +14,7 @@ use super::range::{MaRange, Range};
 
 /// What a stretch of the map is for (ACPI specification 6.5, table 15.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum E820Type {
     /// Memory that an operating system may use (type 1).
     Ram,
     /// Not to be touched (type 2).
@@ -31,7 +31,7 @@ pub enum Kind {
     Other(u32),
 }
 
-impl Kind {
+impl E820Type {
     /// The kind that has this number in the map.
     pub const fn from_raw(raw: u32) -> Self {
         match raw {
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// The words of the kernel's log.
-impl fmt::Display for Kind {
+impl fmt::Display for E820Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ram => f.write_str("usable"),
@@ -87,8 +87,8 @@ pub struct MapEntry {
 
 impl MapEntry {
     /// What the entry is for.
-    pub const fn kind(self) -> Kind {
-        Kind::from_raw(self.kind_raw)
+    pub const fn kind(self) -> E820Type {
+        E820Type::from_raw(self.kind_raw)
     }
 
     /// The bytes of the entry that lie in the physical address space: it ends there at the latest,

@@ -4,15 +4,15 @@ use kernel::time::delay::udelay;
 use kernel::time::Delta;
 
 use super::bindings::kernel as c;
-use crate::pure::identity::{Layout, Levels};
+use crate::pure::identity::{Levels, Paging};
 
 /// The shape of the page tables that this kernel leaves to the next. It cannot go over to another
 /// number of levels, and has pages of 1 GiB where the processor has them, unless its command line
 /// says `nogbpages`.
-pub(crate) fn layout() -> Layout {
+pub(crate) fn paging() -> Paging {
     // SAFETY: A register, and a number that is written at boot.
     let (five, gib_pages) = unsafe { (c::rkexec_five_levels(), c::direct_gbpages != 0) };
-    Layout {
+    Paging {
         levels: if five { Levels::Five } else { Levels::Four },
         gib_pages,
     }

@@ -17,14 +17,14 @@ use crate::pure::xen_abi::{Abi, Answers, Version};
 
 /// Which of its two images Xen is asked about. (Linux has the same two, under the same names.)
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ImageType {
     /// The one that it starts when it is told to.
     Default,
     /// The one that it starts when it or dom0 crashes.
     Crash,
 }
 
-impl Kind {
+impl ImageType {
     const fn raw(self) -> u8 {
         match self {
             Self::Default => xen::TYPE_DEFAULT,
@@ -130,7 +130,7 @@ pub(crate) fn range(what: i32, nr: u32) -> Result<MaRange> {
 
 /// The bit that Xen tells other programs when they ask whether an image is loaded; `None` if it is
 /// too old to be asked. It toggles on every load and on every unload.
-pub(crate) fn status(kind: Kind) -> Option<bool> {
+pub(crate) fn status(kind: ImageType) -> Option<bool> {
     if xen_version() < Version::UNLOADS_SINCE {
         return None;
     }
@@ -144,7 +144,7 @@ pub(crate) fn status(kind: Kind) -> Option<bool> {
 
 /// Calls `change`, a load or an unload, and sees to it that Xen's status is `loaded` afterwards: the
 /// same call once more sets it right, and changes nothing else.
-fn with_true_status(kind: Kind, loaded: bool, mut change: impl FnMut() -> Result) -> Result {
+fn with_true_status(kind: ImageType, loaded: bool, mut change: impl FnMut() -> Result) -> Result {
     change()?;
     if status(kind) == Some(!loaded) {
         // If it fails, Xen has done what it was told to all the same.
@@ -159,7 +159,9 @@ fn with_true_status(kind: Kind, loaded: bool, mut change: impl FnMut() -> Result
 /// Xen reads the data of the segments before this returns. It does not tell when it cannot read
 /// them, so they must be kernel memory.
 pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
-    with_true_status(Kind::Default, true, || load(Kind::Default, entry, segments))
+    with_true_status(ImageType::Default, true, || {
+        load(ImageType::Default, entry, segments)
+    })
 }
 
 /// Hands a crash image to Xen. Its data goes to where it belongs right away, all of it in the crash
@@ -169,11 +171,11 @@ pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// that one's page list says, of which it may have made something else. So that one goes first,
 /// whoever has loaded it, and if there is none it does no harm (from [`Version::UNLOADS_SINCE`] on).
 pub(crate) fn load_crash(entry: Maddr, segments: &[Segment<'_>]) -> Result {
-    unload(Abi::V2, Kind::Crash)?;
-    load(Kind::Crash, entry, segments)
+    unload(Abi::V2, ImageType::Crash)?;
+    load(ImageType::Crash, entry, segments)
 }
 
-fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
+fn load(kind: ImageType, entry: Maddr, segments: &[Segment<'_>]) -> Result {
     let mut rows = [xen::Segment::default(); MAX_SEGMENTS];
     if segments.len() > rows.len() {
         return Err(E2BIG);
@@ -206,16 +208,16 @@ fn load(kind: Kind, entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// pages that this kernel owns: Xen checks nothing, and what is wrong brings down the machine.
 pub(crate) unsafe fn load_v1(entry: Maddr, list: Maddr) -> Result {
     let mut arg = xen::LoadV1 {
-        kind: i32::from(Kind::Default.raw()),
+        kind: i32::from(ImageType::Default.raw()),
         ..Default::default()
     };
     arg.image.indirection_page = list.raw();
     arg.image.start_address = entry.raw();
-    with_true_status(Kind::Default, true, || to_result(kexec_op(&mut arg)))
+    with_true_status(ImageType::Default, true, || to_result(kexec_op(&mut arg)))
 }
 
 /// Makes Xen drop the image that it has, by whichever interface it came.
-pub(crate) fn unload(abi: Abi, kind: Kind) -> Result {
+pub(crate) fn unload(abi: Abi, kind: ImageType) -> Result {
     with_true_status(kind, false, || to_result(unload_type(abi, kind.raw())))
 }
 
@@ -236,7 +238,7 @@ fn unload_type(abi: Abi, kind: u8) -> c_int {
 }
 
 /// Starts the image that Xen has. Returns only if that is not possible, with the reason.
-pub(crate) fn exec(kind: Kind) -> Error {
+pub(crate) fn exec(kind: ImageType) -> Error {
     let mut arg = xen::Exec {
         kind: i32::from(kind.raw()),
     };

@@ -7,7 +7,7 @@
 use object::elf::{self, FileHeader64, SectionHeader64};
 use object::read::elf::{FileHeader as _, SectionHeader as _, SectionTable, Sym as _};
 use object::LittleEndian;
-use rkexec_pure::abi::handover::{Epitaph, Header, Params, MAGIC, MAX_SIZE, VERSION};
+use rkexec::abi::handover::{Epitaph, Header, Params, MAGIC, MAX_SIZE, VERSION};
 
 /// The page size of the machine, in bytes.
 const PAGE: u64 = 4096;

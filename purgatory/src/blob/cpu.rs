@@ -2,8 +2,8 @@
 
 use core::arch::asm;
 
+use rkexec::addr::Mfn;
 use rkexec_handover::params::Checked;
-use rkexec_pure::pure::addr::Mfn;
 
 /// The code segment that Linux's boot protocol asks for.
 pub const BOOT_CS: u16 = 0x10;

@@ -3,10 +3,10 @@
 use core::arch::asm;
 use core::slice;
 
+use rkexec::abi::handover::ListPage;
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::range::MaRange;
 use rkexec_handover::memory::Memory;
-use rkexec_pure::abi::handover::ListPage;
-use rkexec_pure::pure::addr::{Maddr, Mfn};
-use rkexec_pure::pure::range::MaRange;
 
 use super::cpu;
 

@@ -3,9 +3,9 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
-use rkexec_pure::abi::handover::{Epitaph, Header, Params, PARAMS_DIGESTED};
-use rkexec_pure::pure::addr::Maddr;
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::{Epitaph, Header, Params, PARAMS_DIGESTED};
+use rkexec::addr::Maddr;
+use rkexec::range::MaRange;
 
 /// Memory that something outside of this program writes or reads. It has an address and nothing
 /// else: were it read as a static, the compiler could see that nobody here ever writes to it.

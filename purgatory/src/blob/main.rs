@@ -29,8 +29,8 @@ use identity::Identity;
 
 core::arch::global_asm!(
     include_str!("entry.s"),
-    magic = const rkexec_pure::abi::handover::MAGIC,
-    version = const rkexec_pure::abi::handover::VERSION,
+    magic = const rkexec::abi::handover::MAGIC,
+    version = const rkexec::abi::handover::VERSION,
     boot_cs = const cpu::BOOT_CS,
     boot_ds = const cpu::BOOT_DS,
     nr_vectors = const rkexec_handover::exception::NR_VECTORS,
@@ -51,7 +51,7 @@ extern "C" fn start(entry_cr4: u64) -> ! {
     }
 }
 
-/// All of it, in the order that `rkexec_pure::abi::handover` promises.
+/// All of it, in the order that `rkexec::abi::handover` promises.
 fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
     params::check_header(
         layout::header(),

@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use rkexec::abi::handover::{Epitaph, EPITAPH_MAGIC};
 use rkexec_handover::fault::Fault;
 use rkexec_handover::report;
-use rkexec_pure::abi::handover::{Epitaph, EPITAPH_MAGIC};
 
 use super::console::{Console, Screen, Serial};
 use super::{cpu, layout};

@@ -2,7 +2,7 @@
 //!
 //! `purgatory/bench-loader` is that Xen and that kernel; the scenarios are defined there.
 
-use rkexec_pure::abi::handover::{Failure, EPITAPH_MAGIC};
+use rkexec::abi::handover::{Failure, EPITAPH_MAGIC};
 
 use crate::qemu::Machine;
 

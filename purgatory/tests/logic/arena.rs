@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::slice;
 
+use rkexec::abi::handover::{Digest, Entry, ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec::range::MaRange;
 use rkexec_handover::backup::Backup;
 use rkexec_handover::digest::Hasher;
 use rkexec_handover::list::{List, ListFault};
 use rkexec_handover::memory::Memory;
-use rkexec_pure::abi::handover::{Digest, Entry, ListPage, Params, ENTRIES_PER_PAGE};
-use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use rkexec_pure::pure::range::MaRange;
 
 /// The address of the first page.
 pub const BASE: u64 = 0x4000_0000;

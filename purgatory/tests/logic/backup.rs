@@ -1,10 +1,10 @@
 //! Low memory is saved whole, and before the image overwrites it.
 
+use rkexec::abi::handover::{Entry, Params, ENTRIES_PER_PAGE, LOW_BYTES};
+use rkexec::addr::PAGE_SIZE;
 use rkexec_handover::backup::Backup;
 use rkexec_handover::image::{place, verify};
 use rkexec_handover::list::{List, ListFault};
-use rkexec_pure::abi::handover::{Entry, Params, ENTRIES_PER_PAGE, LOW_BYTES};
-use rkexec_pure::pure::addr::PAGE_SIZE;
 
 use crate::arena::{range, Arena};
 

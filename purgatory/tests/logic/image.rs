@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
+use rkexec::abi::handover::{Entry, ENTRIES_PER_PAGE};
 use rkexec_handover::fault::Fault;
 use rkexec_handover::image::{place, verify};
 use rkexec_handover::list::ListFault;
-use rkexec_pure::abi::handover::{Entry, ENTRIES_PER_PAGE};
 
 use crate::arena::{list, page, Arena, PAGES};
 

@@ -3,8 +3,8 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use proptest::prelude::*;
+use rkexec::abi::handover::{Entry, ListPage, Params, ENTRIES_PER_PAGE};
 use rkexec_handover::list::{ListFault, Run};
-use rkexec_pure::abi::handover::{Entry, ListPage, Params, ENTRIES_PER_PAGE};
 
 use crate::arena::{list, page, params, range, Arena, PageFault, CHUNK, PAGES, TABLES};
 
@@ -319,7 +319,7 @@ fn hostile_page() -> impl Strategy<Value = ListPage> {
 
 /// Checks a run again, in arithmetic that cannot wrap.
 fn sound(run: Run) -> bool {
-    let wide = |range: rkexec_pure::pure::range::MaRange| {
+    let wide = |range: rkexec::range::MaRange| {
         (
             u128::from(range.start().raw()),
             u128::from(range.end().raw()),

@@ -1,10 +1,10 @@
 //! Header and parameters: what is accepted, and what is not.
 
-use rkexec_handover::digest::Hasher;
-use rkexec_handover::params::{self, check_header, Checked, ParamsFault};
-use rkexec_pure::abi::handover::{
+use rkexec::abi::handover::{
     Header, Params, FLAG_HALT, LOW_BYTES, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
 };
+use rkexec_handover::digest::Hasher;
+use rkexec_handover::params::{self, check_header, Checked, ParamsFault};
 
 use crate::arena::{params, range, CHUNK, TABLES};
 

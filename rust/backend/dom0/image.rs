@@ -9,7 +9,7 @@ use super::default::DefaultImage;
 use super::slot;
 use crate::backend::error::LoadError;
 use crate::backend::inspect::Tables;
-use crate::sys::hypercall::{self, Kind};
+use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::{ImageId, Kimage};
 
 /// An image, from its layout on.
@@ -23,9 +23,9 @@ pub(super) enum Image {
 impl Image {
     /// Lays out the image: all that can fail before its data is touched.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<Self, LoadError> {
-        match Kind::of(kimage) {
-            Kind::Default => DefaultImage::prepare(kimage).map(Self::Default),
-            Kind::Crash => CrashImage::prepare(kimage).map(Self::Crash),
+        match ImageType::of(kimage) {
+            ImageType::Default => DefaultImage::prepare(kimage).map(Self::Default),
+            ImageType::Crash => CrashImage::prepare(kimage).map(Self::Crash),
         }
     }
 
@@ -39,13 +39,13 @@ impl Image {
             Self::Default(image) => {
                 image.load_segment(kimage, index)?;
                 if image.is_complete() {
-                    slot::fill(Kind::Default, kimage.id(), || image.hand_in())?;
+                    slot::fill(ImageType::Default, kimage.id(), || image.hand_in())?;
                 }
             }
             Self::Crash(image) => {
                 image.load_segment(kimage, index)?;
                 if image.is_complete() {
-                    slot::fill(Kind::Crash, kimage.id(), || image.hand_in(kimage))?;
+                    slot::fill(ImageType::Crash, kimage.id(), || image.hand_in(kimage))?;
                 }
             }
         }
@@ -60,8 +60,8 @@ impl Image {
             // Xen is told once more; it costs nothing.
             Self::Default(image) => slot::refill(id, || image.give_to_xen())
                 .err()
-                .unwrap_or_else(|| hypercall::exec(Kind::Default)),
-            Self::Crash(_) => hypercall::exec(Kind::Crash),
+                .unwrap_or_else(|| hypercall::exec(ImageType::Default)),
+            Self::Crash(_) => hypercall::exec(ImageType::Crash),
         }
     }
 
@@ -77,7 +77,7 @@ impl Image {
     }
 }
 
-impl Kind {
+impl ImageType {
     /// That of an image of the kernel's.
     pub(super) fn of(kimage: &Kimage<'_>) -> Self {
         match kimage.is_crash() {

@@ -4,8 +4,8 @@ use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Addr, Mfn, Pfn, PAGE_SIZE};
-use crate::pure::identity::{Attr, Layout, Levels, Mark, Runs, Sources, LOW_MEMORY};
-use crate::pure::memmap::{Kind, MapEntry};
+use crate::pure::identity::{Attr, Levels, Mark, Paging, Runs, Sources, LOW_MEMORY};
+use crate::pure::memmap::{E820Type, MapEntry};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::p2m::{P2m, XenPv};
 use crate::sys::{acpi, machine};
@@ -34,9 +34,9 @@ impl Machine {
         let mut marks = marks(map.len(), 0)?;
         // A destination must be plain RAM, so here ACPI's memory is like any other reserved one.
         let entries = map.iter().map(|entry| match entry.kind() {
-            Kind::Ram => *entry,
+            E820Type::Ram => *entry,
             _ => MapEntry {
-                kind_raw: Kind::Reserved.raw(),
+                kind_raw: E820Type::Reserved.raw(),
                 ..*entry
             },
         });
@@ -80,8 +80,8 @@ impl Machine {
     }
 
     /// The shape of that table. Xen itself runs on four levels, and the hand-over is entered so.
-    pub(super) fn layout(&self) -> Layout {
-        Layout {
+    pub(super) fn paging(&self) -> Paging {
+        Paging {
             levels: Levels::Four,
             gib_pages: machine::has_gib_pages(),
         }

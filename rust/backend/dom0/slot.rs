@@ -11,7 +11,7 @@ use kernel::sync::global_lock;
 
 use super::xen;
 use crate::pure::xen_abi::Version;
-use crate::sys::hypercall::{self, Kind};
+use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::ImageId;
 use crate::sys::machine;
 
@@ -24,7 +24,7 @@ struct Given {
 
 impl Given {
     /// Whether nobody else has loaded or unloaded anything since, as far as one can see.
-    fn is_there(&self, kind: Kind) -> bool {
+    fn is_there(&self, kind: ImageType) -> bool {
         hypercall::status(kind) == self.status
     }
 }
@@ -36,10 +36,10 @@ struct Held {
 }
 
 impl Held {
-    fn of(&mut self, kind: Kind) -> &mut Option<Given> {
+    fn of(&mut self, kind: ImageType) -> &mut Option<Given> {
         match kind {
-            Kind::Default => &mut self.default,
-            Kind::Crash => &mut self.crash,
+            ImageType::Default => &mut self.default,
+            ImageType::Crash => &mut self.crash,
         }
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn init() {
 /// Gives Xen the image `id` by calling `load`. If that fails, Xen keeps the default image that it
 /// has; but not a crash image, which was in the same place.
 pub(super) fn fill<E>(
-    kind: Kind,
+    kind: ImageType,
     id: ImageId,
     load: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
@@ -77,14 +77,14 @@ pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
     load().or_else(|e| {
         let held = HELD.try_lock().ok_or(e)?;
         match &held.default {
-            Some(given) if given.id == id && given.is_there(Kind::Default) => Ok(()),
+            Some(given) if given.id == id && given.is_there(ImageType::Default) => Ok(()),
             _ => Err(e),
         }
     })
 }
 
 /// Takes the image `id` from Xen, if Xen has it.
-pub(super) fn clear(kind: Kind, id: ImageId) {
+pub(super) fn clear(kind: ImageType, id: ImageId) {
     let mut held = HELD.lock();
     let Some(given) = held.of(kind).take_if(|given| given.id == id) else {
         return;

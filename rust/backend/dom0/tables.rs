@@ -13,7 +13,7 @@ use super::memory::Machine;
 pub(super) fn count(machine: &Machine) -> Result<usize, LoadError> {
     let mut scratch = machine.scratch()?;
     let runs = machine.runs(&mut scratch)?;
-    Ok(identity::table_count(runs, machine.layout())?)
+    Ok(identity::table_count(runs, machine.paging())?)
 }
 
 /// Builds the map in `tables`, which will follow one another from `first` on. Returns the root.
@@ -28,7 +28,7 @@ pub(super) fn build(
         let offset = (index as u64).checked_mul(PAGE_SIZE)?;
         Mfn::new(first.checked_add(offset)?)
     };
-    Ok(identity::build(runs, machine.layout(), tables, frame)?)
+    Ok(identity::build(runs, machine.paging(), tables, frame)?)
 }
 
 /// Shows the tables that [`build`] has built.

@@ -5,13 +5,13 @@ use kernel::prelude::*;
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Mfn, Pfn};
 use crate::pure::identity::{
-    alias_table_count, build, link_alias, table_count, Alias, BuildError, Layout, Runs, Table,
+    alias_table_count, build, link_alias, table_count, Alias, BuildError, Paging, Runs, Table,
 };
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages;
 
-/// Builds tables of the shape `layout` for `image`, that map `runs`, and the control page at the
+/// Builds tables of the shape `paging` for `image`, that map `runs`, and the control page at the
 /// address where the kernel has it as well: its code runs there until it has loaded them. Returns
 /// the frame of the root.
 ///
@@ -19,7 +19,7 @@ use crate::sys::pages;
 pub(super) fn make(
     image: &mut Kimage<'_>,
     runs: Runs<'_>,
-    layout: Layout,
+    paging: Paging,
 ) -> Result<Mfn, LoadError> {
     let (at, control_page) = image
         .control_page()
@@ -28,8 +28,8 @@ pub(super) fn make(
         at,
         page: frame(control_page)?,
     };
-    let nr_map = table_count(runs, layout)?;
-    let nr = nr_map.saturating_add(alias_table_count(layout.levels));
+    let nr_map = table_count(runs, paging)?;
+    let nr = nr_map.saturating_add(alias_table_count(paging.levels));
     let mut tables = alloc(image, nr)?;
     let (map, rest) = tables
         .split_at_mut_checked(nr_map)
@@ -38,9 +38,9 @@ pub(super) fn make(
             need: nr_map,
         })?;
     let frame_of = |_, table: &Table| frame(pages::frame_of(table)?).ok();
-    let root_frame = build(runs, layout, map, frame_of)?;
+    let root_frame = build(runs, paging, map, frame_of)?;
     let root = map.first_mut().ok_or(BuildError::NoFrame { table: 0 })?;
-    link_alias(root, layout.levels, alias, rest, frame_of)?;
+    link_alias(root, paging.levels, alias, rest, frame_of)?;
     image.set_page_table(root);
     Ok(root_frame)
 }

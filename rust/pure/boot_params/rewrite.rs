@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::super::addr::Maddr;
-use super::super::memmap::{Kind, MapEntry};
+use super::super::memmap::{E820Type, MapEntry};
 use super::{
     offset, BootParamsError, View, E820_ENTRY_BYTES, E820_TABLE_ENTRIES, EFI_INFO_BYTES,
     SETUP_DATA_BYTES, SETUP_DATA_MAX_BYTES, SETUP_E820_EXT,
@@ -128,7 +128,7 @@ fn memory_size_kib(map: &[MapEntry]) -> (u32, u16) {
 
     let mib = map.iter().find(|entry| {
         let end = entry.start.saturating_add(entry.len_bytes);
-        entry.kind() == Kind::Ram && entry.start <= MIB && end > MIB
+        entry.kind() == E820Type::Ram && entry.start <= MIB && end > MIB
     });
     let end = mib.map_or(MIB, |entry| entry.start.saturating_add(entry.len_bytes));
     let kib = end.saturating_sub(MIB) / 1024;

@@ -8,8 +8,8 @@
 use core::borrow::BorrowMut;
 
 use super::build::BuildError;
-use super::layout::Levels;
 use super::level::{Attr, Branch, Level, Pdpt, Pml4, Pml5, Pt, TableAt, ENTRIES};
+use super::paging::Levels;
 use super::table::{Table, Writer};
 use crate::pure::addr::{Maddr, Mfn};
 

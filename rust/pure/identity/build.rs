@@ -11,9 +11,9 @@ use core::ops;
 use core::slice::IterMut;
 
 use super::count::table_count;
-use super::layout::{Layout, Levels};
 use super::leaves::{leaf_runs, rest_of, LeafRun, LeafRuns, LeafSize};
 use super::level::{Branch, Leaf, Level, Pd, Pdpt, Pml4, Pml5, Pt, TableAt};
+use super::paging::{Levels, Paging};
 use super::runs::Runs;
 use super::table::{Table, Writer};
 use crate::pure::addr::{Frame, Maddr, Mfn};
@@ -73,7 +73,7 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-/// Fills `tables` with a table of the shape `layout` that maps `runs` and nothing else, and
+/// Fills `tables` with a table of the shape `paging` that maps `runs` and nothing else, and
 /// returns the frame of its root, for CR3.
 ///
 /// As many tables are written as [`table_count`] says, from the first one on, every entry of
@@ -89,7 +89,7 @@ impl core::error::Error for BuildError {}
 /// [`BuildError::NoFrame`] if `frame_of` has none.
 pub fn build<T, F>(
     runs: Runs<'_>,
-    layout: Layout,
+    paging: Paging,
     tables: &mut [T],
     frame_of: F,
 ) -> Result<Mfn, BuildError>
@@ -97,19 +97,19 @@ where
     T: BorrowMut<Table>,
     F: FnMut(usize, &Table) -> Option<Mfn>,
 {
-    let need = table_count(runs, layout)?;
+    let need = table_count(runs, paging)?;
     let have = tables.len();
     if have < need {
         return Err(BuildError::TooFewTables { have, need });
     }
-    let mut leaves = leaf_runs(runs, layout);
+    let mut leaves = leaf_runs(runs, paging);
     let mut builder = Builder {
         next: leaves.next(),
         leaves,
         unused: (0..need).zip(tables),
         frame_of,
     };
-    match layout.levels {
+    match paging.levels {
         Levels::Four => builder.table::<Pml4>(Maddr::ZERO).map(|root| root.mfn()),
         Levels::Five => builder.table::<Pml5>(Maddr::ZERO).map(|root| root.mfn()),
     }

@@ -1,9 +1,9 @@
 //! How many tables a map takes, without building it.
 
 use super::build::BuildError;
-use super::layout::{Layout, Levels};
 use super::leaves::leaf_runs;
 use super::level::{Level, Pd, Pdpt, Pml4, Pt};
+use super::paging::{Levels, Paging};
 use super::runs::Runs;
 
 use crate::pure::range::MaRange;
@@ -43,14 +43,14 @@ impl<L: Level> Tables<L> {
 ///
 /// # Errors
 ///
-/// [`BuildError::BeyondLevels`] if `layout` has not enough levels.
-pub fn table_count(runs: Runs<'_>, layout: Layout) -> Result<usize, BuildError> {
-    layout.check(runs)?;
+/// [`BuildError::BeyondLevels`] if `paging` has not enough levels.
+pub fn table_count(runs: Runs<'_>, paging: Paging) -> Result<usize, BuildError> {
+    paging.check(runs)?;
     let mut pt = Tables::<Pt>::NONE;
     let mut pd = Tables::<Pd>::NONE;
     let mut pdpt = Tables::<Pdpt>::NONE;
     let mut pml4 = Tables::<Pml4>::NONE;
-    for leaves in leaf_runs(runs, layout) {
+    for leaves in leaf_runs(runs, paging) {
         if leaves.size.bytes() <= Pt::ENTRY_BYTES {
             pt.add(leaves.range);
         }
@@ -60,7 +60,7 @@ pub fn table_count(runs: Runs<'_>, layout: Layout) -> Result<usize, BuildError> 
         pdpt.add(leaves.range);
         pml4.add(leaves.range);
     }
-    let below_root = match layout.levels {
+    let below_root = match paging.levels {
         Levels::Four => 0,
         Levels::Five => pml4.nr,
     };

@@ -11,8 +11,8 @@
 
 use core::fmt;
 
-use super::layout::Layout;
 use super::level::Attr;
+use super::paging::Paging;
 use super::runs::{self, Run, Runs};
 use crate::pure::addr::{Addr, Maddr, PageSize, Size1G, Size2M, Size4K};
 use crate::pure::range::{MaRange, Range};
@@ -83,10 +83,10 @@ fn whole_pages(range: MaRange, size: LeafSize) -> Option<MaRange> {
 }
 
 /// The leaves that a run begins with.
-fn first_leaves(run: Run, layout: Layout) -> LeafRun {
+fn first_leaves(run: Run, paging: Paging) -> LeafRun {
     let start = run.range.start();
     let mib2 = whole_pages(run.range, LeafSize::Mib2);
-    let gib1 = if layout.gib_pages {
+    let gib1 = if paging.gib_pages {
         whole_pages(run.range, LeafSize::Gib1)
     } else {
         None
@@ -109,11 +109,11 @@ fn first_leaves(run: Run, layout: Layout) -> LeafRun {
 
 /// The leaves of a table for `runs`, from the lowest address up. Does not look at how many levels
 /// there are.
-pub fn leaf_runs(runs: Runs<'_>, layout: Layout) -> LeafRuns<'_> {
+pub fn leaf_runs(runs: Runs<'_>, paging: Paging) -> LeafRuns<'_> {
     LeafRuns {
         runs: runs.iter(),
         rest: None,
-        layout,
+        paging,
     }
 }
 
@@ -123,7 +123,7 @@ pub struct LeafRuns<'a> {
     runs: runs::Iter<'a>,
     /// What is left of the current run; never empty.
     rest: Option<Run>,
-    layout: Layout,
+    paging: Paging,
 }
 
 impl Iterator for LeafRuns<'_> {
@@ -134,7 +134,7 @@ impl Iterator for LeafRuns<'_> {
             Some(run) => run,
             None => self.runs.next()?,
         };
-        let leaves = first_leaves(run, self.layout);
+        let leaves = first_leaves(run, self.paging);
         self.rest = rest_of(run.range, leaves.range.end()).map(|range| Run { range, ..run });
         Some(leaves)
     }

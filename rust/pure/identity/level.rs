@@ -18,13 +18,13 @@
 //! A page in a level that has none (the doc test before shows that only this is wrong):
 //!
 //! ```
-//! # use rkexec_pure::pure::{addr::{Frame, Machine, Size1G}, identity::{level::*, Attr}};
+//! # use rkexec::{addr::{Frame, Machine, Size1G}, identity::{level::*, Attr}};
 //! fn leaf(page: Frame<Machine, Size1G>) -> Entry<Pdpt> {
 //!     Entry::<Pdpt>::leaf(page, Attr::WriteBack)
 //! }
 //! ```
 //! ```compile_fail,E0599
-//! # use rkexec_pure::pure::{addr::{Frame, Machine, Size1G}, identity::{level::*, Attr}};
+//! # use rkexec::{addr::{Frame, Machine, Size1G}, identity::{level::*, Attr}};
 //! fn leaf(page: Frame<Machine, Size1G>) -> Entry<Pml4> {
 //!     Entry::<Pml4>::leaf(page, Attr::WriteBack)
 //! }
@@ -33,13 +33,13 @@
 //! A page of another level's size, or of an address space that is not the machine's:
 //!
 //! ```compile_fail,E0308
-//! # use rkexec_pure::pure::{addr::{Frame, Machine, Size4K}, identity::{level::*, Attr}};
+//! # use rkexec::{addr::{Frame, Machine, Size4K}, identity::{level::*, Attr}};
 //! fn leaf(page: Frame<Machine, Size4K>) -> Entry<Pd> {
 //!     Entry::<Pd>::leaf(page, Attr::WriteBack)
 //! }
 //! ```
 //! ```compile_fail,E0308
-//! # use rkexec_pure::pure::{addr::{Frame, Pseudo, Size2M}, identity::{level::*, Attr}};
+//! # use rkexec::{addr::{Frame, Pseudo, Size2M}, identity::{level::*, Attr}};
 //! fn leaf(page: Frame<Pseudo, Size2M>) -> Entry<Pd> {
 //!     Entry::<Pd>::leaf(page, Attr::WriteBack)
 //! }
@@ -48,19 +48,19 @@
 //! A table that is not of the level below, and any table in the last level:
 //!
 //! ```
-//! # use rkexec_pure::pure::identity::level::*;
+//! # use rkexec::identity::level::*;
 //! fn branch(table: TableAt<Pd>) -> Entry<Pdpt> {
 //!     Entry::<Pdpt>::branch(table)
 //! }
 //! ```
 //! ```compile_fail,E0308
-//! # use rkexec_pure::pure::identity::level::*;
+//! # use rkexec::identity::level::*;
 //! fn branch(table: TableAt<Pt>) -> Entry<Pdpt> {
 //!     Entry::<Pdpt>::branch(table)
 //! }
 //! ```
 //! ```compile_fail,E0599
-//! # use rkexec_pure::pure::identity::level::*;
+//! # use rkexec::identity::level::*;
 //! fn branch(table: TableAt<Pt>) -> Entry<Pt> {
 //!     Entry::<Pt>::branch(table)
 //! }

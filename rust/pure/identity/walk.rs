@@ -3,9 +3,9 @@
 //! This is how one can see what a loaded image will find: nothing of what the tables were built
 //! from is looked at again, so it also reads tables that somebody else has built.
 
-use super::layout::Levels;
 use super::leaves::{LeafRun, LeafSize};
 use super::level::{bits, Attr, Level, Pd, Pdpt, Pml4, Pml5, Pt, ENTRIES};
+use super::paging::Levels;
 use super::table::Table;
 use crate::pure::addr::{Addr, Mfn};
 use crate::pure::range::Range;

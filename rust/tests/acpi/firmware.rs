@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use rkexec_pure::pure::acpi::{self, Found, Memory, RootTable};
-use rkexec_pure::pure::addr::Maddr;
+use rkexec::acpi::{self, Found, Memory, RootTable};
+use rkexec::addr::Maddr;
 
 /// What is where; no two pieces overlap. Beside it, where something was read.
 #[derive(Clone, Debug, Default)]

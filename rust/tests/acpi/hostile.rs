@@ -1,8 +1,8 @@
 //! Tables that make no sense.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::acpi::{self, Memory, RootTable};
-use rkexec_pure::pure::addr::Maddr;
+use rkexec::acpi::{self, Memory, RootTable};
+use rkexec::addr::Maddr;
 
 use crate::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use rkexec_pure::pure::acpi::TablePages;
-use rkexec_pure::pure::addr::Maddr;
-use rkexec_pure::pure::range::MaRange;
+use rkexec::acpi::TablePages;
+use rkexec::addr::Maddr;
+use rkexec::range::MaRange;
 
 fn range(start: u64, len: u64) -> MaRange {
     MaRange::from_len(Maddr::new(start).expect("an address"), len).expect("a range")

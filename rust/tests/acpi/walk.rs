@@ -1,6 +1,6 @@
 //! Tables as firmware makes them.
 
-use rkexec_pure::pure::acpi::{Found, RootTable};
+use rkexec::acpi::{Found, RootTable};
 
 use crate::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use rkexec_pure::pure::boot_params::{
+use rkexec::boot_params::{
     offset, E820_ENTRY_BYTES, E820_TABLE_ENTRIES, EFI_INFO_BYTES, SETUP_DATA_BYTES, SETUP_E820_EXT,
     SIZE,
 };

@@ -1,8 +1,8 @@
 //! A command line that makes the next kernel lock itself down.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::boot_params::{lock_down, BootParamsError, Lockdown};
-use rkexec_pure::pure::errno::Errno;
+use rkexec::boot_params::{lock_down, BootParamsError, Lockdown};
+use rkexec::errno::Errno;
 
 use super::{ma, with_header};
 

@@ -4,10 +4,10 @@ mod layout;
 mod lockdown;
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, PHYS_END};
-use rkexec_pure::pure::boot_params::{fix_up, offset, room_bytes, BootParamsError, Room, View};
-use rkexec_pure::pure::errno::Errno;
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::addr::{Maddr, PHYS_END};
+use rkexec::boot_params::{fix_up, offset, room_bytes, BootParamsError, Room, View};
+use rkexec::errno::Errno;
+use rkexec::memmap::MapEntry;
 
 const RAM: u32 = 1;
 const RESERVED: u32 = 2;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, PAGE_SIZE};
-use rkexec_pure::pure::crash_area::{free_pages, memory_map, xen_pages};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::{Maddr, PAGE_SIZE};
+use rkexec::crash_area::{free_pages, memory_map, xen_pages};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
 
 const MIB: u64 = 1 << 20;
 
@@ -14,7 +14,7 @@ fn range(start: u64, end: u64) -> MaRange {
     MaRange::new(Maddr::new(start).unwrap(), Maddr::new(end).unwrap()).unwrap()
 }
 
-fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
+fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
     MapEntry {
         start,
         len_bytes: end - start,
@@ -25,12 +25,12 @@ fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
 /// A machine of 2 GiB as SeaBIOS tells of it.
 fn machine() -> Vec<MapEntry> {
     vec![
-        entry(0, 0x9fc00, Kind::Ram),
-        entry(0x9fc00, 0xa0000, Kind::Reserved),
-        entry(0xf0000, MIB, Kind::Reserved),
-        entry(MIB, 0x7ffe_0000, Kind::Ram),
-        entry(0x7ffe_0000, 0x8000_0000, Kind::Acpi),
-        entry(0xfec0_0000, 0xfec0_1000, Kind::Reserved),
+        entry(0, 0x9fc00, E820Type::Ram),
+        entry(0x9fc00, 0xa0000, E820Type::Reserved),
+        entry(0xf0000, MIB, E820Type::Reserved),
+        entry(MIB, 0x7ffe_0000, E820Type::Ram),
+        entry(0x7ffe_0000, 0x8000_0000, E820Type::Acpi),
+        entry(0xfec0_0000, 0xfec0_1000, E820Type::Reserved),
     ]
 }
 
@@ -46,28 +46,28 @@ fn the_crash_kernel_has_the_area_the_low_ram_and_all_that_is_not_ram() {
     assert_eq!(
         map,
         [
-            entry(0, 0x9fc00, Kind::Ram),
-            entry(0x9fc00, 0xa0000, Kind::Reserved),
-            entry(0xf0000, MIB, Kind::Reserved),
-            entry(0x600e_1000, 0x6010_0000, Kind::Ram),
-            entry(0x601a_0000, 0x7000_0000, Kind::Ram),
-            entry(0x7ffe_0000, 0x8000_0000, Kind::Acpi),
-            entry(0xfec0_0000, 0xfec0_1000, Kind::Reserved),
+            entry(0, 0x9fc00, E820Type::Ram),
+            entry(0x9fc00, 0xa0000, E820Type::Reserved),
+            entry(0xf0000, MIB, E820Type::Reserved),
+            entry(0x600e_1000, 0x6010_0000, E820Type::Ram),
+            entry(0x601a_0000, 0x7000_0000, E820Type::Ram),
+            entry(0x7ffe_0000, 0x8000_0000, E820Type::Acpi),
+            entry(0xfec0_0000, 0xfec0_1000, E820Type::Reserved),
         ]
     );
 }
 
 #[test]
 fn ram_that_goes_on_past_one_mib_is_low_up_to_there() {
-    let whole = [entry(0x1000, 1 << 30, Kind::Ram)];
+    let whole = [entry(0x1000, 1 << 30, E820Type::Ram)];
     let area = range(64 * MIB, 128 * MIB);
     let kept = [range(64 * MIB, 65 * MIB), range(127 * MIB, 128 * MIB)];
     let map: Vec<_> = memory_map(&whole, area, kept).collect();
     assert_eq!(
         map,
         [
-            entry(0x1000, MIB, Kind::Ram),
-            entry(65 * MIB, 127 * MIB, Kind::Ram)
+            entry(0x1000, MIB, E820Type::Ram),
+            entry(65 * MIB, 127 * MIB, E820Type::Ram)
         ]
     );
 }
@@ -139,7 +139,7 @@ proptest! {
         let start = u64::from(area.0);
         let area = range(start, start + u64::from(area.1));
         let kept = [range(start, start), range(start, start)];
-        for entry in memory_map(&map, area, kept).filter(|entry| entry.kind() == Kind::Ram) {
+        for entry in memory_map(&map, area, kept).filter(|entry| entry.kind() == E820Type::Ram) {
             let low = entry.start + entry.len_bytes <= MIB;
             prop_assert!(low || area.covers(entry.range()), "{entry:?}");
         }

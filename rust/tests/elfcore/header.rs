@@ -6,9 +6,9 @@ use object::elf::{
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::LittleEndian as LE;
-use rkexec_pure::pure::elfcore::{ElfCore, ElfCoreError, Loads, MAX_HEADERS};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::elfcore::{ElfCore, ElfCoreError, Loads, MAX_HEADERS};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
 
 use crate::memory::{entry, ma, range};
 
@@ -46,10 +46,10 @@ fn read(bytes: &[u8]) -> Vec<Fields> {
 #[test]
 fn notes_and_memory_are_where_they_should_be() {
     let map = [
-        entry(0x1000, 0x9_fc00, Kind::Ram),
-        entry(0x9_fc00, 0x10_0000, Kind::Reserved),
-        entry(0x10_0000, 0x7ffe_0000, Kind::Ram),
-        entry(0x1_0000_0000, 0x2_4000_0000, Kind::Ram),
+        entry(0x1000, 0x9_fc00, E820Type::Ram),
+        entry(0x9_fc00, 0x10_0000, E820Type::Reserved),
+        entry(0x10_0000, 0x7ffe_0000, E820Type::Ram),
+        entry(0x1_0000_0000, 0x2_4000_0000, E820Type::Ram),
     ];
     // The second processor has no note.
     let notes = [
@@ -104,7 +104,7 @@ fn the_file_header_is_that_of_a_core() {
 
 #[test]
 fn an_address_past_the_end_of_virtual_memory_wraps() {
-    let map = [entry(0x1000, 0x3000, Kind::Ram)];
+    let map = [entry(0x1000, 0x3000, E820Type::Ram)];
     let mut bytes = [0; 120];
     let core = ElfCore {
         direct_map: u64::MAX - 0xfff,
@@ -117,7 +117,7 @@ fn an_address_past_the_end_of_virtual_memory_wraps() {
 
 #[test]
 fn too_little_room_is_left_alone() {
-    let map = [entry(0x1000, 0x3000, Kind::Ram)];
+    let map = [entry(0x1000, 0x3000, E820Type::Ram)];
     let notes = [range(0x7f80_0000, 0x7f80_0100)];
     let needed = 64 + 2 * 56;
     for room in 0..needed {
@@ -131,7 +131,7 @@ fn too_little_room_is_left_alone() {
 
 #[test]
 fn there_are_as_many_headers_as_an_elf_file_can_have() {
-    let map = [entry(0x1000, 0x3000, Kind::Ram)];
+    let map = [entry(0x1000, 0x3000, E820Type::Ram)];
     let notes = vec![range(0x7f80_0000, 0x7f80_0100); MAX_HEADERS];
     let mut bytes = vec![0; 4 << 20];
     let most = core(&map, &notes[1..]);

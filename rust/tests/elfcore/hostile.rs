@@ -1,9 +1,9 @@
 //! Maps that no hypervisor should give.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::PHYS_END;
-use rkexec_pure::pure::elfcore::{ElfCore, Loads};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec::addr::PHYS_END;
+use rkexec::elfcore::{ElfCore, Loads};
+use rkexec::memmap::{E820Type, MapEntry};
 
 use crate::memory::{checked, entry, range};
 
@@ -33,7 +33,7 @@ fn numbers_at_the_end_of_everything() {
                     len_bytes,
                     kind_raw,
                 };
-                let all = entry(0, PHYS_END, Kind::Ram);
+                let all = entry(0, PHYS_END, E820Type::Ram);
                 for crash in areas {
                     checked(&[odd], crash, None);
                     checked(&[all, odd], crash, None);

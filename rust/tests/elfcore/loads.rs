@@ -1,9 +1,9 @@
 //! The pieces of memory: of real machines, and of random ones.
 
 use proptest::prelude::*;
-use rkexec_pure::abi::handover::LOW_BYTES;
-use rkexec_pure::pure::elfcore::{ElfCoreError, Load, Loads};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec::abi::handover::LOW_BYTES;
+use rkexec::elfcore::{ElfCoreError, Load, Loads};
+use rkexec::memmap::{E820Type, MapEntry};
 
 use crate::maps;
 use crate::memory::{checked, entry, ma, range};
@@ -13,11 +13,11 @@ use crate::memory::{checked, entry, ma, range};
 #[test]
 fn a_machine_as_kexec_tools_describes_it() {
     let map = [
-        entry(0, 0x9_fc00, Kind::Ram),
-        entry(0x9_fc00, 0xa_0000, Kind::Reserved),
-        entry(0xf_0000, 0x10_0000, Kind::Reserved),
-        entry(0x10_0000, 0x7ffe_0000, Kind::Ram),
-        entry(0x7ffe_0000, 0x8000_0000, Kind::Reserved),
+        entry(0, 0x9_fc00, E820Type::Ram),
+        entry(0x9_fc00, 0xa_0000, E820Type::Reserved),
+        entry(0xf_0000, 0x10_0000, E820Type::Reserved),
+        entry(0x10_0000, 0x7ffe_0000, E820Type::Ram),
+        entry(0x7ffe_0000, 0x8000_0000, E820Type::Reserved),
     ];
     let crash = range(0x68f4_6000, 0x78f4_6000);
     let backup = ma(0x78e0_0000);
@@ -38,7 +38,7 @@ fn a_machine_as_kexec_tools_describes_it() {
 
 #[test]
 fn memory_across_the_end_of_low_memory_is_cut_there() {
-    let map = [entry(0x1000, 0x20_0000, Kind::Ram)];
+    let map = [entry(0x1000, 0x20_0000, E820Type::Ram)];
     let crash = range(0x100_0000, 0x200_0000);
     let loads = checked(&map, crash, Some(ma(0x100_0000)));
     let ranges: Vec<_> = loads.iter().map(|load| load.range).collect();
@@ -60,7 +60,7 @@ fn no_byte_of_a_real_machine_is_missed() {
         let largest = map
             .entries
             .iter()
-            .filter(|e| e.kind() == Kind::Ram)
+            .filter(|e| e.kind() == E820Type::Ram)
             .max_by_key(|e| e.len_bytes)
             .expect("memory");
         let (start, end) = (largest.start, largest.start + largest.len_bytes);
@@ -96,7 +96,7 @@ fn the_backup_is_whole_pages_in_the_crash_area() {
 
 /// A sorted map: entries of all kinds side by side, with holes between some.
 fn sorted_map() -> impl Strategy<Value = Vec<MapEntry>> {
-    let kind = prop_oneof![3 => Just(Kind::Ram), 1 => Just(Kind::Reserved), 1 => Just(Kind::Acpi)];
+    let kind = prop_oneof![3 => Just(E820Type::Ram), 1 => Just(E820Type::Reserved), 1 => Just(E820Type::Acpi)];
     let entries = prop::collection::vec((0..0x8_0000u64, 1..0x20_0000u64, kind), 0..20);
     (any::<bool>(), entries).prop_map(|(adjacent, entries)| {
         let mut end = 0;
@@ -121,7 +121,7 @@ proptest! {
         let crash = range(crash.0 << 12, (crash.0 + crash.1) << 12);
         let loads = checked(&map, crash, backup.then_some(crash.start()));
         // Nothing is cut that need not be.
-        let ram = map.iter().filter(|e| e.kind() == Kind::Ram).count();
+        let ram = map.iter().filter(|e| e.kind() == E820Type::Ram).count();
         prop_assert!(loads.len() <= ram + 2);
         prop_assert!(loads.is_sorted_by_key(|load| load.range.start()));
     }

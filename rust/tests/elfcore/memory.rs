@@ -1,10 +1,10 @@
 //! Memory by its edges: what a map says of each byte, as slowly as that can be worked out.
 
-use rkexec_pure::abi::handover::LOW_BYTES;
-use rkexec_pure::pure::addr::{Maddr, PHYS_END};
-use rkexec_pure::pure::elfcore::{Load, Loads};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::abi::handover::LOW_BYTES;
+use rkexec::addr::{Maddr, PHYS_END};
+use rkexec::elfcore::{Load, Loads};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
 
 pub fn ma(raw: u64) -> Maddr {
     Maddr::new(raw).expect("a physical address")
@@ -14,7 +14,7 @@ pub fn range(start: u64, end: u64) -> MaRange {
     MaRange::new(ma(start), ma(end)).expect("in order")
 }
 
-pub fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
+pub fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
     MapEntry {
         start,
         len_bytes: end - start,

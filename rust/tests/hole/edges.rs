@@ -1,8 +1,8 @@
 //! Places worked out by hand.
 
-use rkexec_pure::pure::addr::{Maddr, PHYS_END};
-use rkexec_pure::pure::hole::{find, lowest, End, Request};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::{Maddr, PHYS_END};
+use rkexec::hole::{find, lowest, End, Request};
+use rkexec::range::MaRange;
 
 use crate::kernel::range;
 

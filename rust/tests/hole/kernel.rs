@@ -1,8 +1,8 @@
 //! The kernel's search (`locate_mem_hole_top_down` and `_bottom_up`), in numbers that do not wrap.
 
-use rkexec_pure::pure::addr::Maddr;
-use rkexec_pure::pure::hole::{End, Request};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::Maddr;
+use rkexec::hole::{End, Request};
+use rkexec::range::MaRange;
 
 const PAGE: i128 = 4096;
 

@@ -1,9 +1,9 @@
 //! The same place as the kernel's, on random memory.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::Maddr;
-use rkexec_pure::pure::hole::{find, lowest, End, Request};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::Maddr;
+use rkexec::hole::{find, lowest, End, Request};
+use rkexec::range::MaRange;
 
 use crate::kernel::{self, range};
 

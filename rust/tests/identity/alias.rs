@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::Mfn;
-use rkexec_pure::pure::identity::{
-    alias_table_count, build, leaf_runs, link_alias, table_count, walk, Alias, BuildError, Layout,
-    LeafSize, Levels, Mapping, Mark, Sources, Table, Vaddr,
+use rkexec::addr::Mfn;
+use rkexec::identity::{
+    alias_table_count, build, leaf_runs, link_alias, table_count, walk, Alias, BuildError,
+    LeafSize, Levels, Mapping, Mark, Paging, Sources, Table, Vaddr,
 };
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::memmap::MapEntry;
 
 use crate::walker::Walker;
 
-const LAYOUTS: [Layout; 2] = [
-    Layout {
+const PAGINGS: [Paging; 2] = [
+    Paging {
         levels: Levels::Four,
         gib_pages: true,
     },
-    Layout {
+    Paging {
         levels: Levels::Five,
         gib_pages: false,
     },
@@ -46,21 +46,21 @@ fn entries() -> Vec<MapEntry> {
 }
 
 /// Tables for `entries` and, at the end, an alias; and what the root of them is.
-fn tables(entries: &[MapEntry], layout: Layout, alias: Option<Alias>) -> Vec<Table> {
+fn tables(entries: &[MapEntry], paging: Paging, alias: Option<Alias>) -> Vec<Table> {
     let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
     let mut sources = Sources::new(&mut scratch).unwrap();
     for &entry in entries {
         sources.add_entry(entry).unwrap();
     }
     let runs = sources.runs();
-    let nr = table_count(runs, layout).unwrap();
-    let mut tables = vec![Table::EMPTY; nr + alias_table_count(layout.levels)];
+    let nr = table_count(runs, paging).unwrap();
+    let mut tables = vec![Table::EMPTY; nr + alias_table_count(paging.levels)];
     let mut scattered: Vec<&mut Table> = tables.iter_mut().collect();
     let (map, rest) = scattered.split_at_mut(nr);
-    let root = build(runs, layout, map, |index, _| frame(index)).unwrap();
+    let root = build(runs, paging, map, |index, _| frame(index)).unwrap();
     assert_eq!(Some(root), frame(0));
     if let Some(alias) = alias {
-        link_alias(map[0], layout.levels, alias, rest, |index, _| {
+        link_alias(map[0], paging.levels, alias, rest, |index, _| {
             frame(nr + index)
         })
         .unwrap();
@@ -70,29 +70,29 @@ fn tables(entries: &[MapEntry], layout: Layout, alias: Option<Alias>) -> Vec<Tab
     tables
 }
 
-fn mappings(tables: &[Table], layout: Layout) -> (Vec<Mapping>, usize) {
+fn mappings(tables: &[Table], paging: Paging) -> (Vec<Mapping>, usize) {
     let at = |mfn: Mfn| {
         let index = (mfn.number() - FIRST) / 2;
         tables.get(usize::try_from(index).unwrap())
     };
     let mut all = Vec::new();
-    let walked = walk(frame(0).unwrap(), layout.levels, at, |it| all.push(it));
+    let walked = walk(frame(0).unwrap(), paging.levels, at, |it| all.push(it));
     assert_eq!(walked.broken, 0);
     (all, walked.tables)
 }
 
 #[test]
 fn an_alias_is_one_page_more_and_nothing_less() {
-    for (layout, at) in LAYOUTS.into_iter().zip(DIRECT_MAP) {
+    for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
         let page = Mfn::from_number(0x1234).unwrap();
         let alias = Alias {
             at: Vaddr::new(at).unwrap(),
             page,
         };
-        let plain = tables(&entries(), layout, None);
-        let more = tables(&entries(), layout, Some(alias));
-        let (before, nr_before) = mappings(&plain, layout);
-        let (after, nr_after) = mappings(&more, layout);
+        let plain = tables(&entries(), paging, None);
+        let more = tables(&entries(), paging, Some(alias));
+        let (before, nr_before) = mappings(&plain, paging);
+        let (after, nr_after) = mappings(&more, paging);
         assert_eq!(nr_before, plain.len());
         assert_eq!(nr_after, more.len());
         let (last, identity) = after.split_last().unwrap();
@@ -110,11 +110,11 @@ fn an_alias_is_one_page_more_and_nothing_less() {
         let walker = Walker {
             memory,
             cr3: FIRST << 12,
-            levels: layout.levels.number() as u32,
+            levels: paging.levels.number() as u32,
         };
         let (leaves, _) = walker.walk().unwrap();
         let last = leaves.last().unwrap();
-        let width = 12 + 9 * layout.levels.number();
+        let width = 12 + 9 * paging.levels.number();
         assert_eq!(last.virt, at & ((1 << width) - 1));
         assert_eq!(
             (last.phys, last.bytes, last.uncached),
@@ -125,33 +125,33 @@ fn an_alias_is_one_page_more_and_nothing_less() {
 
 #[test]
 fn what_is_taken_stays_as_it_is() {
-    for (layout, at) in LAYOUTS.into_iter().zip(DIRECT_MAP) {
+    for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
         let alias = Alias {
             at: Vaddr::new(at).unwrap(),
             page: Mfn::from_number(1).unwrap(),
         };
-        let mut tables = tables(&entries(), layout, Some(alias));
+        let mut tables = tables(&entries(), paging, Some(alias));
         let before = tables[0].clone();
         let mut more = vec![Table::EMPTY; 4];
         let again = link_alias(
             &mut tables[0],
-            layout.levels,
+            paging.levels,
             alias,
             &mut more,
             |index, _| frame(index),
         );
         assert_eq!(again, Err(BuildError::AliasTaken { at }));
         assert!(tables[0] == before);
-        let need = layout.levels.number() - 1;
+        let need = paging.levels.number() - 1;
         let few = link_alias(
             &mut tables[0],
-            layout.levels,
+            paging.levels,
             alias,
             &mut more[..2],
             |index, _| frame(index),
         );
         assert_eq!(few, Err(BuildError::TooFewTables { have: 2, need }));
-        let none = link_alias(&mut tables[0], layout.levels, alias, &mut more, |_, _| None);
+        let none = link_alias(&mut tables[0], paging.levels, alias, &mut more, |_, _| None);
         assert!(matches!(none, Err(BuildError::NoFrame { .. })));
     }
 }
@@ -175,7 +175,7 @@ fn an_alias_is_in_the_kernels_half() {
 
 #[test]
 fn nonsense_is_counted_and_does_not_end_the_walk() {
-    let mut tables = tables(&entries(), LAYOUTS[0], None);
+    let mut tables = tables(&entries(), PAGINGS[0], None);
     // The second entry of the root leads on to a frame that holds no table.
     let mut raw = *tables[0].entries();
     raw[1] = 0x0f00_0023;
@@ -203,14 +203,14 @@ proptest! {
             len_bytes: nr << 12,
             kind_raw: 1,
         }).collect();
-        let layout = LAYOUTS[usize::from(five)];
+        let paging = PAGINGS[usize::from(five)];
         let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
         let mut sources = Sources::new(&mut scratch).unwrap();
         for &entry in &entries {
             sources.add_entry(entry).unwrap();
         }
-        let wanted: Vec<_> = leaf_runs(sources.runs(), layout).collect();
-        let (found, _) = mappings(&tables(&entries, layout, None), layout);
+        let wanted: Vec<_> = leaf_runs(sources.runs(), paging).collect();
+        let (found, _) = mappings(&tables(&entries, paging, None), paging);
         prop_assert!(found.iter().all(Mapping::is_identity));
         let found: Vec<_> = found.into_iter().map(|it| it.run).collect();
         prop_assert_eq!(found, wanted);

@@ -1,9 +1,9 @@
 //! Every edge of every page size.
 
-use rkexec_pure::pure::identity::{leaf_runs, LeafRun};
+use rkexec::identity::{leaf_runs, LeafRun};
 
 use crate::model::{self, Input};
-use crate::rules::{self, LAYOUTS};
+use crate::rules::{self, PAGINGS};
 
 const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
@@ -83,9 +83,9 @@ fn nothing_below_2_mib_is_in_a_large_page() {
     let input = one((0, 4 * GIB1));
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
-    for layout in LAYOUTS {
-        let shown: Vec<String> = leaf_runs(runs, layout).map(line).collect();
-        let above = if layout.gib_pages {
+    for paging in PAGINGS {
+        let shown: Vec<String> = leaf_runs(runs, paging).map(line).collect();
+        let above = if paging.gib_pages {
             vec!["200000-40000000 2M WB", "40000000-100000000 1G WB"]
         } else {
             vec!["200000-100000000 2M WB"]

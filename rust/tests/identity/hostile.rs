@@ -1,14 +1,14 @@
 //! Input that no firmware should produce, and callers that bring too little.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, Mfn};
-use rkexec_pure::pure::identity::{
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::identity::{
     build, leaf_runs, table_count, BuildError, IdentityError, Mark, Sources, Table,
 };
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec::memmap::{E820Type, MapEntry};
 
 use crate::model::{self, Input, END};
-use crate::rules::{self, LAYOUTS};
+use crate::rules::{self, PAGINGS};
 use crate::walker::Walker;
 
 fn entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
@@ -32,8 +32,8 @@ fn no_memory_at_all_still_has_the_legacy_range() {
     let input = Input::default();
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
-    assert_eq!(table_count(runs, LAYOUTS[0]), Ok(4));
-    assert_eq!(table_count(runs, LAYOUTS[2]), Ok(5));
+    assert_eq!(table_count(runs, PAGINGS[0]), Ok(4));
+    assert_eq!(table_count(runs, PAGINGS[2]), Ok(5));
 }
 
 #[test]
@@ -68,10 +68,10 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
     let input = only(vec![entry(0, u64::MAX, 1)]);
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
-    let nr = table_count(runs, LAYOUTS[2]).expect("a number");
+    let nr = table_count(runs, PAGINGS[2]).expect("a number");
     assert_eq!(nr, 1 + 16 + 8192 + 1 + 1);
     let mut tables = vec![Table::EMPTY; nr];
-    let root = build(runs, LAYOUTS[2], &mut tables, rules::chunk_at(77)).expect("tables");
+    let root = build(runs, PAGINGS[2], &mut tables, rules::chunk_at(77)).expect("tables");
     let walker = Walker {
         memory: rules::in_chunk(77, &tables),
         cr3: root.start().raw(),
@@ -79,7 +79,7 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
     };
     let last = walker.translate(END - 1).expect("a walk").expect("a page");
     assert_eq!((last.virt, last.bytes), (END - (1 << 30), 1 << 30));
-    assert_eq!(leaf_runs(runs, LAYOUTS[2]).count(), 5);
+    assert_eq!(leaf_runs(runs, PAGINGS[2]).count(), 5);
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn four_levels_say_which_memory_they_cannot_reach() {
     let input = only(vec![entry(0, 1 << 30, 1), entry(1 << 46, 1 << 47, 1)]);
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
-    let error = table_count(runs, LAYOUTS[0]).expect_err("too high");
+    let error = table_count(runs, PAGINGS[0]).expect_err("too high");
     assert_eq!(
         error.to_string(),
         "memory at [ma:0x400000000000, ma:0xc00000000000) reaches beyond ma:0x800000000000, the \
          most that page tables of four levels can map one to one"
     );
-    assert!(table_count(runs, LAYOUTS[2]).is_ok());
+    assert!(table_count(runs, PAGINGS[2]).is_ok());
 }
 
 #[test]
@@ -157,15 +157,15 @@ fn check_runs(input: &Input) {
     assert_eq!(rules::stretches(input), expected);
     let mut scratch = rules::scratch_for(input);
     let runs = rules::sources(input, &mut scratch).runs();
-    for layout in LAYOUTS {
-        let nr = table_count(runs, layout).expect("a number");
-        assert_eq!(nr, model::fewest_tables(&expected, layout));
+    for paging in PAGINGS {
+        let nr = table_count(runs, paging).expect("a number");
+        assert_eq!(nr, model::fewest_tables(&expected, paging));
         let mut tables = vec![rules::dirty_table(); nr];
-        let root = build(runs, layout, &mut tables, rules::chunk_at(5)).expect("tables");
+        let root = build(runs, paging, &mut tables, rules::chunk_at(5)).expect("tables");
         let walker = Walker {
             memory: rules::in_chunk(5, &tables),
             cr3: root.start().raw(),
-            levels: layout.levels.number() as u32,
+            levels: paging.levels.number() as u32,
         };
         let (leaves, visited) = walker.walk().expect("a walk");
         assert_eq!(visited.len(), nr);
@@ -191,8 +191,8 @@ proptest! {
         prop_assert_eq!(rules::stretches(&input), expected);
         let mut scratch = rules::scratch_for(&input);
         let runs = rules::sources(&input, &mut scratch).runs();
-        for layout in LAYOUTS {
-            let _ = table_count(runs, layout);
+        for paging in PAGINGS {
+            let _ = table_count(runs, paging);
         }
     }
 }
@@ -224,10 +224,10 @@ fn too_few_tables_are_refused_before_any_is_touched() {
     let input = only(vec![entry(0, 1 << 33, 1)]);
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
-    let need = table_count(runs, LAYOUTS[0]).expect("a number");
+    let need = table_count(runs, PAGINGS[0]).expect("a number");
     let mut tables = vec![rules::dirty_table(); need - 1];
     let before = tables.clone();
-    let error = build(runs, LAYOUTS[0], &mut tables, |_, _| panic!("not asked")).expect_err("few");
+    let error = build(runs, PAGINGS[0], &mut tables, |_, _| panic!("not asked")).expect_err("few");
     let have = need - 1;
     assert_eq!(error, BuildError::TooFewTables { have, need });
     assert_eq!(tables, before);
@@ -243,8 +243,8 @@ fn a_table_without_a_frame_is_an_error() {
     let mut scratch = rules::scratch_for(&input);
     let runs = rules::sources(&input, &mut scratch).runs();
     let mut tables = vec![Table::EMPTY; 16];
-    for missing in 0..table_count(runs, LAYOUTS[0]).expect("a number") {
-        let built = build(runs, LAYOUTS[0], &mut tables, |table, _| {
+    for missing in 0..table_count(runs, PAGINGS[0]).expect("a number") {
+        let built = build(runs, PAGINGS[0], &mut tables, |table, _| {
             (table != missing).then(|| Mfn::new(Maddr::ZERO)).flatten()
         });
         assert_eq!(built, Err(BuildError::NoFrame { table: missing }));
@@ -254,9 +254,9 @@ fn a_table_without_a_frame_is_an_error() {
 #[test]
 fn kinds_keep_their_numbers_and_have_the_names_of_the_kernels_log() {
     for raw in (0..64).chain([u32::MAX]) {
-        assert_eq!(Kind::from_raw(raw).raw(), raw);
+        assert_eq!(E820Type::from_raw(raw).raw(), raw);
     }
-    let names = [1, 2, 3, 4, 5, 7, 20].map(|raw| Kind::from_raw(raw).to_string());
+    let names = [1, 2, 3, 4, 5, 7, 20].map(|raw| E820Type::from_raw(raw).to_string());
     assert_eq!(
         names.join("/"),
         "usable/reserved/ACPI data/ACPI NVS/unusable/persistent (type 7)/type 20"

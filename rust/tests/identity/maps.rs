@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::memmap::MapEntry;
 
 /// A machine's map and the name of its file.
 pub struct RealMap {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use rkexec_pure::pure::identity::{Attr, Layout, Levels};
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::identity::{Attr, Levels, Paging};
+use rkexec::memmap::MapEntry;
 
 /// The end of physical memory.
 pub const END: u64 = 1 << 52;
@@ -131,8 +131,8 @@ pub fn beyond(expected: &[Stretch], levels: Levels) -> Option<Stretch> {
 }
 
 /// The sizes of pages that there are, the largest first.
-fn sizes(layout: Layout) -> &'static [u64] {
-    if layout.gib_pages {
+fn sizes(paging: Paging) -> &'static [u64] {
+    if paging.gib_pages {
         &[GIB1, MIB2, PAGE]
     } else {
         &[MIB2, PAGE]
@@ -140,21 +140,21 @@ fn sizes(layout: Layout) -> &'static [u64] {
 }
 
 /// The largest page around `at` that lies in the stretch.
-pub fn largest_page(stretch: Stretch, at: u64, layout: Layout) -> u64 {
+pub fn largest_page(stretch: Stretch, at: u64, paging: Paging) -> u64 {
     let fits = |&size: &u64| {
         let start = at / size * size;
         (size == PAGE || start >= MIB2) && start >= stretch.0 && start + size <= stretch.1
     };
-    *sizes(layout).iter().find(|size| fits(size)).unwrap()
+    *sizes(paging).iter().find(|size| fits(size)).unwrap()
 }
 
 /// How many tables it takes at least.
 ///
 /// A table can be spared where its parent's entry can say the same: where there is nothing, or
 /// one page. (The root cannot be spared.)
-pub fn fewest_tables(expected: &[Stretch], layout: Layout) -> usize {
-    let mut spans = vec![(MIB2, true), (GIB1, layout.gib_pages), (GIB1 << 9, false)];
-    if layout.levels == Levels::Five {
+pub fn fewest_tables(expected: &[Stretch], paging: Paging) -> usize {
+    let mut spans = vec![(MIB2, true), (GIB1, paging.gib_pages), (GIB1 << 9, false)];
+    if paging.levels == Levels::Five {
         spans.push((GIB1 << 18, false));
     }
     let tables_of = |(span, is_a_page): (u64, bool)| -> u64 {

@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::memmap::MapEntry;
 
 use crate::model::{Input, END};
 use crate::rules;

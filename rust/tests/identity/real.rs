@@ -1,10 +1,10 @@
 //! All rules on the memory maps of real machines.
 
-use rkexec_pure::pure::identity::{leaf_runs, table_count, Attr};
+use rkexec::identity::{leaf_runs, table_count, Attr};
 
 use crate::maps;
 use crate::model::Input;
-use crate::rules::{self, LAYOUTS};
+use crate::rules::{self, PAGINGS};
 
 fn input(name: &str) -> Input {
     Input {
@@ -13,10 +13,10 @@ fn input(name: &str) -> Input {
     }
 }
 
-fn tables(input: &Input, layout: usize) -> usize {
+fn tables(input: &Input, paging: usize) -> usize {
     let mut scratch = rules::scratch_for(input);
     let runs = rules::sources(input, &mut scratch).runs();
-    table_count(runs, LAYOUTS[layout]).expect("a number of tables")
+    table_count(runs, PAGINGS[paging]).expect("a number of tables")
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn there_are_at_most_five_lines_for_a_run() {
         };
         let mut scratch = rules::scratch_for(&input);
         let runs = rules::sources(&input, &mut scratch).runs();
-        for layout in LAYOUTS {
-            assert!(leaf_runs(runs, layout).count() <= 5 * runs.iter().count());
+        for paging in PAGINGS {
+            assert!(leaf_runs(runs, paging).count() <= 5 * runs.iter().count());
         }
     }
 }

@@ -3,25 +3,25 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rkexec_pure::pure::addr::{Addr, Maddr, Mfn};
-use rkexec_pure::pure::identity::{
-    build, leaf_runs, table_count, Attr, BuildError, Layout, Levels, Mark, Run, Sources, Table,
+use rkexec::addr::{Addr, Maddr, Mfn};
+use rkexec::identity::{
+    build, leaf_runs, table_count, Attr, BuildError, Levels, Mark, Paging, Run, Sources, Table,
 };
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::range::{MaRange, Range};
 
 use crate::model::{self, Input, Model, Stretch};
 use crate::walker::{Leaf, Walker};
 
 /// Every shape that there is.
-pub const LAYOUTS: [Layout; 4] = [
-    layout(Levels::Four, true),
-    layout(Levels::Four, false),
-    layout(Levels::Five, true),
-    layout(Levels::Five, false),
+pub const PAGINGS: [Paging; 4] = [
+    paging(Levels::Four, true),
+    paging(Levels::Four, false),
+    paging(Levels::Five, true),
+    paging(Levels::Five, false),
 ];
 
-const fn layout(levels: Levels, gib_pages: bool) -> Layout {
-    Layout { levels, gib_pages }
+const fn paging(levels: Levels, gib_pages: bool) -> Paging {
+    Paging { levels, gib_pages }
 }
 
 /// More tables than this are counted but not built.
@@ -73,36 +73,36 @@ pub fn check_avoiding(input: &Input, destinations: &[(u64, u64)]) {
     let model = Model::new(input);
     let expected = model.expected();
     assert_eq!(stretches(input), expected, "the runs");
-    for layout in LAYOUTS {
-        check_layout(input, &model, &expected, layout, destinations);
+    for paging in PAGINGS {
+        check_paging(input, &model, &expected, paging, destinations);
     }
 }
 
-fn check_layout(
+fn check_paging(
     input: &Input,
     model: &Model,
     expected: &[Stretch],
-    layout: Layout,
+    paging: Paging,
     destinations: &[(u64, u64)],
 ) {
     let mut scratch = scratch_for(input);
     let runs = sources(input, &mut scratch).runs();
-    let counted = table_count(runs, layout);
-    if let Some(beyond) = model::beyond(expected, layout.levels) {
+    let counted = table_count(runs, paging);
+    if let Some(beyond) = model::beyond(expected, paging.levels) {
         let error = BuildError::BeyondLevels {
             range: range((beyond.0, beyond.1)),
             limit: Maddr::new(1 << 47).unwrap(),
         };
         assert_eq!(counted, Err(error));
-        let built = build(runs, layout, &mut [Table::EMPTY; 0], |_, _| {
+        let built = build(runs, paging, &mut [Table::EMPTY; 0], |_, _| {
             panic!("nothing to build")
         });
         assert_eq!(built, Err(error));
         return;
     }
     let nr = counted.expect("a number of tables");
-    assert_eq!(nr, model::fewest_tables(expected, layout), "{layout:?}");
-    rule_5_for_leaf_runs(expected, leaf_runs(runs, layout).count());
+    assert_eq!(nr, model::fewest_tables(expected, paging), "{paging:?}");
+    rule_5_for_leaf_runs(expected, leaf_runs(runs, paging).count());
     if nr > MOST_TABLES {
         return;
     }
@@ -111,7 +111,7 @@ fn check_layout(
     let dirty = dirty_table();
     let mut tables = vec![dirty.clone(); nr + 1];
     let asked = RefCell::new(Vec::new());
-    let root = build(runs, layout, &mut tables, |table, _| {
+    let root = build(runs, paging, &mut tables, |table, _| {
         asked.borrow_mut().push(table);
         frames.0.get(table).copied()
     })
@@ -123,13 +123,13 @@ fn check_layout(
     let walker = Walker {
         memory: addresses.zip(tables.iter().map(Table::entries)).collect(),
         cr3: root.start().raw(),
-        levels: layout.levels.number() as u32,
+        levels: paging.levels.number() as u32,
     };
-    let (leaves, visited) = walker.walk().unwrap_or_else(|e| panic!("{layout:?}: {e}"));
+    let (leaves, visited) = walker.walk().unwrap_or_else(|e| panic!("{paging:?}: {e}"));
     rules_1_2_and_4(model, expected, &leaves, &walker);
-    rule_3(expected, &leaves, layout);
+    rule_3(expected, &leaves, paging);
     rule_7(&visited, &frames, destinations);
-    leaf_runs_are_the_leaves(&leaves, leaf_runs(runs, layout));
+    leaf_runs_are_the_leaves(&leaves, leaf_runs(runs, paging));
 }
 
 /// All that shall be mapped is, at its own address and in its own way, and nothing else.
@@ -175,17 +175,17 @@ fn attr_of(leaf: &Leaf) -> Attr {
 }
 
 /// Every page is as large as can be. (That the tables are as few as can be has been seen before.)
-fn rule_3(expected: &[Stretch], leaves: &[Leaf], layout: Layout) {
+fn rule_3(expected: &[Stretch], leaves: &[Leaf], paging: Paging) {
     let mut expected = expected.iter().copied().peekable();
     for leaf in leaves {
         while expected.peek().is_some_and(|s| s.1 <= leaf.virt) {
             expected.next();
         }
         let stretch = *expected.peek().expect("the stretch that it is in");
-        let largest = model::largest_page(stretch, leaf.virt, layout);
-        assert_eq!(leaf.bytes, largest, "at {:#x} in {layout:?}", leaf.virt);
+        let largest = model::largest_page(stretch, leaf.virt, paging);
+        assert_eq!(leaf.bytes, largest, "at {:#x} in {paging:?}", leaf.virt);
         assert!(leaf.bytes == 4096 || leaf.virt >= 2 << 20, "fixed MTRRs");
-        assert!(leaf.bytes < 1 << 30 || layout.gib_pages);
+        assert!(leaf.bytes < 1 << 30 || paging.gib_pages);
     }
 }
 
@@ -209,7 +209,7 @@ fn rule_7(visited: &BTreeSet<u64>, frames: &Frames, destinations: &[(u64, u64)])
 /// What is displayed is what is built, in as few lines as possible.
 fn leaf_runs_are_the_leaves(
     leaves: &[Leaf],
-    leaf_runs: impl Iterator<Item = rkexec_pure::pure::identity::LeafRun>,
+    leaf_runs: impl Iterator<Item = rkexec::identity::LeafRun>,
 ) {
     let mut merged: Vec<(u64, u64, u64, Attr)> = Vec::new();
     for leaf in leaves {
@@ -248,7 +248,7 @@ pub fn dirty_table() -> Table {
     let mut sources = Sources::new(&mut scratch).expect("room");
     sources.add_write_back(range((0, 2 << 20))).expect("room");
     let mut tables = vec![Table::EMPTY; 4];
-    build(sources.runs(), LAYOUTS[0], &mut tables, |table, _| {
+    build(sources.runs(), PAGINGS[0], &mut tables, |table, _| {
         Mfn::from_number(table as u64)
     })
     .expect("four tables");

@@ -3,9 +3,9 @@
 //! The model here is a set of bytes in the plainest sense: an array with what covers each half
 //! page.
 
-use rkexec_pure::pure::addr::Addr;
-use rkexec_pure::pure::identity::{Attr, Layer, Layers, Mark};
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::Addr;
+use rkexec::identity::{Attr, Layer, Layers, Mark};
+use rkexec::range::{MaRange, Range};
 
 const HALF: u64 = 2048;
 /// Above anything that is special.

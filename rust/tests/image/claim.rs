@@ -1,11 +1,11 @@
 //! What may be asked for: every fault by itself, and all small cases against a model of bytes.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, Mfn, PHYS_END};
-use rkexec_pure::pure::claim::{check, ClaimError, Fault, SegmentClaim};
-use rkexec_pure::pure::errno::Errno;
-use rkexec_pure::pure::range::MaRange;
-use rkexec_pure::pure::segment::{Place, Segments, MAX_SEGMENTS};
+use rkexec::addr::{Maddr, Mfn, PHYS_END};
+use rkexec::claim::{check, ClaimError, Fault, SegmentClaim};
+use rkexec::errno::Errno;
+use rkexec::range::MaRange;
+use rkexec::segment::{Place, Segments, MAX_SEGMENTS};
 
 const PAGE: u64 = 4096;
 

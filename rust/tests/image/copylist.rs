@@ -1,12 +1,12 @@
 //! The copy list: how runs merge, how they fill pages, and what is refused.
 
 use proptest::prelude::*;
-use rkexec_pure::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
-use rkexec_pure::pure::addr::Mfn;
-use rkexec_pure::pure::copylist::{
+use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
+use rkexec::addr::Mfn;
+use rkexec::copylist::{
     list_pages_bound, list_pages_needed, write_in_place, CopyList, ListError, ListWriter, Written,
 };
-use rkexec_pure::pure::placement::Source;
+use rkexec::placement::Source;
 
 use crate::model::{layouts, mfn, segments, Layout, PAGE};
 

@@ -2,11 +2,11 @@
 //! next kernel starts: whatever pages it hands out, and in whatever order the copies are done.
 
 use proptest::prelude::*;
-use rkexec_pure::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
-use rkexec_pure::pure::addr::Mfn;
-use rkexec_pure::pure::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
-use rkexec_pure::pure::placement::{Offer, Placement, Source};
-use rkexec_pure::pure::segment::{Place, Segments};
+use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use rkexec::addr::Mfn;
+use rkexec::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
+use rkexec::placement::{Offer, Placement, Source};
+use rkexec::segment::{Place, Segments};
 
 use crate::model::{end_of, layouts, mfn, page_of, segments, Layout, PAGE};
 

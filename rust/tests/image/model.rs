@@ -1,10 +1,10 @@
 //! Images in units of pages, for tests of what becomes of them.
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, Mfn};
-use rkexec_pure::pure::claim::{check, SegmentClaim};
-use rkexec_pure::pure::range::MaRange;
-use rkexec_pure::pure::segment::Segments;
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::claim::{check, SegmentClaim};
+use rkexec::range::MaRange;
+use rkexec::segment::Segments;
 
 pub const PAGE: u64 = 4096;
 

@@ -1,7 +1,7 @@
 //! Which page keeps which data: the rules one by one.
 
-use rkexec_pure::pure::placement::{is_safe, Offer, Placement, Source};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::placement::{is_safe, Offer, Placement, Source};
+use rkexec::range::MaRange;
 
 use crate::model::{mfn, page_of, segments, Layout, PAGE};
 

@@ -1,6 +1,6 @@
 //! Which interface is used, for every kind of Xen that there is.
 
-use rkexec_pure::pure::xen_abi::{Abi, Answers, Offer, Refusal, Version, Wish};
+use rkexec::xen_abi::{Abi, Answers, Offer, Refusal, Version, Wish};
 
 const EINVAL: i32 = -22;
 const EOPNOTSUPP: i32 = -95;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rkexec_pure::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use rkexec_pure::pure::indirection::{
+use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec::indirection::{
     pages_needed, write, IndirectionError, ListPage, ENTRIES_PER_PAGE, RUNS_MAX,
 };
-use rkexec_pure::pure::range::MaRange;
+use rkexec::range::MaRange;
 
 fn range(page: u64, pages: u64) -> MaRange {
     let start = Maddr::new(page * PAGE_SIZE).unwrap();

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{ensure, Result};
-use rkexec_pure::pure::addr::PAGE_SIZE;
-use rkexec_pure::pure::identity::{LeafRun, Table};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::PAGE_SIZE;
+use rkexec::identity::{LeafRun, Table};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
 
 use crate::four_kib::{self, Page};
 use crate::linux::{Linux, LinuxRange};
@@ -124,7 +124,7 @@ impl Row {
             },
         ])?;
 
-        let ram = entries.iter().filter(|entry| entry.kind() == Kind::Ram);
+        let ram = entries.iter().filter(|entry| entry.kind() == E820Type::Ram);
         Ok(Self {
             name: name.to_owned(),
             ram_bytes: ram.map(|entry| entry.range().len_bytes()).sum(),

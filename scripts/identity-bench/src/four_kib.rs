@@ -3,8 +3,8 @@
 use std::ops;
 
 use anyhow::{Context, Result};
-use rkexec_pure::pure::addr::PAGE_SIZE;
-use rkexec_pure::pure::identity::{Attr, LeafRun};
+use rkexec::addr::PAGE_SIZE;
+use rkexec::identity::{Attr, LeafRun};
 
 /// The memory of a table.
 #[derive(Clone)]
@@ -109,14 +109,14 @@ impl Builder<'_> {
 mod tests {
     use super::*;
     use crate::ours;
-    use rkexec_pure::pure::memmap::{Kind, MapEntry};
+    use rkexec::memmap::{E820Type, MapEntry};
 
     #[test]
     fn as_many_tables_as_counted_and_every_page_once() {
         let ram = |start, end| MapEntry {
             start,
             len_bytes: end - start,
-            kind_raw: Kind::Ram.raw(),
+            kind_raw: E820Type::Ram.raw(),
         };
         let entries = [
             ram(0, 0xa_0000),

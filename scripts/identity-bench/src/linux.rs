@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{ensure, Context, Result};
 use libloading::{Library, Symbol};
-use rkexec_pure::pure::identity::Table;
-use rkexec_pure::pure::range::MaRange;
+use rkexec::identity::Table;
+use rkexec::range::MaRange;
 
-use crate::LAYOUT;
+use crate::PAGING;
 
 /// What linux/glue.c has.
 type IdentityMap = unsafe extern "C" fn(
@@ -75,7 +75,7 @@ impl Builder<'_> {
                 tables.len(),
                 ranges.as_ptr(),
                 ranges.len(),
-                LAYOUT.gib_pages,
+                PAGING.gib_pages,
             )
         };
         ensure!(nr > 0, "Linux needs more than {} tables", tables.len());

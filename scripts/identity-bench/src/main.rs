@@ -25,14 +25,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 use identity_map::memory_map;
-use rkexec_pure::pure::identity::{Layout, Levels};
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::identity::{Levels, Paging};
+use rkexec::memmap::MapEntry;
 
 use contest::Row;
 use linux::Linux;
 
 /// The shape of all maps: what a server has, and what is kindest to Linux.
-const LAYOUT: Layout = Layout {
+const PAGING: Paging = Paging {
     levels: Levels::Four,
     gib_pages: true,
 };

@@ -2,14 +2,17 @@
 //!
 //! Neither uses what rkexec makes of a memory map, for that is what is measured here.
 
-use rkexec_pure::pure::addr::{Maddr, PAGE_SIZE};
-use rkexec_pure::pure::identity::LEGACY;
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::{Maddr, PAGE_SIZE};
+use rkexec::identity::LEGACY;
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::{MaRange, Range};
 
 /// Memory in the order of its addresses, neighbours merged: what `is_memory` says of each byte,
 /// given the kinds of the entries that cover it.
-fn stretches(entries: &[MapEntry], is_memory: impl Fn(MaRange, &[Kind]) -> bool) -> Vec<MaRange> {
+fn stretches(
+    entries: &[MapEntry],
+    is_memory: impl Fn(MaRange, &[E820Type]) -> bool,
+) -> Vec<MaRange> {
     let ranges = entries.iter().map(|entry| entry.range()).chain([LEGACY]);
     let mut cuts: Vec<Maddr> = ranges
         .flat_map(|range| [range.start(), range.end()])
@@ -21,7 +24,7 @@ fn stretches(entries: &[MapEntry], is_memory: impl Fn(MaRange, &[Kind]) -> bool)
         .filter_map(|pair| Range::new(pair[0], pair[1]))
     {
         let covering = entries.iter().filter(|entry| entry.range().covers(part));
-        let kinds: Vec<Kind> = covering.map(|entry| entry.kind()).collect();
+        let kinds: Vec<E820Type> = covering.map(|entry| entry.kind()).collect();
         if !part.is_empty() && is_memory(part, &kinds) {
             push(&mut stretches, part);
         }
@@ -46,13 +49,13 @@ pub fn memory(entries: &[MapEntry]) -> Vec<MaRange> {
     stretches(entries, |part, kinds| {
         let acpi = kinds
             .iter()
-            .any(|kind| matches!(kind, Kind::Acpi | Kind::Nvs));
+            .any(|kind| matches!(kind, E820Type::Acpi | E820Type::Nvs));
         (acpi || is_ram(kinds)) && !LEGACY.overlaps(part)
     })
 }
 
-fn is_ram(kinds: &[Kind]) -> bool {
-    !kinds.is_empty() && kinds.iter().all(|&kind| kind == Kind::Ram)
+fn is_ram(kinds: &[E820Type]) -> bool {
+    !kinds.is_empty() && kinds.iter().all(|&kind| kind == E820Type::Ram)
 }
 
 /// The ranges that Linux's kexec maps, in its order: `pfn_mapped`, then ACPI's.
@@ -73,7 +76,7 @@ pub fn linux_ranges(entries: &[MapEntry]) -> Vec<MaRange> {
             .into_iter()
             .for_each(|range| push(&mut ranges, range));
     }
-    for wanted in [Kind::Acpi, Kind::Nvs] {
+    for wanted in [E820Type::Acpi, E820Type::Nvs] {
         let acpi = entries.iter().filter(|entry| entry.kind() == wanted);
         ranges.extend(acpi.map(|entry| entry.range()));
     }
@@ -96,13 +99,13 @@ pub fn bytes_outside(mapped: &[MaRange], memory: &[MaRange]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rkexec_pure::pure::addr::Addr;
+    use rkexec::addr::Addr;
 
     fn range(start: u64, end: u64) -> MaRange {
         Range::new(Addr::new(start).unwrap(), Addr::new(end).unwrap()).unwrap()
     }
 
-    fn entry(start: u64, end: u64, kind: Kind) -> MapEntry {
+    fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
         MapEntry {
             start,
             len_bytes: end - start,
@@ -113,12 +116,12 @@ mod tests {
     /// A PC with RAM that ends inside a page, ACPI tables right behind, and a reserved page.
     fn pc() -> Vec<MapEntry> {
         vec![
-            entry(0, 0x9_fc00, Kind::Ram),
-            entry(0x9_fc00, 0xa_0000, Kind::Reserved),
-            entry(0x10_0000, 0x4000_0000, Kind::Ram),
-            entry(0x4000_0000, 0x4000_1800, Kind::Ram),
-            entry(0x4000_1800, 0x4000_2800, Kind::Acpi),
-            entry(0x8000_0000, 0x8000_1000, Kind::Nvs),
+            entry(0, 0x9_fc00, E820Type::Ram),
+            entry(0x9_fc00, 0xa_0000, E820Type::Reserved),
+            entry(0x10_0000, 0x4000_0000, E820Type::Ram),
+            entry(0x4000_0000, 0x4000_1800, E820Type::Ram),
+            entry(0x4000_1800, 0x4000_2800, E820Type::Acpi),
+            entry(0x8000_0000, 0x8000_1000, E820Type::Nvs),
         ]
     }
 
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn video_memory_is_not_memory_even_if_the_map_says_so() {
-        let map = [entry(0, 0x20_0000, Kind::Ram)];
+        let map = [entry(0, 0x20_0000, E820Type::Ram)];
         assert_eq!(
             memory(&map),
             [range(0, 0xa_0000), range(0x10_0000, 0x20_0000)]

@@ -1,13 +1,11 @@
 //! rkexec's builder: sort the memory map, count the tables, fill them.
 
 use anyhow::{Context, Result};
-use rkexec_pure::pure::addr::{Mfn, PAGE_SIZE};
-use rkexec_pure::pure::identity::{
-    build, leaf_runs, table_count, LeafRun, Mark, Runs, Sources, Table,
-};
-use rkexec_pure::pure::memmap::MapEntry;
+use rkexec::addr::{Mfn, PAGE_SIZE};
+use rkexec::identity::{build, leaf_runs, table_count, LeafRun, Mark, Runs, Sources, Table};
+use rkexec::memmap::MapEntry;
 
-use crate::LAYOUT;
+use crate::PAGING;
 
 /// Memory to sort a map of so many entries in.
 pub fn scratch(nr_entries: usize) -> Vec<Mark> {
@@ -28,18 +26,18 @@ pub fn plan(entries: &[MapEntry]) -> Result<(usize, Vec<LeafRun>)> {
     let mut scratch = scratch(entries.len());
     let runs = runs(entries, &mut scratch)?;
     Ok((
-        table_count(runs, LAYOUT)?,
-        leaf_runs(runs, LAYOUT).collect(),
+        table_count(runs, PAGING)?,
+        leaf_runs(runs, PAGING).collect(),
     ))
 }
 
 /// The tables for runs that are sorted: fills the first of `tables` and returns how many they are.
 /// Their addresses are those of this process.
 pub fn fill(runs: Runs<'_>, tables: &mut [Table]) -> Result<usize> {
-    let nr = table_count(runs, LAYOUT)?;
+    let nr = table_count(runs, PAGING)?;
     let first = tables.as_ptr().addr() as u64 / PAGE_SIZE;
     let tables = tables.get_mut(..nr).context("too few tables")?;
-    build(runs, LAYOUT, tables, |index, _| {
+    build(runs, PAGING, tables, |index, _| {
         Mfn::from_number(first + index as u64)
     })?;
     Ok(nr)

@@ -1,9 +1,9 @@
 //! Reads page tables of four levels as a processor does (Intel SDM vol. 3, 4.5).
 
 use anyhow::{ensure, Context, Result};
-use rkexec_pure::pure::addr::{Addr, PAGE_SIZE};
-use rkexec_pure::pure::identity::Table;
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::{Addr, PAGE_SIZE};
+use rkexec::identity::Table;
+use rkexec::range::{MaRange, Range};
 
 const PRESENT: u64 = 0x01;
 const LARGE: u64 = 0x80;
@@ -75,7 +75,7 @@ impl Walk<'_> {
 mod tests {
     use super::*;
     use crate::{machines, ours};
-    use rkexec_pure::pure::identity::Attr;
+    use rkexec::identity::Attr;
 
     #[test]
     fn what_rkexec_builds_is_read_back() {

@@ -7,7 +7,7 @@ mod text;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use rkexec_pure::pure::identity::LeafRun;
+use rkexec::identity::LeafRun;
 
 use crate::report::Report;
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use identity_map::memory_map;
-use rkexec_pure::pure::identity::{Layout, Levels};
+use rkexec::identity::{Levels, Paging};
 
 use format::Format;
 use report::Report;
@@ -65,8 +65,8 @@ struct Args {
 }
 
 impl Args {
-    fn layout(&self) -> Layout {
-        Layout {
+    fn paging(&self) -> Paging {
+        Paging {
             levels: if self.la57 {
                 Levels::Five
             } else {
@@ -94,7 +94,7 @@ fn run(args: &Args) -> Result<()> {
         eprintln!("identity-map: {name}: {warning}");
     }
     let title = args.title.clone().unwrap_or_else(|| title(&args.file));
-    let report = Report::new(title, map.entries, args.layout()).context(name)?;
+    let report = Report::new(title, map.entries, args.paging()).context(name)?;
     match write(&report, args.format) {
         // Whoever reads this has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

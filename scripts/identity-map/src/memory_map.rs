@@ -4,8 +4,8 @@ use std::fmt;
 use std::str;
 
 use anyhow::{bail, ensure, Context, Result};
-use rkexec_pure::pure::addr::PHYS_END;
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
+use rkexec::addr::PHYS_END;
+use rkexec::memmap::{E820Type, MapEntry};
 
 /// A memory map, and what is odd about it.
 pub struct MemoryMap {
@@ -29,7 +29,7 @@ impl fmt::Display for Warning {
 }
 
 /// Linux's number for memory that is set aside for a driver (`E820_TYPE_SOFT_RESERVED`).
-const SOFT_RESERVED: Kind = Kind::Other(0xefff_ffff);
+const SOFT_RESERVED: E820Type = E820Type::Other(0xefff_ffff);
 
 /// Reads the whole file.
 ///
@@ -45,7 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<MemoryMap> {
         let number = index + 1;
         let entry = parse_line(line).with_context(|| format!("line {number}"))?;
         let Some(entry) = entry else { continue };
-        if entry.kind() == Kind::Ram && entry.start.saturating_add(entry.len_bytes) > PHYS_END {
+        if entry.kind() == E820Type::Ram && entry.start.saturating_add(entry.len_bytes) > PHYS_END {
             map.warnings.push(Warning {
                 line: number,
                 what: "RAM ends at 2^52, the end of physical memory",
@@ -93,14 +93,14 @@ fn parse_address(word: Option<&str>, what: &str) -> Result<u64> {
 }
 
 /// What the logs of Linux and of Xen call a type.
-fn parse_kind(label: &str) -> Result<Kind> {
+fn parse_kind(label: &str) -> Result<E820Type> {
     Ok(match label {
-        "usable" => Kind::Ram,
-        "reserved" => Kind::Reserved,
-        "ACPI data" => Kind::Acpi,
-        "ACPI NVS" => Kind::Nvs,
-        "unusable" => Kind::Unusable,
-        "persistent" => Kind::Persistent,
+        "usable" => E820Type::Ram,
+        "reserved" => E820Type::Reserved,
+        "ACPI data" => E820Type::Acpi,
+        "ACPI NVS" => E820Type::Nvs,
+        "unusable" => E820Type::Unusable,
+        "persistent" => E820Type::Persistent,
         "soft reserved" => SOFT_RESERVED,
         "" => bail!("TYPE is missing, expected START END TYPE"),
         other => {
@@ -115,7 +115,7 @@ fn parse_kind(label: &str) -> Result<Kind> {
                 )
             })?;
             let number = number.parse();
-            Kind::from_raw(
+            E820Type::from_raw(
                 number.ok().with_context(|| {
                     format!("TYPE {other:?} has no number that fits into 32 bits")
                 })?,
@@ -128,7 +128,7 @@ fn parse_kind(label: &str) -> Result<Kind> {
 mod tests {
     use super::*;
 
-    fn entry(start: u64, len_bytes: u64, kind: Kind) -> MapEntry {
+    fn entry(start: u64, len_bytes: u64, kind: E820Type) -> MapEntry {
         MapEntry {
             start,
             len_bytes,
@@ -150,17 +150,17 @@ mod tests {
     #[test]
     fn every_label_that_the_logs_have() {
         let labels = [
-            ("usable", Kind::Ram),
-            ("reserved", Kind::Reserved),
-            ("ACPI data", Kind::Acpi),
-            ("ACPI NVS", Kind::Nvs),
-            ("unusable", Kind::Unusable),
-            ("persistent", Kind::Persistent),
-            ("persistent (type 7)", Kind::Persistent),
-            ("persistent (type 12)", Kind::Other(12)),
+            ("usable", E820Type::Ram),
+            ("reserved", E820Type::Reserved),
+            ("ACPI data", E820Type::Acpi),
+            ("ACPI NVS", E820Type::Nvs),
+            ("unusable", E820Type::Unusable),
+            ("persistent", E820Type::Persistent),
+            ("persistent (type 7)", E820Type::Persistent),
+            ("persistent (type 12)", E820Type::Other(12)),
             ("soft reserved", SOFT_RESERVED),
-            ("type 20", Kind::Other(20)),
-            ("type 1", Kind::Ram),
+            ("type 20", E820Type::Other(20)),
+            ("type 1", E820Type::Ram),
         ];
         for (label, kind) in labels {
             let text = format!("1000 1fff {label}");
@@ -171,15 +171,15 @@ mod tests {
     #[test]
     fn comments_blank_lines_and_any_blanks() {
         let text = "# from here\r\n\n  0x0\t00000fff   ACPI  data  # to there\r\n";
-        assert_eq!(entries(text), [entry(0, 0x1000, Kind::Acpi)]);
+        assert_eq!(entries(text), [entry(0, 0x1000, E820Type::Acpi)]);
     }
 
     #[test]
     fn the_last_byte_of_64_bits_is_an_end() {
         let all = "0 ffffffffffffffff reserved";
-        assert_eq!(entries(all), [entry(0, u64::MAX, Kind::Reserved)]);
+        assert_eq!(entries(all), [entry(0, u64::MAX, E820Type::Reserved)]);
         let one = "ffffffffffffffff ffffffffffffffff reserved";
-        assert_eq!(entries(one), [entry(u64::MAX, 1, Kind::Reserved)]);
+        assert_eq!(entries(one), [entry(u64::MAX, 1, E820Type::Reserved)]);
     }
 
     #[test]

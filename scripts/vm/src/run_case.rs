@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
 use regex::{Regex, RegexSet};
-use rkexec_pure::abi::handover::Header;
+use rkexec::abi::handover::Header;
 
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};

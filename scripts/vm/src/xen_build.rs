@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use rkexec_pure::pure::xen_abi::Version;
+use rkexec::xen_abi::Version;
 
 /// A build of Xen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]

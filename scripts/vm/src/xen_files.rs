@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use flate2::read::GzDecoder;
-use rkexec_pure::pure::xen_abi::Version;
+use rkexec::xen_abi::Version;
 
 use crate::qemu::Vm;
 use crate::xen_build::parse_version;

@@ -32,7 +32,7 @@ pub mod linux {
 mod tests {
     use std::mem::{offset_of, size_of};
 
-    use rkexec_pure::abi::xen_kexec as abi;
+    use rkexec::abi::xen_kexec as abi;
 
     use super::xen;
 

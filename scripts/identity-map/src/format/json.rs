@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use rkexec_pure::pure::identity::LeafRun;
+use rkexec::identity::LeafRun;
 use serde::Serialize;
 
 use super::last_byte;
@@ -41,8 +41,8 @@ impl From<&LeafRun> for Leaves {
 /// Writes the report.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
-        levels: report.layout.levels.number(),
-        gib_pages: report.layout.gib_pages,
+        levels: report.paging.levels.number(),
+        gib_pages: report.paging.gib_pages,
         leaves: report.leaf_runs.iter().map(Leaves::from).collect(),
         table_pages: report.nr_tables,
     };

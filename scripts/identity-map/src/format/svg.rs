@@ -66,7 +66,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn picture(report: &Report) -> String {
     let pieces = spans::pieces(&report.leaf_runs);
     let bands = bands::bands(spans::spans(&report.entries, &pieces));
-    let levels = table_pages::levels(&report.leaf_runs, report.layout);
+    let levels = table_pages::levels(&report.leaf_runs, report.paging);
     let scale = Scale::new(bands.iter().map(|band| band.range), header::HEIGHT);
     let width = column::TABLES + column::TABLE_WIDTH * levels.len() as f64 + column::MARGIN;
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::report::Report;
 
-/// Writes the report, in the notation of [`LeafRun`](rkexec_pure::pure::identity::LeafRun).
+/// Writes the report, in the notation of [`LeafRun`](rkexec::identity::LeafRun).
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for run in &report.leaf_runs {
         writeln!(out, "{run}")?;

@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use rkexec_pure::pure::addr::{Addr, Frame};
-use rkexec_pure::pure::identity::{
-    build, leaf_runs, table_count, Layout, Levels, Mark, Sources, Table,
-};
-use rkexec_pure::pure::range::Range;
+use rkexec::addr::{Addr, Frame};
+use rkexec::identity::{build, leaf_runs, table_count, Levels, Mark, Paging, Sources, Table};
+use rkexec::range::Range;
 
 use crate::model::{lines, state, Words};
 
@@ -22,14 +20,14 @@ const RAM: [(u64, u64); 4] = [
 fn the_probe_finds_the_map_that_was_built() {
     for (levels, number) in [(Levels::Four, 4), (Levels::Five, 5)] {
         for gib_pages in [true, false] {
-            let layout = Layout { levels, gib_pages };
+            let paging = Paging { levels, gib_pages };
             let ram = if gib_pages { &RAM[..] } else { &RAM[..2] };
-            check(layout, number, ram);
+            check(paging, number, ram);
         }
     }
 }
 
-fn check(layout: Layout, levels: u32, ram: &[(u64, u64)]) {
+fn check(paging: Paging, levels: u32, ram: &[(u64, u64)]) {
     let mut scratch = vec![Mark::default(); Sources::marks_needed(ram.len())];
     let mut sources = Sources::new(&mut scratch).unwrap();
     for &(start, end) in ram {
@@ -37,10 +35,10 @@ fn check(layout: Layout, levels: u32, ram: &[(u64, u64)]) {
         sources.add_write_back(range.unwrap()).unwrap();
     }
     let runs = sources.runs();
-    let nr = table_count(runs, layout).unwrap();
+    let nr = table_count(runs, paging).unwrap();
     let mut tables = vec![Table::EMPTY; nr];
     let frame = |index| Frame::from_number(index as u64 + 1);
-    let root = build(runs, layout, &mut tables, |index, _| frame(index)).unwrap();
+    let root = build(runs, paging, &mut tables, |index, _| frame(index)).unwrap();
     assert_eq!(root.start().raw(), 0x1000);
 
     let mut words = Words::default();
@@ -49,7 +47,7 @@ fn check(layout: Layout, levels: u32, ram: &[(u64, u64)]) {
             words.entry(at, index, entry);
         }
     }
-    let expected = leaf_runs(runs, layout).map(|run| {
+    let expected = leaf_runs(runs, paging).map(|run| {
         let (start, last) = (run.range.start().raw(), run.range.end().raw() - 1);
         let mut line = String::new();
         write!(line, "{start:016x} {last:016x} {} {}", run.size, run.attr).unwrap();

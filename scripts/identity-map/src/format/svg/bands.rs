@@ -4,8 +4,8 @@
 //! follow each other by the dozen, and nobody wants a line for each. And a machine may simply have
 //! more spans than a picture has room for; then the smallest neighbours go together.
 
-use rkexec_pure::pure::addr::PHYS_BITS;
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::PHYS_BITS;
+use rkexec::range::{MaRange, Range};
 
 use super::spans::Span;
 

@@ -1,8 +1,8 @@
 //! What is written above the columns and below them.
 
-use rkexec_pure::pure::addr::PAGE_SIZE;
-use rkexec_pure::pure::identity::{Attr, LeafSize};
-use rkexec_pure::pure::memmap::Kind;
+use rkexec::addr::PAGE_SIZE;
+use rkexec::identity::{Attr, LeafSize};
+use rkexec::memmap::E820Type;
 
 use super::canvas::{Anchor, Canvas, Font, Rect};
 use super::table_pages::{Level, ENTRIES};
@@ -29,7 +29,7 @@ pub(super) fn summary(report: &Report) -> String {
     let ram: u64 = report
         .entries
         .iter()
-        .filter(|entry| entry.kind() == Kind::Ram)
+        .filter(|entry| entry.kind() == E820Type::Ram)
         .map(|entry| entry.range().len_bytes())
         .sum();
     let nr_tables = report.nr_tables as u64;
@@ -38,7 +38,7 @@ pub(super) fn summary(report: &Report) -> String {
         units::bytes(ram),
         units::count(nr_tables, "table page"),
         units::bytes(nr_tables * PAGE_SIZE),
-        report.layout.levels.number()
+        report.paging.levels.number()
     )
 }
 

@@ -1,6 +1,6 @@
 //! What the two lanes have in common: neighbours that belong together are one box.
 
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::range::{MaRange, Range};
 
 use super::bands::Band;
 use super::canvas::{Anchor, Canvas, Font, Rect};

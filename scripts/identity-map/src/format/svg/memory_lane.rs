@@ -1,7 +1,7 @@
 //! The lane of the memory map: what its entries say.
 
-use rkexec_pure::pure::memmap::MapEntry;
-use rkexec_pure::pure::range::MaRange;
+use rkexec::memmap::MapEntry;
+use rkexec::range::MaRange;
 
 use super::bands::Band;
 use super::canvas::{Canvas, Rect};

@@ -1,7 +1,7 @@
 //! The lane of the identity map: its pages by size and by how they are accessed.
 
-use rkexec_pure::pure::identity::{Attr, LeafRun, LeafSize};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::identity::{Attr, LeafRun, LeafSize};
+use rkexec::range::MaRange;
 
 use super::bands::Band;
 use super::canvas::{Canvas, Rect};

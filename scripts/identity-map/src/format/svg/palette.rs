@@ -3,8 +3,8 @@
 //! The paper has a colour of its own, so that the picture looks the same on a light page and on a
 //! dark one. Tables have the colour of the pages that their entries can map.
 
-use rkexec_pure::pure::identity::{Attr, LeafSize};
-use rkexec_pure::pure::memmap::Kind;
+use rkexec::identity::{Attr, LeafSize};
+use rkexec::memmap::E820Type;
 
 /// The style sheet, and the pattern of what is uncached.
 pub(super) const STYLE: &str = r##"<style>
@@ -52,14 +52,14 @@ pub(super) fn pages(size: LeafSize, attr: Attr) -> &'static str {
 }
 
 /// The class of a memory-map entry.
-pub(super) fn kind(kind: Kind) -> &'static str {
+pub(super) fn kind(kind: E820Type) -> &'static str {
     match kind {
-        Kind::Ram => "usable",
-        Kind::Reserved => "reserved",
-        Kind::Acpi => "acpi",
-        Kind::Nvs => "nvs",
-        Kind::Unusable => "unusable",
-        Kind::Persistent => "persistent",
-        Kind::Other(_) => "other",
+        E820Type::Ram => "usable",
+        E820Type::Reserved => "reserved",
+        E820Type::Acpi => "acpi",
+        E820Type::Nvs => "nvs",
+        E820Type::Unusable => "unusable",
+        E820Type::Persistent => "persistent",
+        E820Type::Other(_) => "other",
     }
 }

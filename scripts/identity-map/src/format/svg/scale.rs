@@ -1,7 +1,7 @@
 //! From addresses to places: a broken scale.
 
-use rkexec_pure::pure::addr::{Maddr, PAGE_SIZE};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::addr::{Maddr, PAGE_SIZE};
+use rkexec::range::MaRange;
 
 /// What the smallest band takes, in px: a line of text.
 pub(super) const MIN_HEIGHT: f64 = 18.0;
@@ -86,8 +86,8 @@ fn doublings(range: MaRange) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rkexec_pure::pure::addr::Addr;
-    use rkexec_pure::pure::range::Range;
+    use rkexec::addr::Addr;
+    use rkexec::range::Range;
 
     fn address(raw: u64) -> Maddr {
         Addr::new(raw).expect("an address")

@@ -1,9 +1,9 @@
 //! Cuts the address space wherever something changes: the smallest parts that the picture has.
 
-use rkexec_pure::pure::addr::Maddr;
-use rkexec_pure::pure::identity::LeafRun;
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::Maddr;
+use rkexec::identity::LeafRun;
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::{MaRange, Range};
 
 use super::table_pages::ENTRIES;
 
@@ -59,9 +59,9 @@ pub(super) fn spans(entries: &[MapEntry], pieces: &[LeafRun]) -> Vec<Span> {
 /// that of the identity map's layers.
 fn deciding_entry(entries: &[MapEntry], range: MaRange) -> Option<usize> {
     let rank = |entry: &MapEntry| match entry.kind() {
-        Kind::Ram => 2,
-        Kind::Reserved | Kind::Unusable | Kind::Persistent | Kind::Other(_) => 1,
-        Kind::Acpi | Kind::Nvs => 0,
+        E820Type::Ram => 2,
+        E820Type::Reserved | E820Type::Unusable | E820Type::Persistent | E820Type::Other(_) => 1,
+        E820Type::Acpi | E820Type::Nvs => 0,
     };
     let covering = entries.iter().enumerate();
     covering
@@ -86,8 +86,8 @@ fn between(cuts: &[Maddr]) -> impl Iterator<Item = MaRange> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rkexec_pure::pure::addr::Addr;
-    use rkexec_pure::pure::identity::{Attr, LeafSize};
+    use rkexec::addr::Addr;
+    use rkexec::identity::{Attr, LeafSize};
 
     #[test]
     fn runs_are_cut_at_the_ends_of_the_tables_that_they_fill() {

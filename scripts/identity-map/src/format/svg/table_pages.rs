@@ -4,9 +4,9 @@
 
 use std::ops;
 
-use rkexec_pure::pure::addr::{Addr, Maddr, PAGE_SIZE};
-use rkexec_pure::pure::identity::{Layout, LeafRun};
-use rkexec_pure::pure::range::{MaRange, Range};
+use rkexec::addr::{Addr, Maddr, PAGE_SIZE};
+use rkexec::identity::{LeafRun, Paging};
+use rkexec::range::{MaRange, Range};
 
 /// Entries in a table.
 pub(super) const ENTRIES: u64 = 512;
@@ -63,10 +63,10 @@ impl Tables {
 }
 
 /// The tables that hold these leaves, a level after the other, the root last.
-pub(super) fn levels(leaf_runs: &[LeafRun], layout: Layout) -> Vec<Level> {
+pub(super) fn levels(leaf_runs: &[LeafRun], paging: Paging) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     let mut entry_bytes = PAGE_SIZE;
-    for name in &NAMES[..layout.levels.number()] {
+    for name in &NAMES[..paging.levels.number()] {
         let leaves = leaf_runs
             .iter()
             .filter(|run| run.size.bytes() == entry_bytes);

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use identity_map::memory_map;
-use rkexec_pure::pure::identity::{Layout, Levels};
-use rkexec_pure::pure::memmap::{Kind, MapEntry};
-use rkexec_pure::pure::range::MaRange;
+use rkexec::identity::{Levels, Paging};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
 use roxmltree::{Document, Node};
 
 use super::canvas::{Anchor, Font};
@@ -16,15 +16,15 @@ use crate::report::Report;
 /// No picture is higher, in px.
 const MAX_HEIGHT: f64 = 2000.0;
 
-const LAYOUTS: [Layout; 4] = [
-    layout(Levels::Four, true),
-    layout(Levels::Four, false),
-    layout(Levels::Five, true),
-    layout(Levels::Five, false),
+const PAGINGS: [Paging; 4] = [
+    paging(Levels::Four, true),
+    paging(Levels::Four, false),
+    paging(Levels::Five, true),
+    paging(Levels::Five, false),
 ];
 
-const fn layout(levels: Levels, gib_pages: bool) -> Layout {
-    Layout { levels, gib_pages }
+const fn paging(levels: Levels, gib_pages: bool) -> Paging {
+    Paging { levels, gib_pages }
 }
 
 /// The maps of all real machines, in every shape.
@@ -34,17 +34,17 @@ fn real() -> Vec<Report> {
     for file in fs::read_dir(maps).expect("the folder of maps") {
         let bytes = fs::read(file.expect("a file").path()).expect("a map");
         let entries = memory_map::parse(&bytes).expect("a map").entries;
-        reports.extend(LAYOUTS.map(|layout| report(entries.clone(), layout)));
+        reports.extend(PAGINGS.map(|paging| report(entries.clone(), paging)));
     }
-    assert_eq!(reports.len(), 46 * LAYOUTS.len());
+    assert_eq!(reports.len(), 46 * PAGINGS.len());
     reports
 }
 
-fn report(entries: Vec<MapEntry>, layout: Layout) -> Report {
-    Report::new("A <machine> & its map".into(), entries, layout).expect("a map")
+fn report(entries: Vec<MapEntry>, paging: Paging) -> Report {
+    Report::new("A <machine> & its map".into(), entries, paging).expect("a map")
 }
 
-fn entry(start: u64, len_bytes: u64, kind: Kind) -> MapEntry {
+fn entry(start: u64, len_bytes: u64, kind: E820Type) -> MapEntry {
     MapEntry {
         start,
         len_bytes,
@@ -55,23 +55,23 @@ fn entry(start: u64, len_bytes: u64, kind: Kind) -> MapEntry {
 /// Maps that no machine has: nothing, everything, too much, and of every kind.
 fn odd() -> Vec<Report> {
     let checkered = (0..600).map(|n| {
-        let kind = Kind::from_raw(n % 9);
+        let kind = E820Type::from_raw(n % 9);
         entry(u64::from(n) * 0x1234_5000, 0x1234_5000 >> (n % 20), kind)
     });
-    let overlapping =
-        [Kind::Ram, Kind::Reserved, Kind::Acpi].map(|kind| entry(0x1000, 1 << 40, kind));
+    let overlapping = [E820Type::Ram, E820Type::Reserved, E820Type::Acpi]
+        .map(|kind| entry(0x1000, 1 << 40, kind));
     [
-        vec![entry(0, 0, Kind::Ram)],
-        vec![entry(0, u64::MAX, Kind::Persistent)],
-        vec![entry(0, 1 << 52, Kind::Ram)],
-        vec![entry(0xfff, 2, Kind::Ram)],
+        vec![entry(0, 0, E820Type::Ram)],
+        vec![entry(0, u64::MAX, E820Type::Persistent)],
+        vec![entry(0, 1 << 52, E820Type::Ram)],
+        vec![entry(0xfff, 2, E820Type::Ram)],
         overlapping.to_vec(),
         checkered.collect(),
     ]
     .into_iter()
     .flat_map(|entries| {
-        let five = [layout(Levels::Five, true), layout(Levels::Five, false)];
-        five.map(|layout| report(entries.clone(), layout))
+        let five = [paging(Levels::Five, true), paging(Levels::Five, false)];
+        five.map(|paging| report(entries.clone(), paging))
     })
     .collect()
 }
@@ -188,7 +188,7 @@ fn every_page_is_in_a_piece_and_every_piece_in_a_span() {
 #[test]
 fn the_tables_of_all_levels_are_those_that_are_built() {
     for report in real().into_iter().chain(odd()) {
-        let levels = table_pages::levels(&report.leaf_runs, report.layout);
+        let levels = table_pages::levels(&report.leaf_runs, report.paging);
         let nr: u64 = levels.iter().map(table_pages::Level::nr_tables).sum();
         assert_eq!(nr, report.nr_tables as u64);
         // Every table but the root is an entry of another.

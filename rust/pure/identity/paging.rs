@@ -41,14 +41,14 @@ impl Levels {
 
 /// The shape of a page table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Layout {
+pub struct Paging {
     /// How many levels it has.
     pub levels: Levels,
     /// Whether the processor has pages of 1 GiB (CPUID 8000_0001h, EDX bit 26).
     pub gib_pages: bool,
 }
 
-impl Layout {
+impl Paging {
     /// Checks that a table of this shape can hold the runs.
     ///
     /// # Errors
