@@ -36,7 +36,7 @@ test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
 test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils ovmf grub \
-	makedumpfile selftests rustfmt clippy shellcheck flake8
+	makedumpfile selftests rustfmt clippy rust-analyzer shellcheck flake8
 
 metadata: pieces
 	@$(in-root) --root scripts/rust-metadata --check || \
@@ -163,6 +163,10 @@ bench: test-machines ## benchmarks: the identity map, also against Linux's; SHA-
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
 	@$(in-root) $(bin)/vm dump-bytes --output .build/vm/dump-bytes
 
+.PHONY: rust-project
+rust-project: module ## .build/rust-project.json, by which rust-analyzer opens the module (see CONTRIBUTING.md)
+	@$(in-root) scripts/rust-project "$(CURDIR)" >.build/rust-project.json
+
 .PHONY: install install-kdump clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
 install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
@@ -180,7 +184,7 @@ install-kdump: ## beside install, for kdump-tools in a dom0: rkexec at boot, and
 	ln -sfn /usr/local/sbin/kexec-syscalls "$(DESTDIR)/usr/sbin/kexec"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/handover .build/kdump .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/handover .build/kdump .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build
