@@ -2,6 +2,7 @@
 
 mod dom0;
 mod error;
+mod image;
 mod inspect;
 mod native;
 mod switch;

@@ -4,15 +4,15 @@
 //! one that it replaces, for machine memory instead of dom0's; what they do it with is in
 //! [`image::Image`], which is attached to the kernel's record of the image.
 
+mod boot_params;
 mod claims;
-mod crash;
 mod crash_area;
-mod default;
-mod extension;
+mod crash_image;
+mod default_image;
+mod e820_ext;
 mod handover;
 mod image;
 mod layout;
-mod lockdown;
 mod memory;
 mod passage;
 mod slot;

@@ -139,14 +139,19 @@ impl Handover {
         Ok(Self { blob, block })
     }
 
+    /// Where it begins.
+    pub(super) fn start(&self) -> Maddr {
+        self.block.range().start()
+    }
+
     /// Where it will run.
     pub(super) fn range(&self) -> Option<MaRange> {
-        MaRange::from_len(self.block.range().start(), self.blob.size() as u64)
+        MaRange::from_len(self.start(), self.blob.size() as u64)
     }
 
     /// Where Xen enters it.
     pub(super) fn entry(&self) -> Option<Maddr> {
-        self.blob.entry(self.block.range().start())
+        self.blob.entry(self.start())
     }
 
     /// What Xen keeps a copy of.

@@ -1,13 +1,15 @@
-//! An image of either kind: what is attached to the kernel's record of it.
+//! An image of either type: what is attached to the kernel's record of it, and how Xen gets it.
 
 use core::fmt;
 
 use kernel::prelude::*;
+use kernel::time::{Instant, Monotonic};
 
-use super::crash::CrashImage;
-use super::default::DefaultImage;
+use super::crash_image::InCrashArea;
+use super::default_image::InDom0;
 use super::slot;
 use crate::backend::error::LoadError;
+use crate::backend::image::{self, Parts};
 use crate::backend::inspect::Tables;
 use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::{ImageId, Kimage};
@@ -15,17 +17,26 @@ use crate::sys::kimage::{ImageId, Kimage};
 /// An image, from its layout on.
 pub(super) enum Image {
     /// For the next `reboot(KEXEC)`.
-    Default(KBox<DefaultImage>),
+    Default(KBox<image::Image<InDom0>>),
     /// For a crash.
-    Crash(KBox<CrashImage>),
+    Crash(KBox<image::Image<InCrashArea>>),
+}
+
+/// How Xen gets an image.
+pub(super) trait ForXen: Parts + Sized {
+    /// Of which type it is.
+    const TYPE: ImageType;
+
+    /// Gives it to Xen for the first time, in place of what Xen has.
+    fn hand_in(image: &mut image::Image<Self>, kimage: &Kimage<'_>) -> Result<(), LoadError>;
 }
 
 impl Image {
     /// Lays out the image: all that can fail before its data is touched.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<Self, LoadError> {
         match ImageType::of(kimage) {
-            ImageType::Default => DefaultImage::prepare(kimage).map(Self::Default),
-            ImageType::Crash => CrashImage::prepare(kimage).map(Self::Crash),
+            ImageType::Default => InDom0::prepare(kimage).map(Self::Default),
+            ImageType::Crash => InCrashArea::prepare(kimage).map(Self::Crash),
         }
     }
 
@@ -36,20 +47,9 @@ impl Image {
         index: usize,
     ) -> Result<(), LoadError> {
         match self {
-            Self::Default(image) => {
-                image.load_segment(kimage, index)?;
-                if image.is_complete() {
-                    slot::fill(ImageType::Default, kimage.id(), || image.hand_in())?;
-                }
-            }
-            Self::Crash(image) => {
-                image.load_segment(kimage, index)?;
-                if image.is_complete() {
-                    slot::fill(ImageType::Crash, kimage.id(), || image.hand_in(kimage))?;
-                }
-            }
+            Self::Default(image) => load_segment(image, kimage, index),
+            Self::Crash(image) => load_segment(image, kimage, index),
         }
-        Ok(())
     }
 
     /// Has Xen start the image `id`, which is this one. Returns only if that is not possible, with
@@ -58,7 +58,7 @@ impl Image {
         match self {
             // Somebody else may have used Xen's slot since (a program that calls Xen by itself), so
             // Xen is told once more; it costs nothing.
-            Self::Default(image) => slot::refill(id, || image.give_to_xen())
+            Self::Default(image) => slot::refill(id, || image.parts.give_to_xen())
                 .err()
                 .unwrap_or_else(|| hypercall::exec(ImageType::Default)),
             Self::Crash(_) => hypercall::exec(ImageType::Crash),
@@ -75,6 +75,34 @@ impl Image {
             Self::Crash(image) => image.show_tables(show),
         }
     }
+}
+
+fn load_segment<P: ForXen>(
+    image: &mut image::Image<P>,
+    kimage: &Kimage<'_>,
+    index: usize,
+) -> Result<(), LoadError> {
+    image.load_segment(kimage, index)?;
+    match image.is_complete() {
+        true => slot::fill(P::TYPE, kimage.id(), || P::hand_in(image, kimage)),
+        false => Ok(()),
+    }
+}
+
+/// Gives Xen something by `load`, and tells the log how long that took.
+pub(super) fn give(
+    what: &'static str,
+    size: fmt::Arguments<'_>,
+    load: impl FnOnce() -> Result,
+) -> Result<(), LoadError> {
+    let start = Instant::<Monotonic>::now();
+    load().map_err(|e| LoadError::Xen(what, e))?;
+    let took = start.elapsed();
+    pr_info!(
+        "Xen has {what}: {size}, load hypercall {} us\n",
+        took.as_micros_ceil()
+    );
+    Ok(())
 }
 
 impl ImageType {

@@ -1,11 +1,8 @@
 //! The page tables of the map of all memory, wherever they are to be.
 
-use core::fmt;
-
 use crate::backend::error::LoadError;
-use crate::backend::inspect::Tables;
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use crate::pure::identity::{self, Levels, Table};
+use crate::pure::identity::{self, Table};
 
 use super::memory::Machine;
 
@@ -29,21 +26,4 @@ pub(super) fn build(
         Mfn::new(first.checked_add(offset)?)
     };
     Ok(identity::build(runs, machine.paging(), tables, frame)?)
-}
-
-/// Shows the tables that [`build`] has built.
-pub(super) fn show(
-    root: Mfn,
-    tables: &[Table],
-    first: Maddr,
-    show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
-) -> fmt::Result {
-    show(&Tables {
-        root,
-        levels: Levels::Four,
-        at: &|frame| {
-            let offset = frame.start().checked_offset_from(first)?;
-            tables.get(usize::try_from(offset / PAGE_SIZE).ok()?)
-        },
-    })
 }

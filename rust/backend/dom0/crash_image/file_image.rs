@@ -5,20 +5,19 @@
 
 use kernel::prelude::*;
 
+use super::handover::CrashHandover;
 use super::place::Places;
-use super::support::Support;
-use crate::backend::dom0::lockdown;
+use crate::backend::dom0::boot_params;
+use crate::backend::dom0::e820_ext::E820Ext;
 use crate::backend::dom0::memory::Machine;
 use crate::backend::error::LoadError;
-use crate::pure::boot_params::{self, Room};
-use crate::pure::claim::SegmentClaim;
 use crate::pure::crash_area;
 use crate::pure::elfcore::{ElfCore, Loads};
 use crate::pure::memmap::MapEntry;
 use crate::pure::range::MaRange;
 use crate::sys::buffer::Buffer;
 use crate::sys::crash_notes;
-use crate::sys::kimage::Kimage;
+use crate::sys::kimage::{FileEntry, Kimage};
 use crate::sys::pages::direct_map;
 
 /// What a file image gets instead of what the kernel has prepared, and where to enter it.
@@ -27,12 +26,10 @@ pub(super) struct FileImage {
     pub(super) header_index: usize,
     /// The header.
     pub(super) header: Buffer,
-    /// A segment more, if the machine's memory map is long: the rest of it.
-    pub(super) extension: Option<(SegmentClaim, Buffer)>,
-    /// The entry point of the next kernel.
-    pub(super) entry: u64,
-    /// Its boot parameters.
-    pub(super) rsi: u64,
+    /// A segment more, if the machine's memory map is long. The crash area keeps its place.
+    pub(super) e820_ext: Option<E820Ext<()>>,
+    /// Where to enter the next kernel.
+    pub(super) entry: FileEntry,
 }
 
 impl FileImage {
@@ -40,47 +37,30 @@ impl FileImage {
     pub(super) fn prepare(
         kimage: &mut Kimage<'_>,
         machine: &Machine,
-        support: &Support,
+        handover: &CrashHandover,
         places: &mut Places,
     ) -> Result<Self, LoadError> {
         warn_of_xen_console(kimage);
-        let regs = kimage
-            .file_entry()
-            .map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))?;
+        let entry = boot_params::entry(kimage)?;
         let header_index = (kimage.elf_core_header())
             .ok_or(LoadError::Kernel("looking for the ELF core header", EIO))?;
         let header_range = places.of_segment(header_index)?;
-        let backup = (support.backup()?).ok_or(LoadError::Kernel(
+        let backup = (handover.backup()?).ok_or(LoadError::Kernel(
             "looking for the room for low memory",
             EIO,
         ))?;
         let header = write_header(machine, places.area(), backup)?;
 
         let map = memory_map(machine, places.area(), [header_range, backup])?;
-        let mut extension = extension(map.len(), places)?;
-        let params = kimage.file_data_at(regs.rsi).ok_or(LoadError::Kernel(
-            "looking for the boot parameters",
-            ENOEXEC,
-        ))?;
-        lockdown::hand_on(params, regs.rsi)?;
-        let room = extension.as_mut().map(|(range, bytes)| Room {
-            at: range.start(),
-            bytes: bytes.bytes_mut(),
-        });
-        boot_params::fix_up(params, &map, room)?;
+        let mut e820_ext = E820Ext::new(map.len(), |nr_bytes| {
+            Ok(((), places.find(nr_bytes as u64)?))
+        })?;
+        boot_params::fix_up(kimage, entry.rsi, &map, e820_ext.as_mut())?;
         Ok(Self {
             header_index,
             header,
-            extension: extension.map(|(range, bytes)| {
-                let claim = SegmentClaim {
-                    mem: range.start().raw(),
-                    memsz: range.len_bytes(),
-                    bufsz: bytes.bytes().len() as u64,
-                };
-                (claim, bytes)
-            }),
-            entry: regs.rip,
-            rsi: regs.rsi,
+            e820_ext,
+            entry,
         })
     }
 }
@@ -112,18 +92,6 @@ fn memory_map(
             .map_err(|_| LoadError::NoMemory("the machine's memory map"))?;
     }
     Ok(map)
-}
-
-/// A place for the part of a map of so many entries that does not fit in the boot parameters, if there
-/// is such a part.
-fn extension(entries: usize, places: &mut Places) -> Result<Option<(MaRange, Buffer)>, LoadError> {
-    let nr_bytes = boot_params::room_bytes(entries);
-    if nr_bytes == 0 {
-        return Ok(None);
-    }
-    let range = places.find(nr_bytes as u64)?;
-    let bytes = Buffer::alloc(nr_bytes).ok_or(LoadError::NoMemory("the machine's memory map"))?;
-    Ok(Some((range, bytes)))
 }
 
 /// Many take dom0's command line for the crash kernel as well, which would then say nothing.

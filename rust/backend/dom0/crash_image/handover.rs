@@ -18,7 +18,7 @@ use crate::sys::hypercall::Segment;
 use crate::sys::sha256::Sha256;
 
 /// It.
-pub(super) struct Support {
+pub(super) struct CrashHandover {
     blob: Blob,
     nr_tables: usize,
     /// Without the room for low memory.
@@ -35,7 +35,7 @@ fn nr_pages(blob: Blob, nr_tables: usize) -> usize {
 
 const BACKUP_BYTES: u64 = LOW_BYTES.next_multiple_of(PAGE_SIZE);
 
-impl Support {
+impl CrashHandover {
     /// How many bytes it takes.
     pub(super) fn bytes_needed(blob: Blob, nr_tables: usize, has_backup: bool) -> u64 {
         let bytes = (nr_pages(blob, nr_tables) as u64).saturating_mul(PAGE_SIZE);
@@ -83,15 +83,12 @@ impl Support {
         first..first.saturating_add(self.nr_tables)
     }
 
-    /// The tables, and where they will be.
-    pub(super) fn tables(&self) -> Result<(&[Table], Maddr), LoadError> {
-        let pages = self.table_pages();
-        let at = self.page_at(pages.start)?;
-        let tables = self.buffer.pages(pages);
-        Ok((tables.ok_or(WRONG_SIZE)?, at))
+    /// The tables.
+    pub(super) fn tables(&self) -> Result<&[Table], LoadError> {
+        self.buffer.pages(self.table_pages()).ok_or(WRONG_SIZE)
     }
 
-    /// The same, for writing.
+    /// The same, for writing, and where they will be.
     pub(super) fn tables_mut(&mut self) -> Result<(&mut [Table], Maddr), LoadError> {
         let pages = self.table_pages();
         let at = self.page_at(pages.start)?;

@@ -1,0 +1,239 @@
+//! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out.
+//!
+//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`Passage`]). All else is
+//! found by machine address: the parameters name the page tables and the copy list, the list names
+//! the pages with the data. Tables, list and data are verified by the hand-over before it relies on
+//! them.
+//!
+//! The order of the layout matters: hand-over, tables and list first, then the sources, because a
+//! source may turn out to be in place already but a list must never be in a destination.
+
+use kernel::prelude::*;
+
+use super::claims::Claims;
+use super::e820_ext::E820Ext;
+use super::handover::{safe_block, Handover};
+use super::image::{give, ForXen};
+use super::layout::{Layout, PAGES_AT_ONCE};
+use super::memory::{Machine, Mapped};
+use super::passage::Passage;
+use super::{boot_params, tables};
+use super::{give_way, unreadable};
+use crate::abi::handover::Params;
+use crate::backend::error::LoadError;
+use crate::backend::image::{Image, Parts, Verified, Work};
+use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
+use crate::pure::identity::Table;
+use crate::pure::segment::{Segment, Segments};
+use crate::sys::hypercall::ImageType;
+use crate::sys::kimage::Kimage;
+use crate::sys::log::Shown;
+use crate::sys::machine;
+use crate::sys::p2m::XenPv;
+use crate::sys::pages::{Block, Page};
+use crate::sys::sha256::Sha256;
+
+/// The parts of an image whose data is in pages of dom0's.
+pub(super) struct InDom0 {
+    /// What is in the last segment, if it is one of ours.
+    e820_ext: Option<E820Ext<Block>>,
+    layout: Layout,
+    tables: Block,
+    handover: Handover,
+    passage: Passage,
+}
+
+impl InDom0 {
+    /// Lays out an image: checks what the caller wants, finds pages for all of it, and builds the
+    /// map and the copy list.
+    #[inline(never)] // Its stack frame is large enough by itself.
+    pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<KBox<Image<Self>>, LoadError> {
+        let machine = Machine::query()?;
+        let mapped = machine.mapped();
+        let Demand {
+            segments,
+            e820_ext,
+            rsi,
+        } = Demand::read(kimage, &machine, &mapped)?;
+        warn_of_xen(&segments);
+
+        let handover = Handover::new(&segments, &mapped)?;
+        let (tables, root, nr_tables) = build_tables(&machine, &segments, &mapped)?;
+        let passage = Passage::new(&handover, &tables, &XenPv)?;
+        let layout = Layout::new(&segments, &mapped)?;
+
+        let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
+        let work = Work {
+            root,
+            tables: Verified {
+                first: tables.range().start(),
+                nr_pages: nr_tables,
+                digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
+            },
+            list: verified_list(&layout.list),
+            rsi,
+            backup: None,
+        };
+        let parts = Self {
+            e820_ext,
+            layout,
+            tables,
+            handover,
+            passage,
+        };
+        Image::new(segments, &work, parts)
+    }
+
+    /// Hands what Xen needs of the image to Xen, in place of what it has. Neither allocates nor
+    /// sleeps, and may be repeated.
+    pub(super) fn give_to_xen(&self) -> Result {
+        self.passage.load(&self.handover, &self.tables)
+    }
+}
+
+impl Parts for InDom0 {
+    const KIND: &'static str = "";
+
+    /// Copies the data to the pages that keep it.
+    fn take(
+        &mut self,
+        kimage: &Kimage<'_>,
+        segments: &Segments,
+        index: usize,
+        digest: &mut Sha256,
+    ) -> Result<(), LoadError> {
+        let slots = (segments.slots_of(index))
+            .and_then(|slots| self.layout.sources.0.get(slots))
+            .ok_or(LoadError::Kernel("finding the pages of a segment", EINVAL))?;
+        let added = (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments());
+        for (nr, source) in slots.iter().flatten().enumerate() {
+            // SAFETY: The page is in a slot of ours, and nobody else writes to it.
+            let page = unsafe { source.page.bytes_mut() };
+            let offset = nr.saturating_mul(page.len());
+            match added {
+                Some(ext) => ext.read(offset, page),
+                None => (kimage.read(index, offset, page)).map_err(|_| unreadable(index))?,
+            }
+            digest.update(page);
+            if nr % PAGES_AT_ONCE == 0 {
+                give_way()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
+        self.handover.write(params)
+    }
+
+    fn handover(&self) -> Maddr {
+        self.handover.start()
+    }
+
+    fn tables(&self) -> Result<&[Table], LoadError> {
+        Ok(self.tables.as_pages())
+    }
+
+    fn first_source(&self) -> Option<Maddr> {
+        let first = self.layout.sources.0.iter().flatten().next();
+        Some(first.map_or(Maddr::ZERO, |source| source.frame.start()))
+    }
+}
+
+impl ForXen for InDom0 {
+    const TYPE: ImageType = ImageType::Default;
+
+    fn hand_in(image: &mut Image<Self>, _: &Kimage<'_>) -> Result<(), LoadError> {
+        let kib = image.parts.handover.bytes().len() >> 10;
+        give("the hand-over", format_args!("{kib} KiB"), || {
+            image.parts.give_to_xen()
+        })
+    }
+}
+
+/// Says so if the image is to be where Xen is. That is its caller's choice, and works as long as all
+/// processors of the machine take part: one that is offline sleeps in Xen's code, on Xen's data.
+fn warn_of_xen(segments: &Segments) {
+    let Some(xen) = machine::xen_image() else {
+        return;
+    };
+    let over_xen = |(_, segment): &(usize, &Segment)| segment.dst().overlaps(xen);
+    if let Some((index, segment)) = segments.iter().enumerate().find(over_xen) {
+        pr_warn!(
+            "segment {index} ({}) lies over Xen ({}): a processor that is offline may wake up in it\n",
+            Shown(segment.dst()),
+            Shown(xen)
+        );
+    }
+}
+
+/// Builds the map of all memory, where no destination is. Returns the tables, the root among them,
+/// and how many there are.
+fn build_tables(
+    machine: &Machine,
+    segments: &Segments,
+    mapped: &Mapped<'_>,
+) -> Result<(Block, Mfn, usize), LoadError> {
+    let nr = tables::count(machine)?;
+    let mut block = safe_block(nr, segments, mapped, "the page tables in one piece")?;
+    let first = block.range().start();
+    let root = tables::build(machine, block.as_pages_mut(), first)?;
+    Ok((block, root, nr))
+}
+
+/// The copy list, as the hand-over gets it.
+fn verified_list(pages: &[Page]) -> Verified {
+    let mut digest = Sha256::new();
+    for page in pages {
+        digest.update(page.bytes());
+    }
+    let first = pages.first().and_then(Page::mfn);
+    Verified {
+        first: first.map_or(Maddr::ZERO, Mfn::start),
+        nr_pages: pages.len(),
+        digest: digest.finish(),
+    }
+}
+
+/// What the caller of the system call wants, made true of the machine.
+struct Demand {
+    segments: KBox<Segments>,
+    e820_ext: Option<E820Ext<Block>>,
+    /// The address of the boot parameters, where they are known.
+    rsi: u64,
+}
+
+impl Demand {
+    fn read(
+        kimage: &mut Kimage<'_>,
+        machine: &Machine,
+        mapped: &Mapped<'_>,
+    ) -> Result<Self, LoadError> {
+        let mut claims = Claims::of(kimage);
+        if !kimage.is_file() {
+            return Ok(Self {
+                segments: claims.check(kimage.entry(), machine.ram())?,
+                e820_ext: None,
+                rsi: 0,
+            });
+        }
+        let regs = boot_params::entry(kimage)?;
+        let mut segments = claims.check(regs.rip, machine.ram())?;
+        let mut e820_ext = E820Ext::new(machine.map().len(), |nr_bytes| {
+            let nr_pages = nr_bytes.div_ceil(PAGE_SIZE as usize);
+            let block = safe_block(nr_pages, &segments, mapped, "the machine's memory map")?;
+            let range = block.range();
+            Ok((block, range))
+        })?;
+        if let Some(ext) = &e820_ext {
+            claims.add(ext.claim())?;
+            segments = claims.check(regs.rip, machine.ram())?;
+        }
+        boot_params::fix_up(kimage, regs.rsi, machine.map(), e820_ext.as_mut())?;
+        Ok(Self {
+            segments,
+            e820_ext,
+            rsi: regs.rsi,
+        })
+    }
+}
