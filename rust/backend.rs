@@ -5,7 +5,7 @@ mod error;
 mod image;
 mod inspect;
 mod native;
-mod switch;
+mod transition;
 
 use kernel::prelude::*;
 

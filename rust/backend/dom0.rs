@@ -2,22 +2,22 @@
 //!
 //! These functions take the place of the kernel's (livepatch). Each does what its name says of the
 //! one that it replaces, for machine memory instead of dom0's; what they do it with is in
-//! [`image::Image`], which is attached to the kernel's record of the image.
+//! [`image::Dom0Image`], which is attached to the kernel's record of the image.
 
 mod boot_params;
-mod claims;
 mod crash_area;
 mod crash_image;
 mod default_image;
 mod e820_ext;
 mod handover;
 mod image;
-mod layout;
+mod image_pages;
 mod memory;
-mod passage;
+mod requested_segments;
 mod slot;
 mod tables;
 mod xen;
+mod xen_load;
 
 use core::fmt;
 
@@ -25,7 +25,7 @@ use kernel::prelude::*;
 
 use super::error::LoadError;
 use super::inspect::Tables;
-use super::switch;
+use super::transition;
 use crate::pure::xen_abi::Wish;
 use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
@@ -38,7 +38,7 @@ use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::log::Shown;
 use crate::sys::pages::{is_being_killed, resched};
 use handover::Blob;
-use image::Image;
+use image::Dom0Image;
 pub(super) use xen::Found;
 
 /// What is replaced.
@@ -71,7 +71,7 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
     crashk_res::find();
     acpi::find();
     // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
-    unsafe { switch::start::<switch::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
+    unsafe { transition::start::<transition::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
     pr_info!(
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),
@@ -92,7 +92,7 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 
 /// What is attached to every image that has been here, whatever became of it: so whoever frees it knows
 /// that it is not one of the kernel's own.
-type Record = Option<Image>;
+type Record = Option<Dom0Image>;
 
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     const NO_MEMORY: LoadError = LoadError::NoMemory("the image");
@@ -103,7 +103,7 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
             "nobody can come back to a dom0 (KEXEC_PRESERVE_CONTEXT)",
         ));
     }
-    let image = Image::prepare(kimage)?;
+    let image = Dom0Image::prepare(kimage)?;
     // SAFETY: Nobody else knows of the image yet. Nothing but records is ever attached.
     *unsafe { shadow::get::<Record>(kimage) }.ok_or(NO_IMAGE)? = Some(image);
     Ok(())

@@ -5,19 +5,19 @@ use core::fmt;
 use kernel::prelude::*;
 
 use crate::pure::boot_params::BootParamsError;
-use crate::pure::claim::ClaimError;
 use crate::pure::copylist::ListError;
 use crate::pure::elfcore::ElfCoreError;
 use crate::pure::errno::Errno;
 use crate::pure::identity::{BuildError, IdentityError};
 use crate::pure::range::MaRange;
+use crate::pure::requested_segment::SegmentError;
 use crate::sys::crashk_res;
 use crate::sys::log::Shown;
 
 /// Why an image is not loaded.
 pub(crate) enum LoadError {
     /// What the caller asked for cannot be had.
-    Claim(ClaimError),
+    Segment(SegmentError),
     /// The next kernel's boot parameters cannot be put right.
     BootParams(BootParamsError),
     /// The machine's memory cannot be mapped.
@@ -47,7 +47,7 @@ pub(crate) enum LoadError {
         wanted: u64,
     },
     /// dom0 has no free memory in one piece for a segment of so many bytes.
-    NoPlace {
+    NoMemHole {
         /// So many.
         wanted: u64,
     },
@@ -72,7 +72,7 @@ pub(crate) enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Claim(e) => e.fmt(f),
+            Self::Segment(e) => e.fmt(f),
             Self::BootParams(e) => e.fmt(f),
             Self::Map(e) => e.fmt(f),
             Self::Table(e) => e.fmt(f),
@@ -92,7 +92,7 @@ impl fmt::Display for LoadError {
                 "{wanted} bytes more do not fit in Xen's crash area, which has {} MiB (Xen option crashkernel=)",
                 area.len_bytes() >> 20
             ),
-            Self::NoPlace { wanted } => {
+            Self::NoMemHole { wanted } => {
                 write!(f, "no free memory in one piece of {wanted} bytes")
             }
             Self::TooManySegments { count, most } => write!(
@@ -126,14 +126,14 @@ impl LoadError {
     /// The error of the system call.
     pub(crate) fn errno(&self) -> Error {
         match self {
-            Self::Claim(e) => number(e.errno()),
+            Self::Segment(e) => number(e.errno()),
             Self::BootParams(e) => number(e.errno()),
             // The machine's own map is not something that the caller could do anything about.
             Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
             Self::NoMemory(_) | Self::NoSafeMemory(_) => ENOMEM,
             Self::Killed => EINTR,
             Self::Unreadable { .. } => EFAULT,
-            Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoPlace { .. } => {
+            Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoMemHole { .. } => {
                 number(Errno::AddressNotAvailable)
             }
             Self::TooManySegments { .. } => EINVAL,
@@ -156,9 +156,9 @@ fn number(errno: Errno) -> Error {
     }
 }
 
-impl From<ClaimError> for LoadError {
-    fn from(e: ClaimError) -> Self {
-        Self::Claim(e)
+impl From<SegmentError> for LoadError {
+    fn from(e: SegmentError) -> Self {
+        Self::Segment(e)
     }
 }
 

@@ -56,9 +56,11 @@ pub(crate) struct Verified {
 }
 
 /// What the hand-over is to work on, but for the data.
-pub(crate) struct Work {
+pub(crate) struct HandoverInput {
     /// The root of the map of all memory.
     pub(crate) root: Mfn,
+    /// How many levels that has.
+    pub(crate) levels: Levels,
     /// The tables of that map.
     pub(crate) tables: Verified,
     /// The copy list.
@@ -74,6 +76,7 @@ pub(crate) struct Image<P> {
     segments: KBox<Segments>,
     pub(crate) parts: P,
     params: Params,
+    levels: Levels,
     /// Over the data, as far as it has come.
     digest: Sha256,
     /// The segment that is to be loaded next.
@@ -84,29 +87,30 @@ impl<P: Parts> Image<P> {
     /// One that is laid out, and whose data is still to come.
     pub(crate) fn new(
         segments: KBox<Segments>,
-        work: &Work,
+        input: &HandoverInput,
         parts: P,
     ) -> Result<KBox<Self>, LoadError> {
         let params = Params {
-            cr3: work.root.start().raw(),
-            tables: work.tables.first.raw(),
-            nr_tables: work.tables.nr_pages as u64,
-            tables_digest: work.tables.digest,
-            list: work.list.first.raw(),
-            nr_list_pages: work.list.nr_pages as u64,
-            list_digest: work.list.digest,
+            cr3: input.root.start().raw(),
+            tables: input.tables.first.raw(),
+            nr_tables: input.tables.nr_pages as u64,
+            tables_digest: input.tables.digest,
+            list: input.list.first.raw(),
+            nr_list_pages: input.list.nr_pages as u64,
+            list_digest: input.list.digest,
             image_digest: Default::default(),
             entry: segments.entry().raw(),
-            rsi: work.rsi,
+            rsi: input.rsi,
             serial_port: crate::serial_port(),
             flags: crate::handover_flags(),
-            backup: work.backup.map_or(0, Maddr::raw),
+            backup: input.backup.map_or(0, Maddr::raw),
             params_digest: Default::default(),
         };
         let image = Self {
             segments,
             parts,
             params,
+            levels: input.levels,
             digest: Sha256::new(),
             next: 0,
         };
@@ -196,7 +200,7 @@ impl<P: Parts> Image<P> {
         };
         show(&Tables {
             root,
-            levels: Levels::Four,
+            levels: self.levels,
             at: &|frame| {
                 let offset = frame.start().checked_offset_from(first)?;
                 tables.get(usize::try_from(offset / PAGE_SIZE).ok()?)

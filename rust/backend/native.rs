@@ -14,7 +14,7 @@ use kernel::prelude::*;
 
 use super::error::LoadError;
 use super::inspect::Tables;
-use super::switch;
+use super::transition;
 use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
@@ -43,7 +43,7 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     }
     acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.
-    unsafe { switch::start::<switch::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
+    unsafe { transition::start::<transition::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
     let paging = cpu::paging();
     pr_info!(
         "kexec images get a map of all memory ({} levels, {} pages of 1 GiB)\n",

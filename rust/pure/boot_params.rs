@@ -28,7 +28,7 @@ mod lockdown;
 mod rewrite;
 
 pub use lockdown::{lock_down, Lockdown};
-pub use rewrite::{fix_up, room_bytes, Room};
+pub use rewrite::{e820_ext_bytes, fix_up, E820ExtRoom};
 
 /// Bytes in `struct boot_params`.
 pub const SIZE: usize = 4096;
@@ -131,7 +131,7 @@ pub enum BootParamsError {
     /// It has no room for what locks the kernel down.
     NoRoomForLockdown,
     /// The room for more entries is at address 0 or past the end of the physical address space.
-    RoomAddress {
+    E820ExtAddress {
         /// Where it is.
         at: Maddr,
     },
@@ -146,7 +146,7 @@ impl BootParamsError {
             | Self::NoHeader { .. }
             | Self::OldProtocol { .. }
             | Self::NoCommandLine => Errno::NotExecutable,
-            Self::EmptyMap | Self::RoomAddress { .. } => Errno::Invalid,
+            Self::EmptyMap | Self::E820ExtAddress { .. } => Errno::Invalid,
             Self::MapTooLong { .. } | Self::NoRoomForLockdown => Errno::TooBig,
         }
     }
@@ -186,7 +186,7 @@ impl fmt::Display for BootParamsError {
             Self::NoRoomForLockdown => f.write_str(
                 "the command line is too long to add lockdown=, which this kernel has and must hand on",
             ),
-            Self::RoomAddress { at } => {
+            Self::E820ExtAddress { at } => {
                 write!(f, "no room for the rest of the memory map at {at}")
             }
         }

@@ -1,12 +1,12 @@
 //! The list that the hand-over works through: what goes where.
 //!
-//! [`CopyList`] takes the slots that `placement` has filled, makes sure once more that they keep
+//! [`CopyList`] takes the sources that `placement` has found, makes sure once more that they keep
 //! its rule, and then yields [`Run`]s in the order of the segments: a segment's data, then its
 //! tail. Neighbouring pages become one run when they are neighbours at both ends. Data that is in
 //! place already is on the list too, because the hand-over verifies all that has a source.
 //!
 //! [`ListWriter`] turns the runs in to the pages of `abi::handover`. These have to be reserved
-//! before the slots are filled, when nobody knows yet how well the runs will merge;
+//! before the sources are found, when nobody knows yet how well the runs will merge;
 //! [`list_pages_bound`] says how many are enough in any case.
 
 use core::fmt;
@@ -16,7 +16,7 @@ use core::slice;
 use super::addr::{Maddr, Mfn, PAGE_SIZE};
 use super::placement::Source;
 use super::range::MaRange;
-use super::segment::{Place, Segment, Segments, MAX_SEGMENTS};
+use super::segment::{Location, Segment, Segments, MAX_SEGMENTS};
 use crate::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
 
 /// How many list pages `runs` runs take. An empty list takes a page as well.
@@ -31,7 +31,7 @@ pub const fn list_pages_needed(runs: usize) -> usize {
 /// How many list pages are enough for an image, wherever its sources will be.
 pub fn list_pages_bound(segments: &Segments) -> usize {
     let tails = segments.iter().filter(|s| !s.tail().is_empty()).count();
-    list_pages_needed(segments.slots().saturating_add(tails))
+    list_pages_needed(segments.nr_data_pages().saturating_add(tails))
 }
 
 /// Writes the list of an image whose data is in place already: the hand-over verifies it, and zeroes
@@ -102,22 +102,22 @@ impl Run {
 /// Why there is no copy list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListError {
-    /// There is not one slot for each page of data.
-    SlotCount {
-        /// So many slots there are.
-        slots: usize,
+    /// There is not one source for each page of data.
+    SourceCount {
+        /// So many sources there are.
+        sources: usize,
         /// So many there should be.
         data_pages: usize,
     },
-    /// A slot has no source.
+    /// A page of the data has no source.
     NoSource {
-        /// The number of the slot.
-        slot: usize,
+        /// The number of the page.
+        page: usize,
     },
     /// A source would be overwritten before it is read, or cannot be named (frame 0).
     BadSource {
-        /// The number of the slot.
-        slot: usize,
+        /// The number of the page.
+        page: usize,
         /// Its source.
         frame: Mfn,
     },
@@ -128,15 +128,21 @@ pub enum ListError {
 impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SlotCount { slots, data_pages } => {
-                write!(f, "{data_pages} pages of data and {slots} slots for them")
+            Self::SourceCount {
+                sources,
+                data_pages,
+            } => {
+                write!(
+                    f,
+                    "{data_pages} pages of data and {sources} sources for them"
+                )
             }
-            Self::NoSource { slot } => write!(f, "no page for page {slot} of the data"),
-            Self::BadSource { slot, frame } => {
+            Self::NoSource { page } => write!(f, "no page for page {page} of the data"),
+            Self::BadSource { page, frame } => {
                 let at = frame.start();
                 write!(
                     f,
-                    "page {slot} of the data is kept at {at}, which will be overwritten"
+                    "page {page} of the data is kept at {at}, which will be overwritten"
                 )
             }
             Self::NoPage => f.write_str("the copy list is longer than the pages reserved for it"),
@@ -144,44 +150,47 @@ impl fmt::Display for ListError {
     }
 }
 
-/// The filled slots of an image, known to be in order.
+/// The sources of an image's data, known to be in order.
 ///
 /// # Invariants
 ///
-/// There is one slot for each page of data, and each has a source that lies in no destination or is
+/// There is a source for each page of data, and it lies in no destination or is
 /// its own, and that is not frame 0.
 #[derive(Clone, Copy, Debug)]
 pub struct CopyList<'a, T> {
     segments: &'a Segments,
-    slots: &'a [Option<Source<T>>],
+    sources: &'a [Option<Source<T>>],
 }
 
 impl<'a, T: Copy> CopyList<'a, T> {
-    /// The copy list of an image whose `slots` are filled.
+    /// The copy list of an image with these `sources`.
     ///
     /// # Errors
     ///
-    /// Any but [`ListError::NoPage`]. None of them can happen with slots that a `Placement` of the
+    /// Any but [`ListError::NoPage`]. None of them can happen with sources that a `Placement` of the
     /// same segments has filled to the end.
-    pub fn new(segments: &'a Segments, slots: &'a [Option<Source<T>>]) -> Result<Self, ListError> {
-        let data_pages = segments.slots();
-        if slots.len() != data_pages {
-            return Err(ListError::SlotCount {
-                slots: slots.len(),
+    pub fn new(
+        segments: &'a Segments,
+        sources: &'a [Option<Source<T>>],
+    ) -> Result<Self, ListError> {
+        let data_pages = segments.nr_data_pages();
+        if sources.len() != data_pages {
+            return Err(ListError::SourceCount {
+                sources: sources.len(),
                 data_pages,
             });
         }
-        for (slot, source) in slots.iter().enumerate() {
+        for (page, source) in sources.iter().enumerate() {
             let Some(Source { frame, .. }) = *source else {
-                return Err(ListError::NoSource { slot });
+                return Err(ListError::NoSource { page });
             };
             let place = segments.locate(frame);
-            let harmless = place == Place::Outside || place == Place::Data { slot };
+            let harmless = place == Location::Outside || place == Location::Data { page };
             if !harmless || frame.start() == Maddr::ZERO {
-                return Err(ListError::BadSource { slot, frame });
+                return Err(ListError::BadSource { page, frame });
             }
         }
-        Ok(Self { segments, slots })
+        Ok(Self { segments, sources })
     }
 
     /// The runs, as long as possible, in the order of the segments.
@@ -189,7 +198,7 @@ impl<'a, T: Copy> CopyList<'a, T> {
         Runs {
             pieces: Pieces {
                 segments: self.segments.iter(),
-                sources: self.slots.iter().flatten(),
+                sources: self.sources.iter().flatten(),
                 data: None,
                 tail: None,
             }

@@ -18,7 +18,7 @@ pub const ENTRIES_PER_PAGE: usize = 512;
 pub const RUNS_MAX: usize = 16;
 
 /// A page of the list.
-pub type ListPage = [u64; ENTRIES_PER_PAGE];
+pub type IndirectionPage = [u64; ENTRIES_PER_PAGE];
 
 /// What an entry is (`IND_*`), in the bits of its address that a page's is 0 in.
 mod flag {
@@ -58,7 +58,7 @@ pub fn pages_needed(ranges: &[MaRange]) -> usize {
 /// See [`IndirectionError`]. What has been written then must not be used.
 pub fn write<'a>(
     ranges: &[MaRange],
-    pages: impl Iterator<Item = (Mfn, &'a mut ListPage)>,
+    pages: impl Iterator<Item = (Mfn, &'a mut IndirectionPage)>,
 ) -> Result<Maddr, IndirectionError> {
     let whole =
         |range: &MaRange| range.start().is_aligned(PAGE_SIZE) && range.end().is_aligned(PAGE_SIZE);

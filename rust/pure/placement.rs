@@ -14,16 +14,16 @@
 //! While the rule holds, the order of the copies does not matter. [`Placement`] keeps the rule at no cost
 //! in memory but the zero tails: a page that turns up inside a destination becomes the source of
 //! exactly the data that belongs there (which then need not be copied), and the page that had this
-//! job so far moves on to a slot without one. Xen and the kernel swap pages in the same way when
-//! they load an image (`kimage_alloc_page` in both); here the slots are known before the first page
+//! job so far moves on to a data page without one. Xen and the kernel swap pages in the same way when
+//! they load an image (`kimage_alloc_page` in both); here the data pages are known before the first page
 //! is asked for.
 //!
 //! Pages for lists, tables and hand-over come first ([`Placement::offer_spare`]), the sources after
-//! them ([`Placement::offer`]): once the slots are laid out, a list that grew could change them.
+//! them ([`Placement::offer`]): once the sources are known, a list that grew could change them.
 
 use super::addr::{Maddr, Mfn};
 use super::range::MaRange;
-use super::segment::{Place, Segments};
+use super::segment::{Location, Segments};
 
 /// Whether page tables, a list, or the hand-over may be at `range`, by both rules. `ram` is that of
 /// the map, in ascending order and without overlaps.
@@ -44,7 +44,7 @@ pub struct Source<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a page that is handed back is lost if nobody keeps it"]
 pub enum Offer<T> {
-    /// It is in a slot, and nothing is left over.
+    /// It is a source, and nothing is left over.
     Placed,
     /// This page is left over: the one that was offered or one that it took the place of. It lies
     /// in no destination, so it may be used for anything or freed.
@@ -55,49 +55,49 @@ pub enum Offer<T> {
     Park(Source<T>),
 }
 
-/// The slots of an image while they are being filled.
+/// The sources of an image's data pages while they are being found.
 ///
 /// # Invariants
 ///
-/// `missing` slots are empty, none of them before `next`. A slot's source lies in no destination or
-/// is its own, and is not frame 0.
+/// `missing` data pages have no source, none of them before `next`. A source lies in no destination or
+/// in its own, and is not frame 0.
 #[derive(Debug)]
 pub struct Placement<'a, T> {
     segments: &'a Segments,
-    slots: &'a mut [Option<Source<T>>],
+    sources: &'a mut [Option<Source<T>>],
     missing: usize,
     next: usize,
 }
 
 impl<'a, T: Copy> Placement<'a, T> {
-    /// Starts to fill `slots`, one for each of the image's [`Segments::slots`], or goes on where an
-    /// earlier placement of the same segments stopped. `None` if the number is another one.
-    pub fn new(segments: &'a Segments, slots: &'a mut [Option<Source<T>>]) -> Option<Self> {
-        if slots.len() != segments.slots() {
+    /// Starts to find `sources`, one for each of the image's [`Segments::nr_data_pages`], or goes on
+    /// where an earlier placement of the same segments stopped. `None` if the number is another one.
+    pub fn new(segments: &'a Segments, sources: &'a mut [Option<Source<T>>]) -> Option<Self> {
+        if sources.len() != segments.nr_data_pages() {
             return None;
         }
-        let missing = slots.iter().filter(|slot| slot.is_none()).count();
+        let missing = sources.iter().filter(|source| source.is_none()).count();
         Some(Self {
             segments,
-            slots,
+            sources,
             missing,
             next: 0,
         })
     }
 
-    /// How many slots are still empty.
+    /// How many data pages have no source yet.
     pub const fn missing(&self) -> usize {
         self.missing
     }
 
-    /// Whether every slot has its source.
+    /// Whether every data page has its source.
     pub const fn is_full(&self) -> bool {
         self.missing == 0
     }
 
     /// Whether `frame` will be overwritten by the hand-over, with data or with zeros.
     pub fn is_destination(&self, frame: Mfn) -> bool {
-        self.segments.locate(frame) != Place::Outside
+        self.segments.locate(frame) != Location::Outside
     }
 
     /// Whether `frame` may hold a list, a table or a part of the hand-over.
@@ -106,7 +106,7 @@ impl<'a, T: Copy> Placement<'a, T> {
         frame.start() != Maddr::ZERO && !self.is_destination(frame)
     }
 
-    /// Takes `page`, which is `frame`, as a source for one of the slots.
+    /// Takes `page`, which is `frame`, as a source for one of the data pages.
     ///
     /// A frame must not be offered again unless it has been handed back.
     pub fn offer(&mut self, page: T, frame: Mfn) -> Offer<T> {
@@ -126,34 +126,34 @@ impl<'a, T: Copy> Placement<'a, T> {
         if frame.start() == Maddr::ZERO {
             return Offer::Park(source);
         }
-        let slot = match self.segments.locate(frame) {
-            Place::Outside => return Offer::Spare(source),
-            Place::Tail => return Offer::Park(source),
-            Place::Data { slot } => slot,
+        let page = match self.segments.locate(frame) {
+            Location::Outside => return Offer::Spare(source),
+            Location::Tail => return Offer::Park(source),
+            Location::Data { page } => page,
         };
-        // `new` has compared the numbers, so the slot exists.
-        let Some(slot) = self.slots.get_mut(slot) else {
+        // `new` has compared the numbers, so there is one.
+        let Some(place) = self.sources.get_mut(page) else {
             return Offer::Park(source);
         };
-        match slot.replace(source) {
+        match place.replace(source) {
             None => {
                 self.missing = self.missing.saturating_sub(1);
                 Offer::Placed
             }
             // Two pages with one frame: against the rules, but the other must not move on from
-            // here to a slot that it does not belong in.
+            // here to data that it does not belong to.
             Some(twin) if twin.frame == frame => Offer::Park(twin),
             Some(displaced) => Offer::Spare(displaced),
         }
     }
 
-    /// Puts `source`, which lies in no destination, in the next empty slot.
+    /// Puts `source`, which lies in no destination, where the next one is missing.
     fn place(&mut self, source: Source<T>) -> Offer<T> {
-        // A slot that has been filled is never emptied: all before the one found stay behind.
-        for slot in self.slots.iter_mut().skip(self.next) {
+        // A source is never taken away again: all before the one that is missing stay behind.
+        for place in self.sources.iter_mut().skip(self.next) {
             self.next = self.next.saturating_add(1);
-            if slot.is_none() {
-                *slot = Some(source);
+            if place.is_none() {
+                *place = Some(source);
                 self.missing = self.missing.saturating_sub(1);
                 return Offer::Placed;
             }

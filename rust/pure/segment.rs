@@ -1,12 +1,12 @@
-//! What is to be where when the next kernel starts: checked segments and their slots.
+//! What is to be where when the next kernel starts: checked segments and their data pages.
 //!
 //! A [`Segment`] is a run of whole machine pages. Its first pages hold data, the others (the
-//! *tail*: bss and the like) are to be zero. Every **data** page of an image has a *slot*, numbered
-//! from 0 in the order of the segments: `placement` finds each slot a page to keep the data in
-//! until the hand-over, and `copylist` says how it gets to its place.
+//! *tail*: bss and the like) are to be zero. The *data pages* of an image are numbered from 0 in the
+//! order of the segments: `placement` finds each one a *source*, a page to keep the data in until the
+//! hand-over, and `copylist` says how it gets to its place.
 //!
-//! [`Segments`] cannot be made other than by `claim::check`, so whoever has one need not check
-//! again.
+//! [`Segments`] cannot be made other than by `requested_segment::check`, so whoever has one need not
+//! check again.
 
 use core::iter::Flatten;
 use core::ops::Range;
@@ -75,7 +75,7 @@ impl Segment {
         self.data_bytes
     }
 
-    /// How many pages get data: as many slots the segment has.
+    /// How many pages get data.
     pub const fn data_pages(&self) -> usize {
         pages(self.data)
     }
@@ -89,13 +89,13 @@ const fn pages(range: MaRange) -> usize {
 
 /// Where a frame lies, seen from an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// In no destination.
     Outside,
-    /// It is the destination of the data in this slot.
+    /// It is the destination of this data page.
     Data {
-        /// The number of the slot.
-        slot: usize,
+        /// The number of the page.
+        page: usize,
     },
     /// It is to be zeroed.
     Tail,
@@ -139,15 +139,15 @@ impl Segments {
         self.entry
     }
 
-    /// How many slots the image has: its pages of data.
-    pub fn slots(&self) -> usize {
+    /// How many data pages the image has.
+    pub fn nr_data_pages(&self) -> usize {
         // Disjoint, so together at most 2^40 pages.
         self.iter()
             .fold(0, |sum, segment| sum.saturating_add(segment.data_pages()))
     }
 
-    /// The numbers of the slots of segment `index`, in the order of its pages.
-    pub fn slots_of(&self, index: usize) -> Option<Range<usize>> {
+    /// The numbers of the data pages of segment `index`.
+    pub fn data_pages_of(&self, index: usize) -> Option<Range<usize>> {
         let segment = self.get(index)?;
         let first = self.iter().take(index).fold(0, |sum: usize, before| {
             sum.saturating_add(before.data_pages())
@@ -156,24 +156,24 @@ impl Segments {
     }
 
     /// Where `frame` lies. Takes time for each segment, not for each page.
-    pub fn locate(&self, frame: Mfn) -> Place {
-        let mut first_slot: usize = 0;
+    pub fn locate(&self, frame: Mfn) -> Location {
+        let mut first_page: usize = 0;
         for segment in self.iter() {
             if segment.tail.contains(frame.start()) {
-                return Place::Tail;
+                return Location::Tail;
             }
             match frame.start().checked_offset_from(segment.data.start()) {
                 Some(offset) if offset < segment.data.len_bytes() => {
                     // CAST: see `pages`.
                     let page = (offset / PAGE_SIZE) as usize;
-                    return Place::Data {
-                        slot: first_slot.saturating_add(page),
+                    return Location::Data {
+                        page: first_page.saturating_add(page),
                     };
                 }
-                _ => first_slot = first_slot.saturating_add(segment.data_pages()),
+                _ => first_page = first_page.saturating_add(segment.data_pages()),
             }
         }
-        Place::Outside
+        Location::Outside
     }
 
     /// Whether a destination has a byte in `range`.

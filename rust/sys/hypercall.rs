@@ -43,7 +43,7 @@ const ARCH_X86_64: u16 = 62;
 pub(crate) const MAX_SEGMENTS: usize = 15;
 
 /// What Xen is given for one range of machine memory (V2).
-pub(crate) struct Segment<'a> {
+pub(crate) struct XenSegment<'a> {
     /// Where it is at the hand-over. Xen maps it there, 1:1.
     pub(crate) dest: MaRange,
     /// What Xen keeps a copy of and puts there; `None` leaves the memory as it is.
@@ -158,7 +158,7 @@ fn with_true_status(kind: ImageType, loaded: bool, mut change: impl FnMut() -> R
 ///
 /// Xen reads the data of the segments before this returns. It does not tell when it cannot read
 /// them, so they must be kernel memory.
-pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
+pub(crate) fn load_v2(entry: Maddr, segments: &[XenSegment<'_>]) -> Result {
     with_true_status(ImageType::Default, true, || {
         load(ImageType::Default, entry, segments)
     })
@@ -170,12 +170,12 @@ pub(crate) fn load_v2(entry: Maddr, segments: &[Segment<'_>]) -> Result {
 /// Xen writes over an image that it has while it would still start that one, and later frees what
 /// that one's page list says, of which it may have made something else. So that one goes first,
 /// whoever has loaded it, and if there is none it does no harm (from [`Version::UNLOADS_SINCE`] on).
-pub(crate) fn load_crash(entry: Maddr, segments: &[Segment<'_>]) -> Result {
+pub(crate) fn load_crash(entry: Maddr, segments: &[XenSegment<'_>]) -> Result {
     unload(Abi::V2, ImageType::Crash)?;
     load(ImageType::Crash, entry, segments)
 }
 
-fn load(kind: ImageType, entry: Maddr, segments: &[Segment<'_>]) -> Result {
+fn load(kind: ImageType, entry: Maddr, segments: &[XenSegment<'_>]) -> Result {
     let mut rows = [xen::Segment::default(); MAX_SEGMENTS];
     if segments.len() > rows.len() {
         return Err(E2BIG);

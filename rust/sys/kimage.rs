@@ -1,7 +1,7 @@
 //! A view of `struct kimage`, the kernel's own record of a kexec image (`include/linux/kexec.h`).
 //!
 //! The addresses in it are bare numbers whose meaning depends on who wrote them. It is decided
-//! here, once: see [`Kimage::claim`] and [`Kimage::entry`].
+//! here, once: see [`Kimage::requested_segment`] and [`Kimage::entry`].
 
 pub(crate) mod buffer;
 mod loaded;
@@ -18,8 +18,8 @@ use kernel::prelude::*;
 use super::bindings::kernel as c;
 use super::pages::{frame_of, RawPage, PAGE_BYTES};
 use crate::pure::addr::Pfn;
-use crate::pure::claim::SegmentClaim;
 use crate::pure::identity::{Table, Vaddr};
+use crate::pure::requested_segment::RequestedSegment;
 pub(crate) use loaded::{crash_image_is_loaded, exec_is_in_progress, loaded, unload_all};
 
 /// An image, to look at.
@@ -135,9 +135,9 @@ impl ImageView {
     /// What the caller asked for in segment `index`.
     ///
     /// Its `mem` is called physical and is a **machine** address: it is where the next kernel will
-    /// find the segment, and that kernel runs on the machine (`pure/claim.rs` has the whole reason).
-    pub(crate) fn claim(&self, index: usize) -> Option<SegmentClaim> {
-        self.segments().get(index).map(|segment| SegmentClaim {
+    /// find the segment, and that kernel runs on the machine (`pure/requested_segment.rs` has the whole reason).
+    pub(crate) fn requested_segment(&self, index: usize) -> Option<RequestedSegment> {
+        self.segments().get(index).map(|segment| RequestedSegment {
             mem: segment.mem as u64,
             memsz: segment.memsz as u64,
             bufsz: segment.bufsz as u64,

@@ -13,7 +13,7 @@ use super::bindings::kernel as c;
 
 /// The number of the state that the machine is in while a patch of ours is active; any will do that no
 /// other patch uses. A patch that would replace all others has to know it, or is refused: such a patch
-/// takes ours out without a call to [`Switch`], and leaves the kernel with what that would undo.
+/// takes ours out without a call to [`Callbacks`], and leaves the kernel with what that would undo.
 const STATE: c_ulong = 0x726b_6578_6563;
 
 /// One function to replace: its name in the kernel, and ours. Made by [`replacement!`].
@@ -53,9 +53,9 @@ macro_rules! replacement {
 }
 pub(crate) use replacement;
 
-/// What is to be done around a switch-over (`struct klp_callbacks`). Each one that begins ends in one
+/// What is to be done around a transition (`struct klp_callbacks`). Each one that begins ends in one
 /// `after_*`. They may sleep, but while they do no module of the system comes or goes.
-pub(crate) trait Switch {
+pub(crate) trait Callbacks {
     /// Every task uses the replacements, now or still.
     fn after_patch();
 
@@ -73,7 +73,7 @@ pub(crate) trait Switch {
 /// Whether the functions are to stay replaced though somebody has asked for the opposite.
 static STAYS: Atomic<bool> = Atomic::new(false);
 
-unsafe extern "C" fn post_patch<S: Switch>(_object: *mut c::klp_object) {
+unsafe extern "C" fn post_patch<C: Callbacks>(_object: *mut c::klp_object) {
     if STAYS.load(Relaxed) {
         STAYS.store(false, Relaxed);
         // Whoever asked for the opposite (`__klp_disable_patch()`) has marked the patch as disabled
@@ -82,21 +82,21 @@ unsafe extern "C" fn post_patch<S: Switch>(_object: *mut c::klp_object) {
         // SAFETY: The patch is static, and the core's lock, under which it calls, is held.
         unsafe { (*PATCH.load(Relaxed)).enabled = true };
     }
-    S::after_patch();
+    C::after_patch();
 }
 
-unsafe extern "C" fn pre_unpatch<S: Switch>(_object: *mut c::klp_object) {
-    if S::before_unpatch().is_err() {
+unsafe extern "C" fn pre_unpatch<C: Callbacks>(_object: *mut c::klp_object) {
+    if C::before_unpatch().is_err() {
         STAYS.store(true, Relaxed);
-        // The callback cannot say no. But a switch-over can be turned round at any time, as by
+        // The callback cannot say no. But a transition can be turned round at any time, as by
         // `echo 1 > enabled`, and here that is before the first task has switched.
-        // SAFETY: The core has begun a switch-over of ours, and holds its lock; the caller may sleep.
+        // SAFETY: The core has begun a transition of ours, and holds its lock; the caller may sleep.
         unsafe { c::klp_reverse_transition() };
     }
 }
 
-unsafe extern "C" fn post_unpatch<S: Switch>(_object: *mut c::klp_object) {
-    S::after_unpatch();
+unsafe extern "C" fn post_unpatch<C: Callbacks>(_object: *mut c::klp_object) {
+    C::after_unpatch();
 }
 
 /// The patch that is enabled.
@@ -126,14 +126,14 @@ impl<const N: usize> Patch<N> {
         Self(UnsafeCell::new(None))
     }
 
-    /// Replaces the functions. The switch-over may go on after the return, until every task has left
-    /// the old functions; [`Switch::after_patch`] tells when it is complete.
+    /// Replaces the functions. The transition may go on after the return, until every task has left
+    /// the old functions; [`Callbacks::after_patch`] tells when it is complete.
     ///
     /// # Safety
     ///
     /// Called once, from the module's init. Every replacement may be called from wherever the
     /// function is called that it replaces.
-    pub(crate) unsafe fn enable<S: Switch>(
+    pub(crate) unsafe fn enable<C: Callbacks>(
         &'static self,
         module: &'static ThisModule,
         replacements: &[Replacement; N],
@@ -149,9 +149,9 @@ impl<const N: usize> Patch<N> {
         let [object, _end] = &mut storage.objs;
         object.name = null(); // The kernel itself, not a module.
         object.funcs = (&raw mut storage.funcs).cast();
-        object.callbacks.pre_unpatch = Some(pre_unpatch::<S>);
-        object.callbacks.post_patch = Some(post_patch::<S>);
-        object.callbacks.post_unpatch = Some(post_unpatch::<S>);
+        object.callbacks.pre_unpatch = Some(pre_unpatch::<C>);
+        object.callbacks.post_patch = Some(post_patch::<C>);
+        object.callbacks.post_unpatch = Some(post_unpatch::<C>);
         let [state, _end] = &mut storage.states;
         state.id = STATE;
         state.version = 1;

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::pure::hole;
+use crate::pure::mem_hole;
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
@@ -26,7 +26,7 @@ use crate::sys::machine;
 pub(super) unsafe extern "C" fn kexec_locate_mem_hole(kbuf: *mut c::kexec_buf) -> c_int {
     // SAFETY: The kernel passes the request that it is working on, under the kexec lock.
     let mut kbuf = unsafe { KexecBuf::from_raw(kbuf) };
-    if kbuf.has_place() {
+    if kbuf.has_address() {
         return 0;
     }
     match locate(&mut kbuf) {
@@ -37,13 +37,13 @@ pub(super) unsafe extern "C" fn kexec_locate_mem_hole(kbuf: *mut c::kexec_buf) -
 
 fn locate(kbuf: &mut KexecBuf<'_>) -> Result<(), LoadError> {
     let no_memory = |_| LoadError::NoMemory("the list of free memory");
-    let request = kbuf.request();
+    let constraints = kbuf.constraints();
     let mut taken = kbuf.taken().map_err(no_memory)?;
     let place = if kbuf.is_for_crash() {
         let area = area()?;
-        hole::find(&request, &[area], &taken).ok_or(LoadError::CrashAreaFull {
+        mem_hole::find(&constraints, &[area], &taken).ok_or(LoadError::CrashAreaFull {
             area,
-            wanted: request.bytes,
+            wanted: constraints.bytes,
         })?
     } else {
         // Not over Xen, where processors that are offline sleep.
@@ -52,13 +52,13 @@ fn locate(kbuf: &mut KexecBuf<'_>) -> Result<(), LoadError> {
                 .push(xen, GFP_KERNEL)
                 .map_err(|e| no_memory(e.into()))?;
         }
-        hole::find(&request, &system_ram().map_err(no_memory)?, &taken).ok_or(
-            LoadError::NoPlace {
-                wanted: request.bytes,
+        mem_hole::find(&constraints, &system_ram().map_err(no_memory)?, &taken).ok_or(
+            LoadError::NoMemHole {
+                wanted: constraints.bytes,
             },
         )?
     };
-    kbuf.set_place(place);
+    kbuf.set_address(place);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(super) fn area() -> Result<MaRange, LoadError> {
 }
 
 /// What dom0 has for RAM. The numbers are dom0's; why they are good for the machine as well is told
-/// in `pure/claim.rs`.
+/// in `pure/requested_segment.rs`.
 fn system_ram() -> Result<KVec<MaRange>> {
     let mut ranges = KVec::new();
     iomem::for_system_ram(Ram::WithoutDrivers, |range| {

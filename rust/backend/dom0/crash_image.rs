@@ -1,40 +1,40 @@
 //! A crash image in dom0: its data goes to the crash area when it is loaded, and waits there.
 //!
-//! Xen puts it there, and with it the hand-over ([`CrashHandover`]), which Xen enters when it or dom0 has
-//! crashed. Nothing of dom0's is needed then. The hand-over verifies what it finds, saves low memory,
-//! and enters the crash kernel.
+//! Xen puts it there, and with it the hand-over ([`CrashHandover`]), which Xen enters when it or dom0
+//! has crashed. Nothing of dom0's is needed then. The hand-over verifies what it finds, saves low
+//! memory, and enters the crash kernel.
 //!
 //! What `kexec_load` brings is passed on as it is, for its caller knows the machine. What
 //! `kexec_file_load` has prepared is made true of the machine first ([`FileImage`]).
 
 mod file_image;
+mod free_ranges;
 mod handover;
-mod place;
 
 use kernel::prelude::*;
 
-use super::claims::Claims;
 use super::handover::Blob;
 use super::image::{give, ForXen};
 use super::memory::{Machine, FIRST_MIB};
+use super::requested_segments::RequestedSegments;
 use super::{crash_area, tables, xen};
 use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::backend::image::{Image, Parts, Verified, Work};
+use crate::backend::image::{HandoverInput, Image, Parts, Verified};
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::copylist;
 use crate::pure::identity::Table;
 use crate::pure::segment::Segments;
 use crate::pure::xen_abi::{Abi, Version};
 use crate::sys::buffer::Buffer;
-use crate::sys::hypercall::{self, ImageType, Segment};
+use crate::sys::hypercall::{self, ImageType, XenSegment};
 use crate::sys::kimage::Kimage;
 use crate::sys::machine;
 use crate::sys::sha256::Sha256;
 use file_image::FileImage;
+use free_ranges::FreeRanges;
 use handover::CrashHandover;
-use place::Places;
 
 /// The segments that Xen gets beside those of the image: the first MiB, and [`CrashHandover`].
 const OURS: usize = 2;
@@ -74,43 +74,44 @@ impl InCrashArea {
                 "Xen's crash area is not all in the RAM of Xen's own memory map",
             ));
         }
-        let mut places = Places::new(area, kimage)?;
-        let mut handover = place_handover(&machine, kimage.is_file(), &mut places)?;
+        let mut free = FreeRanges::new(area, kimage)?;
+        let mut handover = place_handover(&machine, kimage.is_file(), &mut free)?;
 
-        let mut claims = Claims::of(kimage);
+        let mut requested = RequestedSegments::of(kimage);
         let mut contents = KVec::new();
-        for _ in 0..claims.count() {
+        for _ in 0..requested.count() {
             keep(&mut contents, None)?;
         }
         let (mut entry, mut rsi) = (kimage.entry(), 0);
         if kimage.is_file() {
-            let file = FileImage::prepare(kimage, &machine, &handover, &mut places)?;
+            let file = FileImage::prepare(kimage, &machine, &handover, &mut free)?;
             (entry, rsi) = (file.entry.rip, file.entry.rsi);
-            claims.set_data_bytes(file.header_index, file.header.bytes().len());
+            requested.set_data_bytes(file.header_index, file.header.bytes().len());
             if let Some(place) = contents.get_mut(file.header_index) {
                 *place = Some(file.header);
             }
             if let Some(ext) = file.e820_ext {
-                claims.add(ext.claim())?;
+                requested.add(ext.segment())?;
                 keep(&mut contents, Some(ext.into_bytes()))?;
             }
         }
-        if claims.count_with_bytes() > MOST_SEGMENTS {
+        if requested.count_with_bytes() > MOST_SEGMENTS {
             return Err(LoadError::TooManySegments {
-                count: claims.count_with_bytes(),
+                count: requested.count_with_bytes(),
                 most: MOST_SEGMENTS,
             });
         }
-        places.check_room_for_xen(FIRST_MIB)?;
-        let segments = claims.check(entry, &[places.area()])?;
+        free.check_room_for_xen(FIRST_MIB)?;
+        let segments = requested.check(entry, &[free.area()])?;
 
         let (tables, tables_at) = handover.tables_mut()?;
         let nr_tables = tables.len();
         let root = tables::build(&machine, tables, tables_at)?;
         let (list, list_digest) =
             handover.write_list(|page| copylist::write_in_place(&segments, page))?;
-        let work = Work {
+        let input = HandoverInput {
             root,
+            levels: machine.paging().levels,
             tables: Verified {
                 first: tables_at,
                 nr_pages: nr_tables,
@@ -124,14 +125,14 @@ impl InCrashArea {
             rsi,
             backup: handover.backup()?.map(|range| range.start()),
         };
-        Image::new(segments, &work, Self { handover, contents })
+        Image::new(segments, &input, Self { handover, contents })
     }
 
     /// Xen copies from kernel memory only, and all at once.
     fn copy_from_user(&mut self, kimage: &Kimage<'_>, index: usize) -> Result<(), LoadError> {
         const WHAT: &str = "a copy of the image";
-        let claim = kimage.claim(index).unwrap_or_default();
-        let mut copy = Buffer::alloc(claim.bufsz as usize).ok_or(LoadError::NoMemory(WHAT))?;
+        let segment = kimage.requested_segment(index).unwrap_or_default();
+        let mut copy = Buffer::alloc(segment.bufsz as usize).ok_or(LoadError::NoMemory(WHAT))?;
         for (nr, piece) in copy.bytes_mut().chunks_mut(BYTES_AT_ONCE).enumerate() {
             kimage
                 .read(index, nr.saturating_mul(BYTES_AT_ONCE), piece)
@@ -208,14 +209,14 @@ impl ForXen for InCrashArea {
         let mut to_xen =
             KVec::with_capacity(hypercall::MAX_SEGMENTS, GFP_KERNEL).map_err(|_| NO_MEMORY)?;
         let ours = [
-            Segment {
+            XenSegment {
                 dest: FIRST_MIB,
                 data: None,
             },
             parts.handover.segment(),
         ];
         let theirs = image.segments().iter().enumerate();
-        let theirs = theirs.map(|(index, segment)| Segment {
+        let theirs = theirs.map(|(index, segment)| XenSegment {
             dest: segment.dst(),
             data: Some(parts.data(kimage, index)).filter(|data| !data.is_empty()),
         });
@@ -238,11 +239,11 @@ impl ForXen for InCrashArea {
 fn place_handover(
     machine: &Machine,
     has_backup: bool,
-    places: &mut Places,
+    free: &mut FreeRanges,
 ) -> Result<CrashHandover, LoadError> {
     let blob = Blob::get()?;
     let nr_tables = tables::count(machine)?;
-    let range = places.find(CrashHandover::bytes_needed(blob, nr_tables, has_backup))?;
+    let range = free.find(CrashHandover::bytes_needed(blob, nr_tables, has_backup))?;
     CrashHandover::new(blob, nr_tables, range, has_backup)
 }
 

@@ -1,6 +1,6 @@
 //! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out.
 //!
-//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`Passage`]). All else is
+//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`XenLoad`]). All else is
 //! found by machine address: the parameters name the page tables and the copy list, the list names
 //! the pages with the data. Tables, list and data are verified by the hand-over before it relies on
 //! them.
@@ -10,18 +10,18 @@
 
 use kernel::prelude::*;
 
-use super::claims::Claims;
 use super::e820_ext::E820Ext;
 use super::handover::{safe_block, Handover};
 use super::image::{give, ForXen};
-use super::layout::{Layout, PAGES_AT_ONCE};
+use super::image_pages::{ImagePages, PAGES_AT_ONCE};
 use super::memory::{Machine, Mapped};
-use super::passage::Passage;
+use super::requested_segments::RequestedSegments;
+use super::xen_load::XenLoad;
 use super::{boot_params, tables};
 use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::backend::image::{Image, Parts, Verified, Work};
+use crate::backend::image::{HandoverInput, Image, Parts, Verified};
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::segment::{Segment, Segments};
@@ -37,10 +37,10 @@ use crate::sys::sha256::Sha256;
 pub(super) struct InDom0 {
     /// What is in the last segment, if it is one of ours.
     e820_ext: Option<E820Ext<Block>>,
-    layout: Layout,
+    pages: ImagePages,
     tables: Block,
     handover: Handover,
-    passage: Passage,
+    xen_load: XenLoad,
 }
 
 impl InDom0 {
@@ -50,44 +50,45 @@ impl InDom0 {
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<KBox<Image<Self>>, LoadError> {
         let machine = Machine::query()?;
         let mapped = machine.mapped();
-        let Demand {
+        let CheckedRequest {
             segments,
             e820_ext,
             rsi,
-        } = Demand::read(kimage, &machine, &mapped)?;
+        } = CheckedRequest::read(kimage, &machine, &mapped)?;
         warn_of_xen(&segments);
 
         let handover = Handover::new(&segments, &mapped)?;
         let (tables, root, nr_tables) = build_tables(&machine, &segments, &mapped)?;
-        let passage = Passage::new(&handover, &tables, &XenPv)?;
-        let layout = Layout::new(&segments, &mapped)?;
+        let xen_load = XenLoad::new(&handover, &tables, &XenPv)?;
+        let pages = ImagePages::new(&segments, &mapped)?;
 
         let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
-        let work = Work {
+        let input = HandoverInput {
             root,
+            levels: machine.paging().levels,
             tables: Verified {
                 first: tables.range().start(),
                 nr_pages: nr_tables,
                 digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
             },
-            list: verified_list(&layout.list),
+            list: verified_list(&pages.list),
             rsi,
             backup: None,
         };
         let parts = Self {
             e820_ext,
-            layout,
+            pages,
             tables,
             handover,
-            passage,
+            xen_load,
         };
-        Image::new(segments, &work, parts)
+        Image::new(segments, &input, parts)
     }
 
     /// Hands what Xen needs of the image to Xen, in place of what it has. Neither allocates nor
     /// sleeps, and may be repeated.
     pub(super) fn give_to_xen(&self) -> Result {
-        self.passage.load(&self.handover, &self.tables)
+        self.xen_load.load(&self.handover, &self.tables)
     }
 }
 
@@ -102,12 +103,12 @@ impl Parts for InDom0 {
         index: usize,
         digest: &mut Sha256,
     ) -> Result<(), LoadError> {
-        let slots = (segments.slots_of(index))
-            .and_then(|slots| self.layout.sources.0.get(slots))
+        let sources = (segments.data_pages_of(index))
+            .and_then(|pages| self.pages.sources.0.get(pages))
             .ok_or(LoadError::Kernel("finding the pages of a segment", EINVAL))?;
         let added = (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments());
-        for (nr, source) in slots.iter().flatten().enumerate() {
-            // SAFETY: The page is in a slot of ours, and nobody else writes to it.
+        for (nr, source) in sources.iter().flatten().enumerate() {
+            // SAFETY: The page is a source of ours, and nobody else writes to it.
             let page = unsafe { source.page.bytes_mut() };
             let offset = nr.saturating_mul(page.len());
             match added {
@@ -135,7 +136,7 @@ impl Parts for InDom0 {
     }
 
     fn first_source(&self) -> Option<Maddr> {
-        let first = self.layout.sources.0.iter().flatten().next();
+        let first = self.pages.sources.0.iter().flatten().next();
         Some(first.map_or(Maddr::ZERO, |source| source.frame.start()))
     }
 }
@@ -196,29 +197,29 @@ fn verified_list(pages: &[Page]) -> Verified {
 }
 
 /// What the caller of the system call wants, made true of the machine.
-struct Demand {
+struct CheckedRequest {
     segments: KBox<Segments>,
     e820_ext: Option<E820Ext<Block>>,
     /// The address of the boot parameters, where they are known.
     rsi: u64,
 }
 
-impl Demand {
+impl CheckedRequest {
     fn read(
         kimage: &mut Kimage<'_>,
         machine: &Machine,
         mapped: &Mapped<'_>,
     ) -> Result<Self, LoadError> {
-        let mut claims = Claims::of(kimage);
+        let mut requested = RequestedSegments::of(kimage);
         if !kimage.is_file() {
             return Ok(Self {
-                segments: claims.check(kimage.entry(), machine.ram())?,
+                segments: requested.check(kimage.entry(), machine.ram())?,
                 e820_ext: None,
                 rsi: 0,
             });
         }
         let regs = boot_params::entry(kimage)?;
-        let mut segments = claims.check(regs.rip, machine.ram())?;
+        let mut segments = requested.check(regs.rip, machine.ram())?;
         let mut e820_ext = E820Ext::new(machine.map().len(), |nr_bytes| {
             let nr_pages = nr_bytes.div_ceil(PAGE_SIZE as usize);
             let block = safe_block(nr_pages, &segments, mapped, "the machine's memory map")?;
@@ -226,8 +227,8 @@ impl Demand {
             Ok((block, range))
         })?;
         if let Some(ext) = &e820_ext {
-            claims.add(ext.claim())?;
-            segments = claims.check(regs.rip, machine.ram())?;
+            requested.add(ext.segment())?;
+            segments = requested.check(regs.rip, machine.ram())?;
         }
         boot_params::fix_up(kimage, regs.rsi, machine.map(), e820_ext.as_mut())?;
         Ok(Self {

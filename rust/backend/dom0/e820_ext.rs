@@ -7,9 +7,9 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
-use crate::pure::boot_params::{self, Room};
-use crate::pure::claim::SegmentClaim;
+use crate::pure::boot_params::{self, E820ExtRoom};
 use crate::pure::range::MaRange;
+use crate::pure::requested_segment::RequestedSegment;
 use crate::sys::buffer::Buffer;
 
 /// It, until it goes to its place. `P` is what keeps the place free.
@@ -27,7 +27,7 @@ impl<P> E820Ext<P> {
         entries: usize,
         find: impl FnOnce(usize) -> Result<(P, MaRange), LoadError>,
     ) -> Result<Option<Self>, LoadError> {
-        let nr_bytes = boot_params::room_bytes(entries);
+        let nr_bytes = boot_params::e820_ext_bytes(entries);
         if nr_bytes == 0 {
             return Ok(None);
         }
@@ -42,16 +42,16 @@ impl<P> E820Ext<P> {
     }
 
     /// It, to be written to.
-    pub(super) fn room(&mut self) -> Room<'_> {
-        Room {
+    pub(super) fn room(&mut self) -> E820ExtRoom<'_> {
+        E820ExtRoom {
             at: self.range.start(),
             bytes: self.bytes.bytes_mut(),
         }
     }
 
     /// It, as a segment.
-    pub(super) fn claim(&self) -> SegmentClaim {
-        SegmentClaim {
+    pub(super) fn segment(&self) -> RequestedSegment {
+        RequestedSegment {
             mem: self.range.start().raw(),
             memsz: self.range.len_bytes(),
             bufsz: self.bytes.bytes().len() as u64,

@@ -9,17 +9,17 @@ use super::crash_image::InCrashArea;
 use super::default_image::InDom0;
 use super::slot;
 use crate::backend::error::LoadError;
-use crate::backend::image::{self, Parts};
+use crate::backend::image::{Image, Parts};
 use crate::backend::inspect::Tables;
 use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::{ImageId, Kimage};
 
 /// An image, from its layout on.
-pub(super) enum Image {
+pub(super) enum Dom0Image {
     /// For the next `reboot(KEXEC)`.
-    Default(KBox<image::Image<InDom0>>),
+    Default(KBox<Image<InDom0>>),
     /// For a crash.
-    Crash(KBox<image::Image<InCrashArea>>),
+    Crash(KBox<Image<InCrashArea>>),
 }
 
 /// How Xen gets an image.
@@ -28,10 +28,10 @@ pub(super) trait ForXen: Parts + Sized {
     const TYPE: ImageType;
 
     /// Gives it to Xen for the first time, in place of what Xen has.
-    fn hand_in(image: &mut image::Image<Self>, kimage: &Kimage<'_>) -> Result<(), LoadError>;
+    fn hand_in(image: &mut Image<Self>, kimage: &Kimage<'_>) -> Result<(), LoadError>;
 }
 
-impl Image {
+impl Dom0Image {
     /// Lays out the image: all that can fail before its data is touched.
     pub(super) fn prepare(kimage: &mut Kimage<'_>) -> Result<Self, LoadError> {
         match ImageType::of(kimage) {
@@ -78,7 +78,7 @@ impl Image {
 }
 
 fn load_segment<P: ForXen>(
-    image: &mut image::Image<P>,
+    image: &mut Image<P>,
     kimage: &Kimage<'_>,
     index: usize,
 ) -> Result<(), LoadError> {

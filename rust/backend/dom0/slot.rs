@@ -15,14 +15,14 @@ use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::ImageId;
 use crate::sys::machine;
 
-/// What Xen has been given.
-struct Given {
+/// An image that Xen has been given.
+struct Loaded {
     id: ImageId,
     /// Xen's status from then on.
     status: Option<bool>,
 }
 
-impl Given {
+impl Loaded {
     /// Whether nobody else has loaded or unloaded anything since, as far as one can see.
     fn is_there(&self, kind: ImageType) -> bool {
         hypercall::status(kind) == self.status
@@ -30,13 +30,13 @@ impl Given {
 }
 
 /// What Xen has of each kind.
-struct Held {
-    default: Option<Given>,
-    crash: Option<Given>,
+struct Slots {
+    default: Option<Loaded>,
+    crash: Option<Loaded>,
 }
 
-impl Held {
-    fn of(&mut self, kind: ImageType) -> &mut Option<Given> {
+impl Slots {
+    fn of(&mut self, kind: ImageType) -> &mut Option<Loaded> {
         match kind {
             ImageType::Default => &mut self.default,
             ImageType::Crash => &mut self.crash,
@@ -46,13 +46,13 @@ impl Held {
 
 global_lock! {
     // SAFETY: `init` is called by the module's init before anything else here.
-    unsafe(uninit) static HELD: Mutex<Held> = Held { default: None, crash: None };
+    unsafe(uninit) static SLOTS: Mutex<Slots> = Slots { default: None, crash: None };
 }
 
 /// Makes the slot usable.
 pub(super) fn init() {
     // SAFETY: Called once, by the module's init.
-    unsafe { HELD.init() };
+    unsafe { SLOTS.init() };
 }
 
 /// Gives Xen the image `id` by calling `load`. If that fails, Xen keeps the default image that it
@@ -62,9 +62,9 @@ pub(super) fn fill<E>(
     id: ImageId,
     load: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut held = HELD.lock();
+    let mut slots = SLOTS.lock();
     load()?;
-    *held.of(kind) = Some(Given {
+    *slots.of(kind) = Some(Loaded {
         id,
         status: hypercall::status(kind),
     });
@@ -75,9 +75,9 @@ pub(super) fn fill<E>(
 /// refuses, what it has from before may be as good. Neither allocates nor sleeps.
 pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
     load().or_else(|e| {
-        let held = HELD.try_lock().ok_or(e)?;
-        match &held.default {
-            Some(given) if given.id == id && given.is_there(ImageType::Default) => Ok(()),
+        let slots = SLOTS.try_lock().ok_or(e)?;
+        match &slots.default {
+            Some(loaded) if loaded.id == id && loaded.is_there(ImageType::Default) => Ok(()),
             _ => Err(e),
         }
     })
@@ -85,8 +85,8 @@ pub(super) fn refill(id: ImageId, load: impl FnOnce() -> Result) -> Result {
 
 /// Takes the image `id` from Xen, if Xen has it.
 pub(super) fn clear(kind: ImageType, id: ImageId) {
-    let mut held = HELD.lock();
-    let Some(given) = held.of(kind).take_if(|given| given.id == id) else {
+    let mut slots = SLOTS.lock();
+    let Some(loaded) = slots.of(kind).take_if(|loaded| loaded.id == id) else {
         return;
     };
     if machine::xen_version() < Version::UNLOADS_SINCE {
@@ -96,7 +96,7 @@ pub(super) fn clear(kind: ImageType, id: ImageId) {
         );
         return;
     }
-    if !given.is_there(kind) {
+    if !loaded.is_there(kind) {
         pr_notice!("another program has used Xen's kexec slot: it is left as it is\n");
         return;
     }

@@ -46,8 +46,8 @@ impl Memory {
         })
         .map_err(|e| LoadError::Kernel("looking for the kernel's RAM", e))?;
         for index in 0..kimage.nr_segments() {
-            let claim = kimage.claim(index).unwrap_or_default();
-            let range = Addr::new(claim.mem).and_then(|at| Range::from_len(at, claim.memsz));
+            let segment = kimage.requested_segment(index).unwrap_or_default();
+            let range = Addr::new(segment.mem).and_then(|at| Range::from_len(at, segment.memsz));
             memory.add(range.ok_or(LoadError::Unsupported(
                 "a segment lies beyond what the processor can address",
             ))?)?;

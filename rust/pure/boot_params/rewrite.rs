@@ -19,15 +19,15 @@ const MIB: u64 = 1 << 20;
 
 /// Memory of the next kernel's that takes entries for which the table has no place.
 #[derive(Debug)]
-pub struct Room<'a> {
+pub struct E820ExtRoom<'a> {
     /// The memory.
     pub bytes: &'a mut [u8],
     /// Where the next kernel finds it.
     pub at: Maddr,
 }
 
-/// How large the [`Room`] for a map of so many entries has to be, in bytes; 0 if it takes none.
-pub const fn room_bytes(entries: usize) -> usize {
+/// How large the [`E820ExtRoom`] for a map of so many entries has to be, in bytes; 0 if it takes none.
+pub const fn e820_ext_bytes(entries: usize) -> usize {
     match entries.saturating_sub(E820_TABLE_ENTRIES) {
         0 => 0,
         rest => rest
@@ -36,10 +36,10 @@ pub const fn room_bytes(entries: usize) -> usize {
     }
 }
 
-/// How many entries a map may have if there are `room_bytes` bytes of room.
-const fn most_entries(room_bytes: usize) -> usize {
-    let usable = if room_bytes < SETUP_DATA_MAX_BYTES {
-        room_bytes
+/// How many entries a map may have if there are `bytes` bytes of room.
+const fn most_entries(bytes: usize) -> usize {
+    let usable = if bytes < SETUP_DATA_MAX_BYTES {
+        bytes
     } else {
         SETUP_DATA_MAX_BYTES
     };
@@ -56,7 +56,7 @@ const fn most_entries(room_bytes: usize) -> usize {
 pub fn fix_up(
     bytes: &mut [u8],
     map: &[MapEntry],
-    room: Option<Room<'_>>,
+    room: Option<E820ExtRoom<'_>>,
 ) -> Result<(), BootParamsError> {
     let next = View::new(bytes)?.setup_data();
     if map.is_empty() {
@@ -75,10 +75,10 @@ pub fn fix_up(
         .unwrap_or((map, &[]));
     if let (Some(room), false) = (room, rest.is_empty()) {
         let at = room.at;
-        if at == Maddr::ZERO || at.checked_add(room_bytes(map.len()) as u64).is_none() {
-            return Err(BootParamsError::RoomAddress { at });
+        if at == Maddr::ZERO || at.checked_add(e820_ext_bytes(map.len()) as u64).is_none() {
+            return Err(BootParamsError::E820ExtAddress { at });
         }
-        write_extension(room.bytes, next, rest);
+        write_e820_ext(room.bytes, next, rest);
         put(bytes, offset::SETUP_DATA, at.raw().to_le_bytes());
     }
     // CAST: at most `E820_TABLE_ENTRIES`, which is asserted to fit.
@@ -98,7 +98,7 @@ pub fn fix_up(
 }
 
 /// Writes a `setup_data` with `entries` to the beginning of `room`, which is large enough.
-fn write_extension(room: &mut [u8], next: u64, entries: &[MapEntry]) {
+fn write_e820_ext(room: &mut [u8], next: u64, entries: &[MapEntry]) {
     // CAST: `most_entries` keeps it below `SETUP_DATA_MAX_BYTES`.
     let len = entries.len().saturating_mul(E820_ENTRY_BYTES) as u32;
     put(room, 0, next.to_le_bytes());

@@ -127,10 +127,10 @@ struct Builder<'t, 'r, T, F> {
 }
 
 /// A level that knows what becomes of leaves that it stands for.
-trait Place: Level + Sized {
+trait Fill: Level + Sized {
     /// Writes at least one entry, for the first of `leaves`, and lets the builder go on behind
     /// what has been written. Nothing at or above `end` is this table's.
-    fn place<T, F>(
+    fn fill<T, F>(
         builder: &mut Builder<'_, '_, T, F>,
         writer: &mut Writer<'_, Self>,
         leaves: LeafRun,
@@ -147,7 +147,7 @@ where
     F: FnMut(usize, &Table) -> Option<Mfn>,
 {
     /// Fills a table that stands for the memory from `base` up.
-    fn table<L: Place>(&mut self, base: Maddr) -> Result<TableAt<L>, BuildError> {
+    fn table<L: Fill>(&mut self, base: Maddr) -> Result<TableAt<L>, BuildError> {
         let (index, table) = self
             .unused
             .next()
@@ -161,7 +161,7 @@ where
             writer
                 .skip_to(L::index(start))
                 .ok_or(BuildError::Inconsistent { at: start })?;
-            L::place(self, &mut writer, leaves, end)?;
+            L::fill(self, &mut writer, leaves, end)?;
         }
         Ok(writer.finish(mfn))
     }
@@ -195,7 +195,7 @@ where
         leaves: LeafRun,
     ) -> Result<(), BuildError>
     where
-        L::Child: Place,
+        L::Child: Fill,
     {
         let base = leaves.range.start().align_down(L::ENTRY_BYTES);
         let table = self.table::<L::Child>(base)?;
@@ -205,26 +205,26 @@ where
     }
 }
 
-/// Implements [`Place`]: for a level that has no leaves, one that has only leaves, and one where
+/// Implements [`Fill`]: for a level that has no leaves, one that has only leaves, and one where
 /// those of the size given are leaves.
-macro_rules! place {
+macro_rules! fill {
     ($level:ty, branch) => {
-        place!($level, |builder, writer, leaves, _end| builder
+        fill!($level, |builder, writer, leaves, _end| builder
             .branch(writer, leaves));
     };
     ($level:ty, leaf) => {
-        place!($level, |builder, writer, leaves, end| builder
+        fill!($level, |builder, writer, leaves, end| builder
             .leaves(writer, leaves, end));
     };
     ($level:ty, leaf if $size:pat) => {
-        place!($level, |builder, writer, leaves, end| match leaves.size {
+        fill!($level, |builder, writer, leaves, end| match leaves.size {
             $size => builder.leaves(writer, leaves, end),
             _ => builder.branch(writer, leaves),
         });
     };
     ($level:ty, |$builder:ident, $writer:ident, $leaves:ident, $end:ident| $body:expr) => {
-        impl Place for $level {
-            fn place<T, F>(
+        impl Fill for $level {
+            fn fill<T, F>(
                 $builder: &mut Builder<'_, '_, T, F>,
                 $writer: &mut Writer<'_, Self>,
                 $leaves: LeafRun,
@@ -240,8 +240,8 @@ macro_rules! place {
     };
 }
 
-place!(Pml5, branch);
-place!(Pml4, branch);
-place!(Pdpt, leaf if LeafSize::Gib1);
-place!(Pd, leaf if LeafSize::Mib2);
-place!(Pt, leaf);
+fill!(Pml5, branch);
+fill!(Pml4, branch);
+fill!(Pdpt, leaf if LeafSize::Gib1);
+fill!(Pd, leaf if LeafSize::Mib2);
+fill!(Pt, leaf);

@@ -5,11 +5,11 @@ use kernel::prelude::*;
 
 use super::ImageView;
 use crate::pure::addr::{Addr, Maddr};
-use crate::pure::hole::{End, Request};
+use crate::pure::mem_hole::{Constraints, End};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 
-/// A request of the loader's.
+/// A constraints of the loader's.
 pub(crate) struct KexecBuf<'a>(&'a mut c::kexec_buf);
 
 impl<'a> KexecBuf<'a> {
@@ -25,13 +25,13 @@ impl<'a> KexecBuf<'a> {
     }
 
     /// Whether the place is known already.
-    pub(crate) fn has_place(&self) -> bool {
+    pub(crate) fn has_address(&self) -> bool {
         self.0.mem != c::KEXEC_BUF_MEM_UNKNOWN as c_ulong
     }
 
     /// What sort of place is wanted.
-    pub(crate) fn request(&self) -> Request {
-        Request {
+    pub(crate) fn constraints(&self) -> Constraints {
+        Constraints {
             bytes: self.0.memsz as u64,
             align: self.0.buf_align as u64,
             min: self.0.buf_min as u64,
@@ -50,11 +50,11 @@ impl<'a> KexecBuf<'a> {
 
     /// The places of the segments that have one.
     pub(crate) fn taken(&self) -> Result<KVec<MaRange>> {
-        self.image().places()
+        self.image().destinations()
     }
 
     /// Settles the place.
-    pub(crate) fn set_place(&mut self, at: Maddr) {
+    pub(crate) fn set_address(&mut self, at: Maddr) {
         self.0.mem = at.raw() as c_ulong;
     }
 
@@ -67,7 +67,7 @@ impl<'a> KexecBuf<'a> {
 impl ImageView {
     /// Where the segments will be that the image has so far, of which the kernel has checked that
     /// they can exist.
-    pub(crate) fn places(&self) -> Result<KVec<MaRange>> {
+    pub(crate) fn destinations(&self) -> Result<KVec<MaRange>> {
         let mut places = KVec::with_capacity(self.nr_segments(), GFP_KERNEL)?;
         for segment in self.segments() {
             let place = Addr::new(segment.mem as u64)

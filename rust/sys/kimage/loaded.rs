@@ -10,7 +10,7 @@ use crate::sys::kexec_lock::KexecLock;
 
 /// Where the kernel has the image of each kind that is loaded, with its name. It exchanges them as
 /// one does here, by atomic operations.
-fn places() -> [(&'static str, &'static Atomic<*mut c::kimage>); 2] {
+fn image_pointers() -> [(&'static str, &'static Atomic<*mut c::kimage>); 2] {
     // SAFETY: They are static and aligned, and nobody uses them in another way.
     unsafe {
         [
@@ -27,8 +27,8 @@ pub(crate) fn crash_image_is_loaded(lock: &KexecLock) -> bool {
 
 /// The images that are loaded, with their names. They stay as long as nobody else has the lock.
 pub(crate) fn loaded(_lock: &KexecLock) -> impl Iterator<Item = (&'static str, &ImageView)> {
-    places().into_iter().filter_map(|(name, place)| {
-        let image = place.load(Relaxed);
+    image_pointers().into_iter().filter_map(|(name, pointer)| {
+        let image = pointer.load(Relaxed);
         // SAFETY: Whoever frees or changes a loaded image has the lock, which is ours for so long.
         (!image.is_null()).then(|| (name, unsafe { ImageView::from_raw(image) }))
     })
@@ -37,7 +37,7 @@ pub(crate) fn loaded(_lock: &KexecLock) -> impl Iterator<Item = (&'static str, &
 /// Unloads all images, as the system calls do, and returns whether there was one.
 pub(crate) fn unload_all(_lock: &KexecLock) -> bool {
     // Both go before the first is freed, which takes its time.
-    let images = places().map(|(_, place)| place.xchg(null_mut(), Full));
+    let images = image_pointers().map(|(_, pointer)| pointer.xchg(null_mut(), Full));
     for image in images {
         // SAFETY: A live image that nobody else refers to any more, for whoever loads, unloads or
         // starts one has the lock; or null, which the function ignores.

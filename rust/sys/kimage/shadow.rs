@@ -14,7 +14,7 @@ use crate::sys::kexec_lock::KexecLock;
 /// The number under which the variables are found; any will do that no other patch uses.
 const ID: c_ulong = 0x726b_6578_6563;
 
-/// How many images have something attached that is not all freed: a switch-over would have to wait for
+/// How many images have something attached that is not all freed: a transition would have to wait for
 /// the task that frees it. It grows under the kexec lock only.
 static ATTACHED: Atomic<usize> = Atomic::new(0);
 

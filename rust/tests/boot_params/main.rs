@@ -5,7 +5,7 @@ mod lockdown;
 
 use proptest::prelude::*;
 use rkexec::addr::{Maddr, PHYS_END};
-use rkexec::boot_params::{fix_up, offset, room_bytes, BootParamsError, Room, View};
+use rkexec::boot_params::{e820_ext_bytes, fix_up, offset, BootParamsError, E820ExtRoom, View};
 use rkexec::errno::Errno;
 use rkexec::memmap::MapEntry;
 
@@ -175,13 +175,13 @@ fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
     for (len, inside, outside) in [(127, 127, 0), (128, 128, 0), (129, 128, 1), (700, 128, 572)] {
         let map = map(len);
         assert_eq!(
-            room_bytes(len),
+            e820_ext_bytes(len),
             if outside > 0 { 16 + 20 * outside } else { 0 }
         );
         let mut bytes = boot_params();
         let mut room = vec![0xdd; 16 + 20 * 572 + 5];
         let at = ma(0x1234_5000);
-        let given = Room {
+        let given = E820ExtRoom {
             bytes: &mut room,
             at,
         };
@@ -190,7 +190,7 @@ fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
         assert_eq!(usize::from(bytes[0x1e8]), inside);
         assert_eq!(entries(&bytes[0x2d0..0x2d0 + 20 * inside]), map[..inside]);
         let setup_data = View::new(&bytes).expect("still good").setup_data();
-        let used = room_bytes(len);
+        let used = e820_ext_bytes(len);
         if outside > 0 {
             assert_eq!(setup_data, at.raw());
             let node = node(&room);
@@ -211,7 +211,7 @@ fn try_fix_up(
 ) -> Result<(), BootParamsError> {
     let mut fixed = bytes.to_vec();
     let mut memory = vec![0xdd; room.map_or(0, |(len, _)| len)];
-    let given = room.map(|(_, at)| Room {
+    let given = room.map(|(_, at)| E820ExtRoom {
         bytes: &mut memory,
         at,
     });
@@ -256,8 +256,8 @@ fn a_map_that_cannot_be_passed_on_is_an_error_with_numbers() {
 #[test]
 fn room_that_no_kernel_could_find_is_refused() {
     let bytes = boot_params();
-    let need = room_bytes(130);
-    let refused = |at| Err(BootParamsError::RoomAddress { at: ma(at) });
+    let need = e820_ext_bytes(130);
+    let refused = |at| Err(BootParamsError::E820ExtAddress { at: ma(at) });
     for at in [0, PHYS_END, PHYS_END - need as u64 + 1] {
         assert_eq!(
             try_fix_up(&bytes, &map(130), Some((4096, ma(at)))),
@@ -329,7 +329,7 @@ fn errors_about_the_map_have_their_numbers_and_lines() {
         entries: 150,
         limit: 128,
     };
-    let room = BootParamsError::RoomAddress { at: ma(0) };
+    let room = BootParamsError::E820ExtAddress { at: ma(0) };
     for (error, errno, line) in [
         (
             BootParamsError::EmptyMap,
@@ -363,7 +363,7 @@ proptest! {
     ) {
         let before = with_header(bytes);
         let map: Vec<_> = map.into_iter().map(|(a, b, c)| entry(a, b, c)).collect();
-        let fits = room_bytes(map.len()) <= room.map_or(0, |(len, _)| len);
+        let fits = e820_ext_bytes(map.len()) <= room.map_or(0, |(len, _)| len);
         let given = room.map(|(len, at)| (len, ma(at)));
         prop_assert_eq!(try_fix_up(&before, &map, given).is_ok(), fits);
 
@@ -371,7 +371,7 @@ proptest! {
         let mut memory = vec![0; 4000];
         let at = ma(0x7000);
         let most = &map[..map.len().min(327)];
-        let given = Room { bytes: &mut memory, at };
+        let given = E820ExtRoom { bytes: &mut memory, at };
         fix_up(&mut after, most, Some(given)).expect("good boot parameters");
         for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             let may_change = match at {

@@ -20,7 +20,7 @@ const EMPTY_PAGE: ListPage = ListPage {
     }; ENTRIES_PER_PAGE],
 };
 
-fn slots(numbers: &[u64]) -> Vec<Option<Source<()>>> {
+fn kept_at(numbers: &[u64]) -> Vec<Option<Source<()>>> {
     numbers
         .iter()
         .map(|&n| {
@@ -35,8 +35,8 @@ fn slots(numbers: &[u64]) -> Vec<Option<Source<()>>> {
 /// The runs of an image as (destination, source, length), in pages.
 fn runs(layout: &Layout, sources: &[u64]) -> Vec<(u64, Option<u64>, u64)> {
     let segments = segments(layout);
-    let slots = slots(sources);
-    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    let sources = kept_at(sources);
+    let list = CopyList::new(&segments, &sources).expect("a good layout");
     list.runs()
         .map(|run| {
             let src = run.src.map(|src| src.raw() / PAGE);
@@ -116,64 +116,64 @@ fn an_image_of_zeros_has_a_list_without_sources() {
 }
 
 #[test]
-fn slots_that_break_the_rule_are_refused_and_named() {
+fn sources_that_break_the_rule_are_refused_and_named() {
     let segments = segments(&vec![(10, 2, 2)]);
-    let refused = |slots: &[Option<Source<()>>]| {
-        let error = CopyList::new(&segments, slots).expect_err("a broken rule");
+    let refused = |sources: &[Option<Source<()>>]| {
+        let error = CopyList::new(&segments, sources).expect_err("a broken rule");
         (error, error.to_string())
     };
-    let in_the_way = |slot, number| ListError::BadSource {
-        slot,
+    let in_the_way = |page, number| ListError::BadSource {
+        page,
         frame: mfn(number),
     };
     let cases = [
         (
-            slots(&[50]),
-            ListError::SlotCount {
-                slots: 1,
+            kept_at(&[50]),
+            ListError::SourceCount {
+                sources: 1,
                 data_pages: 2,
             },
-            "2 pages of data and 1 slots for them",
+            "2 pages of data and 1 sources for them",
         ),
         (
-            slots(&[50, 51, 52]),
-            ListError::SlotCount {
-                slots: 3,
+            kept_at(&[50, 51, 52]),
+            ListError::SourceCount {
+                sources: 3,
                 data_pages: 2,
             },
-            "2 pages of data and 3 slots for them",
+            "2 pages of data and 3 sources for them",
         ),
         (
-            vec![slots(&[50])[0], None],
-            ListError::NoSource { slot: 1 },
+            vec![kept_at(&[50])[0], None],
+            ListError::NoSource { page: 1 },
             "no page for page 1 of the data",
         ),
         (
-            slots(&[11, 51]),
+            kept_at(&[11, 51]),
             in_the_way(0, 11),
             "page 0 of the data is kept at ma:0xb000, which will be overwritten",
         ),
         (
-            slots(&[50, 12]),
+            kept_at(&[50, 12]),
             in_the_way(1, 12),
             "page 1 of the data is kept at ma:0xc000, which will be overwritten",
         ),
         (
-            slots(&[50, 0]),
+            kept_at(&[50, 0]),
             in_the_way(1, 0),
             "page 1 of the data is kept at ma:0x0, which will be overwritten",
         ),
     ];
-    for (slots, error, line) in cases {
-        assert_eq!(refused(&slots), (error, line.to_string()));
+    for (sources, error, line) in cases {
+        assert_eq!(refused(&sources), (error, line.to_string()));
     }
-    assert!(CopyList::new(&segments, &slots(&[10, 11])).is_ok());
+    assert!(CopyList::new(&segments, &kept_at(&[10, 11])).is_ok());
 }
 
 #[test]
 fn frame_0_can_be_a_destination_but_its_own_source_it_cannot_be() {
     let segments = segments(&vec![(0, 1, 0)]);
-    assert!(CopyList::new(&segments, &slots(&[0])).is_err());
+    assert!(CopyList::new(&segments, &kept_at(&[0])).is_err());
     assert_eq!(runs(&vec![(0, 1, 0)], &[7]), [(0, Some(7), 1)]);
 }
 
@@ -191,10 +191,10 @@ fn the_number_of_list_pages_is_exact_at_its_edges() {
     assert_eq!(bound(vec![(0, 0, 1000)]), 1);
 }
 
-/// An image with so many runs, each of one page, and its slots.
+/// An image with so many runs, each of one page, and its sources.
 fn scattered(runs: u64) -> (Layout, Vec<Option<Source<()>>>) {
     let sources: Vec<_> = (0..runs).map(|run| 10_000 + 2 * run).collect();
-    (vec![(10, runs, 0)], slots(&sources))
+    (vec![(10, runs, 0)], kept_at(&sources))
 }
 
 fn write(
@@ -216,9 +216,9 @@ fn write(
 
 #[test]
 fn a_full_page_is_the_last_if_nothing_is_left() {
-    let (layout, slots) = scattered(170);
+    let (layout, sources) = scattered(170);
     let segments = segments(&layout);
-    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    let list = CopyList::new(&segments, &sources).expect("a good layout");
     for next in [None, Some(mfn(5))] {
         let (written, page) = write(&mut list.writer(), next);
         assert_eq!(written, Ok(Written::Last));
@@ -234,9 +234,9 @@ fn a_full_page_is_the_last_if_nothing_is_left() {
 
 #[test]
 fn one_run_too_many_goes_to_the_next_page() {
-    let (layout, slots) = scattered(171);
+    let (layout, sources) = scattered(171);
     let segments = segments(&layout);
-    let list = CopyList::new(&segments, &slots).expect("a good layout");
+    let list = CopyList::new(&segments, &sources).expect("a good layout");
     let mut writer = list.writer();
     let (written, page) = write(&mut writer, Some(mfn(5)));
     assert_eq!(written, Ok(Written::More));

@@ -6,21 +6,21 @@ use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
 use rkexec::placement::{Offer, Placement, Source};
-use rkexec::segment::{Place, Segments};
+use rkexec::segment::{Location, Segments};
 
 use crate::model::{end_of, layouts, mfn, page_of, segments, Layout, PAGE};
 
 /// An image whose pages have been laid out.
 pub struct Loaded {
     pub segments: Segments,
-    pub slots: Vec<Option<Source<u64>>>,
-    /// Pages got before the slots were filled, for lists and the like.
+    pub sources: Vec<Option<Source<u64>>>,
+    /// Pages got before the sources were found, for lists and the like.
     pub safe: Vec<Mfn>,
     /// Pages kept until unload.
     pub parked: Vec<Mfn>,
     /// Pages that the kernel never handed out or got back.
     pub free: Vec<Mfn>,
-    /// Whether every slot has a source.
+    /// Whether every data page has a source.
     pub full: bool,
 }
 
@@ -28,18 +28,18 @@ pub struct Loaded {
 /// `wanted` safe pages first. After each step every page is in exactly one place.
 pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
     let segments = segments(layout);
-    let mut slots = vec![None; segments.slots()];
+    let mut sources = vec![None; segments.nr_data_pages()];
     let mut free: Vec<Mfn> = supply.iter().copied().map(mfn).collect();
     let mut safe = Vec::new();
     let mut parked = Vec::new();
 
-    let mut placement = Placement::new(&segments, &mut slots).expect("a slot for each page");
+    let mut placement = Placement::new(&segments, &mut sources).expect("a source for each page");
     while safe.len() < wanted {
         let Some(frame) = free.pop() else { break };
         let missing = placement.missing();
         match placement.offer_spare(page_of(frame), frame) {
             Offer::Placed => {
-                assert!(matches!(segments.locate(frame), Place::Data { .. }));
+                assert!(matches!(segments.locate(frame), Location::Data { .. }));
                 assert_eq!(placement.missing(), missing - 1);
             }
             Offer::Spare(source) => {
@@ -56,18 +56,23 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
         let missing = placement.missing();
         match placement.offer(page_of(frame), frame) {
             Offer::Placed => assert_eq!(placement.missing(), missing - 1),
-            Offer::Spare(source) => panic!("{source:?} is left over while slots are empty"),
+            Offer::Spare(source) => {
+                panic!("{source:?} is left over while data pages have no source")
+            }
             Offer::Park(source) => park(&segments, source, frame, &mut parked),
         }
     }
     let full = placement.is_full();
     assert_eq!(full, placement.missing() == 0);
     let missing = placement.missing();
-    assert_eq!(missing, slots.iter().filter(|slot| slot.is_none()).count());
+    assert_eq!(
+        missing,
+        sources.iter().filter(|source| source.is_none()).count()
+    );
 
     let loaded = Loaded {
         segments,
-        slots,
+        sources,
         safe,
         parked,
         free,
@@ -86,14 +91,14 @@ fn park(segments: &Segments, source: Source<u64>, frame: Mfn, parked: &mut Vec<M
             frame
         }
     );
-    assert!(segments.locate(frame) == Place::Tail || frame == mfn(0));
+    assert!(segments.locate(frame) == Location::Tail || frame == mfn(0));
     parked.push(frame);
 }
 
 impl Loaded {
     /// No page is lost or used twice, and no source or safe page is where it must not be.
     fn account_for(&self, supply: &[u64]) {
-        let sources = self.slots.iter().flatten().map(|source| source.frame);
+        let sources = self.sources.iter().flatten().map(|source| source.frame);
         let mut all: Vec<_> = sources
             .chain(self.safe.iter().copied())
             .chain(self.parked.iter().copied())
@@ -105,18 +110,18 @@ impl Loaded {
         expected.sort_unstable();
         assert_eq!(all, expected);
 
-        for (slot, source) in self.slots.iter().enumerate() {
+        for (nr, source) in self.sources.iter().enumerate() {
             let Some(source) = source else { continue };
             assert_eq!(source.page, page_of(source.frame));
             assert_ne!(source.frame, mfn(0));
             let place = self.segments.locate(source.frame);
             assert!(
-                place == Place::Outside || place == Place::Data { slot },
+                place == Location::Outside || place == Location::Data { page: nr },
                 "{place:?}"
             );
         }
         for frame in &self.safe {
-            assert_eq!(self.segments.locate(*frame), Place::Outside);
+            assert_eq!(self.segments.locate(*frame), Location::Outside);
         }
     }
 }
@@ -126,7 +131,7 @@ impl Loaded {
 enum Content {
     /// What was there before, in this frame.
     Old(u64),
-    /// The data of a slot.
+    /// The data of a page.
     Data(usize),
     /// A page of the list, or another one that the hand-over needs until the end.
     Safe(usize),
@@ -168,7 +173,7 @@ fn walk(list: &[ListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
 
 /// Writes the list of a laid-out image to its safe pages, which are as many as the bound says.
 fn write_list(loaded: &Loaded) -> Vec<ListPage> {
-    let list = CopyList::new(&loaded.segments, &loaded.slots).expect("a good layout");
+    let list = CopyList::new(&loaded.segments, &loaded.sources).expect("a good layout");
     let runs = list.runs().count();
     assert_eq!(loaded.safe.len(), list_pages_bound(&loaded.segments));
     assert!(list_pages_needed(runs) <= loaded.safe.len());
@@ -213,8 +218,8 @@ fn hand_over(
     }
 
     let mut memory: Vec<Content> = (0..frames).map(Content::Old).collect();
-    for (slot, source) in loaded.slots.iter().flatten().enumerate() {
-        memory[source.frame.number() as usize] = Content::Data(slot);
+    for (nr, source) in loaded.sources.iter().flatten().enumerate() {
+        memory[source.frame.number() as usize] = Content::Data(nr);
     }
     for (index, frame) in loaded.safe.iter().enumerate() {
         memory[frame.number() as usize] = Content::Safe(index);
@@ -223,11 +228,11 @@ fn hand_over(
     // By the time of the hand-over, the sources and safe pages have what they had. Everything else
     // that is in a destination changes, and nothing else does.
     let mut expected = memory.clone();
-    let mut slot = 0;
+    let mut nr = 0;
     for &(page, data, tail) in layout {
         for page in page..page + data {
-            expected[page as usize] = Content::Data(slot);
-            slot += 1;
+            expected[page as usize] = Content::Data(nr);
+            nr += 1;
         }
         for page in page + data..page + data + tail {
             expected[page as usize] = Content::Zero;
@@ -235,15 +240,15 @@ fn hand_over(
     }
 
     let mut copies = walk(&write_list(&loaded), &loaded.safe);
-    // In the order of the list, data comes slot by slot: the order in which it is hashed.
+    // In the order of the list, data comes page by page: the order in which it is hashed.
     let sources: Vec<_> = copies.iter().filter_map(|(_, src)| *src).collect();
-    let slots: Vec<_> = loaded
-        .slots
+    let placed: Vec<_> = loaded
+        .sources
         .iter()
         .flatten()
         .map(|s| s.frame.number())
         .collect();
-    assert_eq!(sources, slots);
+    assert_eq!(sources, placed);
 
     shuffle(&mut copies);
     for (dst, src) in copies {

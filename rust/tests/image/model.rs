@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use rkexec::addr::{Maddr, Mfn};
-use rkexec::claim::{check, SegmentClaim};
 use rkexec::range::MaRange;
+use rkexec::requested_segment::{check, RequestedSegment};
 use rkexec::segment::Segments;
 
 pub const PAGE: u64 = 4096;
@@ -23,18 +23,18 @@ pub type Layout = Vec<(u64, u64, u64)>;
 
 /// The segments of a layout on a machine where everything is RAM.
 pub fn segments(layout: &Layout) -> Segments {
-    let claims: Vec<_> = layout
+    let requested: Vec<_> = layout
         .iter()
-        .map(|&(page, data, tail)| SegmentClaim {
+        .map(|&(page, data, tail)| RequestedSegment {
             mem: page * PAGE,
             memsz: (data + tail) * PAGE,
             bufsz: data * PAGE,
         })
         .collect();
     let ram = [MaRange::new(Maddr::ZERO, Maddr::END).expect("in order")];
-    let entered = claims.iter().find(|claim| claim.memsz > 0);
+    let entered = requested.iter().find(|requested| requested.memsz > 0);
     let entry = entered.expect("a page").mem;
-    check(&claims, entry, &ram).expect("a good image")
+    check(&requested, entry, &ram).expect("a good image")
 }
 
 /// Layouts of up to `most` segments of up to `pages` pages, in any order, from page 0 on.

@@ -26,19 +26,19 @@ fn example() -> Layout {
 }
 
 #[test]
-fn the_number_of_slots_has_to_match() {
+fn the_number_of_sources_has_to_match() {
     let segments = segments(&example());
-    for (slots, fits) in [(0, false), (4, false), (5, true), (6, false)] {
-        let mut slots: Vec<Option<Source<u64>>> = vec![None; slots];
-        assert_eq!(Placement::new(&segments, &mut slots).is_some(), fits);
+    for (sources, fits) in [(0, false), (4, false), (5, true), (6, false)] {
+        let mut sources: Vec<Option<Source<u64>>> = vec![None; sources];
+        assert_eq!(Placement::new(&segments, &mut sources).is_some(), fits);
     }
 }
 
 #[test]
-fn pages_outside_go_to_the_next_empty_slot() {
+fn pages_outside_go_to_the_next_data_without_a_source() {
     let segments = segments(&example());
-    let mut slots = [None; 5];
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut sources = [None; 5];
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(placement.missing(), 5);
     for number in [3, 6, 9, 15] {
         assert_eq!(offer(&mut placement, number), Offer::Placed);
@@ -48,7 +48,7 @@ fn pages_outside_go_to_the_next_empty_slot() {
     assert!(placement.is_full());
     assert_eq!(offer(&mut placement, 2000), Offer::Spare(source(2000)));
     assert_eq!(
-        slots,
+        sources,
         [3, 6, 9, 15, 1000].map(|number| Some(source(number)))
     );
 }
@@ -56,8 +56,8 @@ fn pages_outside_go_to_the_next_empty_slot() {
 #[test]
 fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
     let segments = segments(&example());
-    let mut slots = [None; 5];
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut sources = [None; 5];
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(offer(&mut placement, 11), Offer::Placed);
     assert_eq!(offer(&mut placement, 100), Offer::Placed);
     assert_eq!(offer(&mut placement, 101), Offer::Placed);
@@ -66,10 +66,10 @@ fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
     assert_eq!(placement.missing(), 1);
     assert_eq!(offer(&mut placement, 5), Offer::Placed);
     assert!(placement.is_full());
-    // Displaces page 101, for which there is no slot any more.
+    // Displaces page 101, for which every data page has a source.
     assert_eq!(offer(&mut placement, 12), Offer::Spare(source(101)));
     assert_eq!(
-        slots,
+        sources,
         [10, 11, 12, 100, 5].map(|number| Some(source(number)))
     );
 }
@@ -77,8 +77,8 @@ fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
 #[test]
 fn pages_in_a_tail_and_frame_0_are_kept_aside() {
     let segments = segments(&vec![(0, 1, 0), (10, 3, 2)]);
-    let mut slots = [None; 4];
-    let mut placement = Placement::new(&segments, &mut slots).expect("four slots");
+    let mut sources = [None; 4];
+    let mut placement = Placement::new(&segments, &mut sources).expect("four sources");
     for number in [0, 13, 14] {
         assert_eq!(offer(&mut placement, number), Offer::Park(source(number)));
         assert_eq!(
@@ -92,13 +92,13 @@ fn pages_in_a_tail_and_frame_0_are_kept_aside() {
 #[test]
 fn a_spare_page_is_never_in_a_destination() {
     let segments = segments(&example());
-    let mut slots = [None; 5];
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut sources = [None; 5];
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(offer_spare(&mut placement, 20), Offer::Spare(source(20)));
     assert_eq!(offer_spare(&mut placement, 12), Offer::Placed);
     assert_eq!(placement.missing(), 4);
     assert_eq!(offer(&mut placement, 21), Offer::Placed);
-    // Page 21 loses its slot and is as good as any for the list.
+    // Page 21 loses its source and is as good as any for the list.
     assert_eq!(offer_spare(&mut placement, 10), Offer::Spare(source(21)));
     assert_eq!(placement.missing(), 3);
 
@@ -125,19 +125,19 @@ fn a_spare_page_is_never_in_a_destination() {
 #[test]
 fn a_placement_goes_on_where_an_earlier_one_stopped() {
     let segments = segments(&example());
-    let mut slots = [None; 5];
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut sources = [None; 5];
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     for number in [100, 12, 101] {
         assert_eq!(offer(&mut placement, number), Offer::Placed);
     }
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(placement.missing(), 2);
     for number in [102, 103] {
         assert_eq!(offer(&mut placement, number), Offer::Placed);
     }
     assert!(placement.is_full());
     assert_eq!(
-        slots,
+        sources,
         [100, 101, 12, 102, 103].map(|number| Some(source(number)))
     );
 }
@@ -145,8 +145,8 @@ fn a_placement_goes_on_where_an_earlier_one_stopped() {
 #[test]
 fn a_frame_offered_twice_does_not_get_in_to_another_slot() {
     let segments = segments(&example());
-    let mut slots = [None; 5];
-    let mut placement = Placement::new(&segments, &mut slots).expect("five slots");
+    let mut sources = [None; 5];
+    let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(offer(&mut placement, 11), Offer::Placed);
     assert_eq!(placement.offer(7, mfn(11)), Offer::Park(source(11)));
     assert_eq!(placement.missing(), 4);

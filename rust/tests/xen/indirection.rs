@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec::indirection::{
-    pages_needed, write, IndirectionError, ListPage, ENTRIES_PER_PAGE, RUNS_MAX,
+    pages_needed, write, IndirectionError, IndirectionPage, ENTRIES_PER_PAGE, RUNS_MAX,
 };
 use rkexec::range::MaRange;
 
@@ -23,7 +23,7 @@ fn frame(nr: usize) -> Mfn {
 fn list(
     ranges: &[MaRange],
     nr_pages: usize,
-) -> Result<(u64, HashMap<u64, ListPage>), IndirectionError> {
+) -> Result<(u64, HashMap<u64, IndirectionPage>), IndirectionError> {
     // What was in the pages before must not matter.
     let mut pages = vec![[0x5555_5555_5555_5555; ENTRIES_PER_PAGE]; nr_pages];
     let frames = (0..nr_pages).map(frame);
@@ -33,7 +33,7 @@ fn list(
 }
 
 /// What Xen makes of the list: for each source where it goes (`kimage_build_ind`).
-fn read(first: u64, pages: &HashMap<u64, ListPage>) -> Vec<(u64, u64)> {
+fn read(first: u64, pages: &HashMap<u64, IndirectionPage>) -> Vec<(u64, u64)> {
     let (mut at, mut index, mut dest, mut copies) = (first, 0, None, Vec::new());
     for _ in 0..1 << 20 {
         let entry = pages[&at][index];

@@ -5,8 +5,8 @@
 
 use kernel::prelude::*;
 
+use super::free_ranges::FreeRanges;
 use super::handover::CrashHandover;
-use super::place::Places;
 use crate::backend::dom0::boot_params;
 use crate::backend::dom0::e820_ext::E820Ext;
 use crate::backend::dom0::memory::Machine;
@@ -38,23 +38,22 @@ impl FileImage {
         kimage: &mut Kimage<'_>,
         machine: &Machine,
         handover: &CrashHandover,
-        places: &mut Places,
+        free: &mut FreeRanges,
     ) -> Result<Self, LoadError> {
         warn_of_xen_console(kimage);
         let entry = boot_params::entry(kimage)?;
         let header_index = (kimage.elf_core_header())
             .ok_or(LoadError::Kernel("looking for the ELF core header", EIO))?;
-        let header_range = places.of_segment(header_index)?;
+        let header_range = free.of_segment(header_index)?;
         let backup = (handover.backup()?).ok_or(LoadError::Kernel(
             "looking for the room for low memory",
             EIO,
         ))?;
-        let header = write_header(machine, places.area(), backup)?;
+        let header = write_header(machine, free.area(), backup)?;
 
-        let map = memory_map(machine, places.area(), [header_range, backup])?;
-        let mut e820_ext = E820Ext::new(map.len(), |nr_bytes| {
-            Ok(((), places.find(nr_bytes as u64)?))
-        })?;
+        let map = memory_map(machine, free.area(), [header_range, backup])?;
+        let mut e820_ext =
+            E820Ext::new(map.len(), |nr_bytes| Ok(((), free.find(nr_bytes as u64)?)))?;
         boot_params::fix_up(kimage, entry.rsi, &map, e820_ext.as_mut())?;
         Ok(Self {
             header_index,

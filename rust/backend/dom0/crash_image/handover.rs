@@ -14,7 +14,7 @@ use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::range::MaRange;
 use crate::sys::buffer::Buffer;
-use crate::sys::hypercall::Segment;
+use crate::sys::hypercall::XenSegment;
 use crate::sys::sha256::Sha256;
 
 /// It.
@@ -136,8 +136,8 @@ impl CrashHandover {
     }
 
     /// What Xen gets.
-    pub(super) fn segment(&self) -> Segment<'_> {
-        Segment {
+    pub(super) fn segment(&self) -> XenSegment<'_> {
+        XenSegment {
             dest: self.range,
             data: Some(self.buffer.bytes()),
         }

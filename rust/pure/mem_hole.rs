@@ -1,6 +1,6 @@
-//! A free place for a segment: a hole between the segments that are placed already.
+//! A free place for a segment, between the segments that have theirs already.
 //!
-//! The kernel has this as `kexec_locate_mem_hole` (`kernel/kexec_file.c`), where it goes through
+//! The kernel calls it a memory hole (`kexec_locate_mem_hole`, `kernel/kexec_file.c`) and goes through
 //! `/proc/iomem`. In dom0 that is not the machine's memory; here the ranges are the caller's. For the
 //! same ranges the place is the same as the kernel's: callers of `kexec_add_buffer` rely on what
 //! they ask for, lowest or highest. But where the kernel tries each page in turn, this leaps over
@@ -9,9 +9,9 @@
 use super::addr::{Maddr, PAGE_SIZE};
 use super::range::MaRange;
 
-/// What place a segment needs (`struct kexec_buf`, `linux/kexec.h`).
+/// What the place of a segment has to be like (`struct kexec_buf`, `linux/kexec.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct Constraints {
     /// Its length (`memsz`).
     pub bytes: u64,
     /// What its address is to be a multiple of, a power of two (`buf_align`).
@@ -33,24 +33,24 @@ pub enum End {
     Top,
 }
 
-/// A place for `request` in one of `ranges`, clear of what is `taken`: its first address. `None` if
-/// there is none.
+/// A place like that in one of `ranges`, clear of what is `taken`: its first address. `None` if there
+/// is none.
 ///
 /// The `ranges` are in ascending order and do not overlap; neither is checked, they are looked
 /// through in their order, or for a place at the [`End::Top`] in the opposite one.
-pub fn find(request: &Request, ranges: &[MaRange], taken: &[MaRange]) -> Option<Maddr> {
+pub fn find(constraints: &Constraints, ranges: &[MaRange], taken: &[MaRange]) -> Option<Maddr> {
     // In an alignment that is none there is no place.
-    if !request.align.is_power_of_two() {
+    if !constraints.align.is_power_of_two() {
         return None;
     }
     let place = |range: &MaRange| {
-        let window = request.window(*range)?;
-        match request.from {
-            End::Bottom => request.lowest(window, taken),
-            End::Top => request.highest(window, taken),
+        let window = constraints.window(*range)?;
+        match constraints.from {
+            End::Bottom => constraints.lowest(window, taken),
+            End::Top => constraints.highest(window, taken),
         }
     };
-    match request.from {
+    match constraints.from {
         End::Bottom => ranges.iter().find_map(place),
         End::Top => ranges.iter().rev().find_map(place),
     }
@@ -58,18 +58,18 @@ pub fn find(request: &Request, ranges: &[MaRange], taken: &[MaRange]) -> Option<
 
 /// The lowest free place of `bytes` bytes in `range`, at the beginning of a page.
 pub fn lowest(bytes: u64, range: MaRange, taken: &[MaRange]) -> Option<MaRange> {
-    let request = Request {
+    let constraints = Constraints {
         bytes,
         align: PAGE_SIZE,
         min: 0,
         max: u64::MAX,
         from: End::Bottom,
     };
-    let start = find(&request, &[range], taken)?;
+    let start = find(&constraints, &[range], taken)?;
     MaRange::from_len(start, bytes)
 }
 
-impl Request {
+impl Constraints {
     /// The part of `range` that the place may be in.
     fn window(&self, range: MaRange) -> Option<MaRange> {
         let start = range.start().max(Maddr::new(self.min)?);

@@ -1,4 +1,4 @@
-//! Switching over to the replacements, and back.
+//! The livepatch transition to the replacements, and back.
 //!
 //! Where images are [bound](Bound) to the functions that have loaded them, nobody may load, unload or
 //! start one while some tasks use the old functions and others the new ones: stock code must not see
@@ -7,7 +7,7 @@
 //! so it is shown to the kernel only while every task uses them.
 //!
 //! Whoever has the lock may have it for long: a load reads its data from wherever they are. And while
-//! a switch-over begins, no other module comes or goes. So the lock is taken before that for the way
+//! a transition begins, no other module comes or goes. So the lock is taken before that for the way
 //! there; on the way back it is waited for but shortly, and the functions stay in use if that is in
 //! vain. `modprobe -r` then tries again (`scripts/modprobe.conf`).
 
@@ -18,7 +18,7 @@ use kernel::sync::global_lock;
 use crate::sys::crashk_res;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow};
-use crate::sys::livepatch::{Patch, Replacement, Switch};
+use crate::sys::livepatch::{Callbacks, Patch, Replacement};
 use crate::sys::wait;
 
 /// Whether every task uses the replacements, and images can be loaded.
@@ -26,11 +26,11 @@ static COMPLETE: Atomic<bool> = Atomic::new(false);
 
 global_lock! {
     // SAFETY: `Bound::start` initialises it before anything else here is called.
-    unsafe(uninit) static HELD: Mutex<Option<KexecLock>> = None;
+    unsafe(uninit) static KEXEC_LOCK: Mutex<Option<KexecLock>> = None;
 }
 
 /// How long `modprobe` waits until every task uses the replacements, in ms. Then it goes on, and so
-/// does the switch-over.
+/// does the transition.
 const PATIENCE_MS: i64 = 60_000;
 /// How long it waits for a load to end, in ms.
 const PATIENCE_WITH_A_LOAD_MS: i64 = 5_000;
@@ -39,15 +39,15 @@ const PATIENCE_WITH_A_LOAD_MS: i64 = 5_000;
 const PATIENCE_OF_OTHERS_MS: i64 = 1_000;
 
 /// What becomes of images that are loaded when the functions change.
-pub(super) trait Images: Switch {
-    /// Before the switch-over begins.
+pub(super) trait Images: Callbacks {
+    /// Before the transition begins.
     ///
     /// # Errors
     ///
     /// It must not begin now. The reason has been told.
     fn start() -> Result;
 
-    /// The switch-over has not begun after all.
+    /// The transition has not begun after all.
     fn stop();
 }
 
@@ -79,7 +79,7 @@ pub(super) unsafe fn start<I: Images, const N: usize>(
 impl Images for Bound {
     fn start() -> Result {
         // SAFETY: Called once, by the module's init.
-        unsafe { HELD.init() };
+        unsafe { KEXEC_LOCK.init() };
         let Some(lock) = KexecLock::take_within(PATIENCE_WITH_A_LOAD_MS) else {
             pr_err!("not loaded: an image is being loaded just now; try again when that is over\n");
             return Err(EBUSY);
@@ -88,19 +88,19 @@ impl Images for Bound {
             pr_err!("not loaded: an image is loaded that this module has not prepared; unload it first (kexec -u)\n");
             return Err(EBUSY);
         }
-        *HELD.lock() = Some(lock);
+        *KEXEC_LOCK.lock() = Some(lock);
         Ok(())
     }
 
     fn stop() {
-        drop(HELD.lock().take());
+        drop(KEXEC_LOCK.lock().take());
     }
 }
 
-impl Switch for Bound {
+impl Callbacks for Bound {
     fn after_patch() {
         // There is none if they stay in use.
-        if let Some(lock) = HELD.lock().take() {
+        if let Some(lock) = KEXEC_LOCK.lock().take() {
             crashk_res::open(&lock);
         }
         // Only now: whoever waits for it is going to load an image.
@@ -120,7 +120,7 @@ impl Switch for Bound {
         }
         COMPLETE.store(false, Release);
         crashk_res::close(&lock);
-        *HELD.lock() = Some(lock);
+        *KEXEC_LOCK.lock() = Some(lock);
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Images for Free {
     fn stop() {}
 }
 
-impl Switch for Free {
+impl Callbacks for Free {
     fn after_patch() {
         COMPLETE.store(true, Release);
     }

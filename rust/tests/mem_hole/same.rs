@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rkexec::addr::Maddr;
-use rkexec::hole::{find, lowest, End, Request};
+use rkexec::mem_hole::{find, lowest, Constraints, End};
 use rkexec::range::MaRange;
 
 use crate::kernel::{self, range};
@@ -33,7 +33,7 @@ fn taken() -> impl Strategy<Value = Vec<MaRange>> {
     prop::collection::vec(segment, 0..8)
 }
 
-fn requests() -> impl Strategy<Value = Request> {
+fn constraints() -> impl Strategy<Value = Constraints> {
     let from = prop_oneof![Just(End::Bottom), Just(End::Top)];
     let max = prop_oneof![Just(u64::MAX), address()];
     (
@@ -43,7 +43,7 @@ fn requests() -> impl Strategy<Value = Request> {
         max,
         from,
     )
-        .prop_map(|(bytes, shift, min, max, from)| Request {
+        .prop_map(|(bytes, shift, min, max, from)| Constraints {
             bytes,
             align: 1 << shift,
             min,
@@ -57,26 +57,26 @@ proptest! {
 
     #[test]
     fn the_place_is_the_kernel_s(
-        request in requests(),
+        constraints in constraints(),
         ranges in ranges(),
         taken in taken(),
     ) {
-        prop_assume!(request.min <= request.max);
-        let found = find(&request, &ranges, &taken).map(Maddr::raw);
-        prop_assert_eq!(found, kernel::find(&request, &ranges, &taken));
+        prop_assume!(constraints.min <= constraints.max);
+        let found = find(&constraints, &ranges, &taken).map(Maddr::raw);
+        prop_assert_eq!(found, kernel::find(&constraints, &ranges, &taken));
     }
 
     #[test]
     fn a_place_is_free_and_as_asked_for(
-        request in requests(),
+        constraints in constraints(),
         ranges in ranges(),
         taken in taken(),
     ) {
-        if let Some(start) = find(&request, &ranges, &taken) {
-            let place = MaRange::from_len(start, request.bytes).unwrap();
-            prop_assert!(start.is_aligned(request.align));
-            prop_assert!(start.raw() >= request.min);
-            prop_assert!(place.is_empty() || place.end().raw() - 1 <= request.max);
+        if let Some(start) = find(&constraints, &ranges, &taken) {
+            let place = MaRange::from_len(start, constraints.bytes).unwrap();
+            prop_assert!(start.is_aligned(constraints.align));
+            prop_assert!(start.raw() >= constraints.min);
+            prop_assert!(place.is_empty() || place.end().raw() - 1 <= constraints.max);
             prop_assert!(ranges.iter().any(|range| range.covers(place)));
             prop_assert!(!taken.iter().any(|range| range.overlaps(place)));
         }
@@ -97,23 +97,23 @@ proptest! {
 
     #[test]
     fn no_numbers_are_too_wild(
-        request in (any::<[u64; 4]>(), any::<bool>(), 0..65u32),
+        constraints in (any::<[u64; 4]>(), any::<bool>(), 0..65u32),
         edges in prop::collection::vec((0..=1u64 << 52, 0..=1u64 << 52), 0..8),
         taken in taken(),
     ) {
-        let ([bytes, align, min, max], top, shift) = request;
+        let ([bytes, align, min, max], top, shift) = constraints;
         let ranges: Vec<_> = edges.iter().map(|&(a, b)| range(a.min(b), a.max(b))).collect();
-        let request = Request {
+        let constraints = Constraints {
             bytes: bytes >> (shift % 64),
             align: 1u64.checked_shl(shift).unwrap_or(align),
             min: min >> (shift / 2),
             max,
             from: if top { End::Top } else { End::Bottom },
         };
-        let found = find(&request, &ranges, &[&taken[..], &ranges[..]].concat());
-        prop_assert!(found.is_none() || request.bytes == 0, "all is taken");
-        if let Some(start) = find(&request, &ranges, &taken) {
-            let place = MaRange::from_len(start, request.bytes).unwrap();
+        let found = find(&constraints, &ranges, &[&taken[..], &ranges[..]].concat());
+        prop_assert!(found.is_none() || constraints.bytes == 0, "all is taken");
+        if let Some(start) = find(&constraints, &ranges, &taken) {
+            let place = MaRange::from_len(start, constraints.bytes).unwrap();
             prop_assert!(ranges.iter().any(|range| range.covers(place)));
         }
     }

@@ -11,23 +11,23 @@ use super::handover::Handover;
 use super::{memory, xen};
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use crate::pure::indirection::{self, IndirectionError, ListPage};
+use crate::pure::indirection::{self, IndirectionError, IndirectionPage};
 use crate::pure::range::MaRange;
 use crate::pure::xen_abi::Abi;
-use crate::sys::hypercall::{self, Segment};
+use crate::sys::hypercall::{self, XenSegment};
 use crate::sys::p2m::P2m;
 use crate::sys::pages::Block;
 
-/// What Xen is told, apart from the hand-over itself.
-pub(super) enum Passage {
+/// The load hypercall of a default image: what it needs beside the hand-over itself.
+pub(super) enum XenLoad {
     /// By V1: this list.
-    V1(List),
+    V1(IndirectionList),
     /// By V2: nothing that has to be kept.
     V2,
 }
 
 /// A list for V1, in pages of its own.
-pub(super) struct List {
+pub(super) struct IndirectionList {
     #[expect(
         dead_code,
         reason = "kept for Xen, which reads it by its machine address"
@@ -36,7 +36,7 @@ pub(super) struct List {
     start: Maddr,
 }
 
-impl Passage {
+impl XenLoad {
     /// The one that is used with this Xen.
     pub(super) fn new(
         handover: &Handover,
@@ -49,13 +49,13 @@ impl Passage {
                 let handover = handover
                     .range()
                     .ok_or(LoadError::Kernel("finding the hand-over", EIO))?;
-                List::new(&[handover, tables.range()], p2m).map(Self::V1)
+                IndirectionList::new(&[handover, tables.range()], p2m).map(Self::V1)
             }
         }
     }
 
     /// Loads the hand-over, in place of what Xen has. Neither allocates nor sleeps, and may be
-    /// repeated. `tables` are those that the passage was made with.
+    /// repeated. `tables` are those that it was made with.
     pub(super) fn load(&self, handover: &Handover, tables: &Block) -> Result {
         let (Some(range), Some(entry)) = (handover.range(), handover.entry()) else {
             return Err(EIO);
@@ -66,15 +66,15 @@ impl Passage {
             Self::V2 => hypercall::load_v2(
                 entry,
                 &[
-                    Segment {
+                    XenSegment {
                         dest: memory::FIRST_MIB,
                         data: None,
                     },
-                    Segment {
+                    XenSegment {
                         dest: range,
                         data: Some(handover.bytes()),
                     },
-                    Segment {
+                    XenSegment {
                         dest: tables.range(),
                         data: None,
                     },
@@ -84,7 +84,7 @@ impl Passage {
     }
 }
 
-impl List {
+impl IndirectionList {
     /// The list for pages that stay where they are. They belong to the image.
     fn new(ranges: &[MaRange], p2m: &impl P2m) -> Result<Self, LoadError> {
         // Xen reads it while it loads and never again, so it may lie anywhere.
@@ -95,7 +95,7 @@ impl List {
             let offset = nr.checked_mul(PAGE_SIZE)?;
             Mfn::new(first.checked_add(offset)?)
         });
-        let list = pages.as_pages_mut::<ListPage>();
+        let list = pages.as_pages_mut::<IndirectionPage>();
         let start = indirection::write(ranges, frames.zip(list))?;
         Ok(Self { pages, start })
     }

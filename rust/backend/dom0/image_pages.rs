@@ -20,21 +20,21 @@ use crate::sys::pages::{Page, RawPage};
 pub(super) const PAGES_AT_ONCE: usize = 256;
 
 /// The pages of an image's data, owned.
-pub(super) struct Sources(pub(super) KVVec<Option<Source<RawPage>>>);
+pub(super) struct SourcePages(pub(super) KVVec<Option<Source<RawPage>>>);
 
-impl Drop for Sources {
+impl Drop for SourcePages {
     fn drop(&mut self) {
         for source in self.0.iter().flatten() {
-            // SAFETY: The pages were allocated for the slots, and are in one of them each.
+            // SAFETY: The pages were allocated for the list, and each is in it once.
             unsafe { source.page.free() };
         }
     }
 }
 
 /// The pages of an image while they are being found.
-pub(super) struct Layout {
+pub(super) struct ImagePages {
     /// For each page of data, the page that keeps it.
-    pub(super) sources: Sources,
+    pub(super) sources: SourcePages,
     /// The copy list.
     pub(super) list: KVec<Page>,
 }
@@ -77,28 +77,28 @@ impl<'a, P: P2m> Search<'a, P> {
 
     /// Keeps a page that cannot be used.
     fn park(&mut self, page: RawPage) -> Result<(), LoadError> {
-        // SAFETY: The page was allocated by `next` and is in no slot.
+        // SAFETY: The page was allocated by `next` and is no source.
         let page = unsafe { Page::from_raw(page, None) };
         (self.parked.push(page, GFP_KERNEL)).map_err(|_| LoadError::NoMemory("the image"))
     }
 }
 
-impl Layout {
+impl ImagePages {
     /// Finds all pages, and writes the list.
     pub(super) fn new(segments: &Segments, p2m: &impl P2m) -> Result<Self, LoadError> {
-        let mut layout = Self::empty(segments)?;
+        let mut pages = Self::empty(segments)?;
         let mut search = Search::new(p2m);
-        layout.reserve_list(segments, &mut search)?;
-        layout.fill_slots(segments, &mut search)?;
-        layout.write_list(segments)?;
-        Ok(layout)
+        pages.reserve_list(segments, &mut search)?;
+        pages.find_sources(segments, &mut search)?;
+        pages.write_list(segments)?;
+        Ok(pages)
     }
 
     fn empty(segments: &Segments) -> Result<Self, LoadError> {
-        let slots = KVVec::from_elem(None, segments.slots(), GFP_KERNEL)
+        let sources = KVVec::from_elem(None, segments.nr_data_pages(), GFP_KERNEL)
             .map_err(|_| LoadError::NoMemory("the list of the image's pages"))?;
         Ok(Self {
-            sources: Sources(slots),
+            sources: SourcePages(sources),
             list: KVec::new(),
         })
     }
@@ -132,7 +132,7 @@ impl Layout {
     }
 
     /// Finds a page for each page of the data.
-    fn fill_slots(
+    fn find_sources(
         &mut self,
         segments: &Segments,
         search: &mut Search<'_, impl P2m>,
@@ -171,9 +171,9 @@ impl Layout {
 
 fn placement<'a>(
     segments: &'a Segments,
-    sources: &'a mut Sources,
+    sources: &'a mut SourcePages,
 ) -> Result<Placement<'a, RawPage>, LoadError> {
-    // It refuses only a wrong number of slots, and `Layout::new` made the right one.
+    // It refuses only a wrong number of sources, and `ImagePages::new` made the right one.
     Placement::new(segments, &mut sources.0)
         .ok_or(LoadError::Kernel("laying out the image", EINVAL))
 }

@@ -1,7 +1,7 @@
 //! The kernel's search (`locate_mem_hole_top_down` and `_bottom_up`), in numbers that do not wrap.
 
 use rkexec::addr::Maddr;
-use rkexec::hole::{End, Request};
+use rkexec::mem_hole::{Constraints, End};
 use rkexec::range::MaRange;
 
 const PAGE: i128 = 4096;
@@ -18,28 +18,32 @@ fn bounds(range: &MaRange) -> (i128, i128) {
 }
 
 /// Where the kernel would find a place.
-pub fn find(request: &Request, ranges: &[MaRange], taken: &[MaRange]) -> Option<u64> {
-    let found = |range: &MaRange| in_range(request, bounds(range), taken);
-    let start = match request.from {
+pub fn find(constraints: &Constraints, ranges: &[MaRange], taken: &[MaRange]) -> Option<u64> {
+    let found = |range: &MaRange| in_range(constraints, bounds(range), taken);
+    let start = match constraints.from {
         End::Bottom => ranges.iter().find_map(found),
         End::Top => ranges.iter().rev().find_map(found),
     };
     start.map(|start| u64::try_from(start).expect("an address"))
 }
 
-fn in_range(request: &Request, (start, end): (i128, i128), taken: &[MaRange]) -> Option<i128> {
-    let bytes = i128::from(request.bytes);
-    let align = i128::from(request.align);
-    let (min, max) = (i128::from(request.min), i128::from(request.max));
+fn in_range(
+    constraints: &Constraints,
+    (start, end): (i128, i128),
+    taken: &[MaRange],
+) -> Option<i128> {
+    let bytes = i128::from(constraints.bytes);
+    let align = i128::from(constraints.align);
+    let (min, max) = (i128::from(constraints.min), i128::from(constraints.max));
     if end - start + 1 < bytes || end < min || start > max {
         return None;
     }
-    let (mut at, step) = match request.from {
+    let (mut at, step) = match constraints.from {
         End::Bottom => (start.max(min), PAGE),
         End::Top => (end.min(max) - bytes + 1, -PAGE),
     };
     loop {
-        at = match request.from {
+        at = match constraints.from {
             End::Bottom => (at + align - 1).div_euclid(align) * align,
             End::Top => at.div_euclid(align) * align,
         };

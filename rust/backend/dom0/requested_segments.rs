@@ -3,25 +3,25 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
-use crate::pure::claim::{self, SegmentClaim};
 use crate::pure::range::MaRange;
+use crate::pure::requested_segment::{self, RequestedSegment};
 use crate::pure::segment::{Segments, MAX_SEGMENTS};
 use crate::sys::kimage::Kimage;
 
 /// Segments that are asked for, in their order.
 #[derive(Clone, Copy)]
-pub(super) struct Claims {
-    list: [SegmentClaim; MAX_SEGMENTS],
+pub(super) struct RequestedSegments {
+    list: [RequestedSegment; MAX_SEGMENTS],
     count: usize,
 }
 
-impl Claims {
+impl RequestedSegments {
     /// Those of an image.
     pub(super) fn of(kimage: &Kimage<'_>) -> Self {
         let count = kimage.nr_segments();
-        let mut list = [SegmentClaim::default(); MAX_SEGMENTS];
+        let mut list = [RequestedSegment::default(); MAX_SEGMENTS];
         for (index, place) in list.iter_mut().enumerate().take(count) {
-            *place = kimage.claim(index).unwrap_or_default();
+            *place = kimage.requested_segment(index).unwrap_or_default();
         }
         Self { list, count }
     }
@@ -33,12 +33,12 @@ impl Claims {
 
     /// How many there are that have bytes, and so are more than a number.
     pub(super) fn count_with_bytes(&self) -> usize {
-        let claims = self.list.iter().take(self.count);
-        claims.filter(|claim| claim.memsz > 0).count()
+        let segments = self.list.iter().take(self.count);
+        segments.filter(|segment| segment.memsz > 0).count()
     }
 
     /// One more, behind them.
-    pub(super) fn add(&mut self, extra: SegmentClaim) -> Result<(), LoadError> {
+    pub(super) fn add(&mut self, extra: RequestedSegment) -> Result<(), LoadError> {
         *self.list.get_mut(self.count).ok_or(LoadError::Unsupported(
             "all of the image's segments are in use, and the machine's memory map needs one more",
         ))? = extra;
@@ -48,8 +48,8 @@ impl Claims {
 
     /// Other data for segment `index`, of so many bytes.
     pub(super) fn set_data_bytes(&mut self, index: usize, bytes: usize) {
-        if let Some(claim) = self.list.get_mut(index) {
-            claim.bufsz = bytes as u64;
+        if let Some(segment) = self.list.get_mut(index) {
+            segment.bufsz = bytes as u64;
         }
     }
 
@@ -61,8 +61,11 @@ impl Claims {
         entry: u64,
         memory: &[MaRange],
     ) -> Result<KBox<Segments>, LoadError> {
-        let claims = self.list.get(..self.count).unwrap_or_default();
-        KBox::new(claim::check(claims, entry, memory)?, GFP_KERNEL)
-            .map_err(|_| LoadError::NoMemory("the image"))
+        let segments = self.list.get(..self.count).unwrap_or_default();
+        KBox::new(
+            requested_segment::check(segments, entry, memory)?,
+            GFP_KERNEL,
+        )
+        .map_err(|_| LoadError::NoMemory("the image"))
     }
 }

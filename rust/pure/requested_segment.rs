@@ -1,15 +1,15 @@
 //! What the caller of `kexec_load(2)` or `kexec_file_load(2)` asked for, and whether it can be had.
 //!
-//! A [`SegmentClaim`] is an allegation, a row of `struct kexec_segment` as it came in. [`check`] is
+//! A [`RequestedSegment`] is an allegation, a row of `struct kexec_segment` as it came in. [`check`] is
 //! the only way from there to the `segment::Segments` that everything else works on.
 //!
-//! The addresses in a claim are taken to be **machine** addresses, although Linux calls them
-//! physical and in dom0 "physical" is a name that only dom0 understands:
+//! Its address is taken to be a **machine** address, although Linux calls it physical and in dom0
+//! "physical" is a name that only dom0 understands:
 //!
 //! - The caller of `kexec_load` names the addresses that the next kernel is to run at. It runs on
 //!   the bare machine, where nothing but machine addresses exists; its boot parameters, written by
 //!   the same caller, already contain them.
-//! - `kexec_file_load` looks for holes in dom0's own map and writes the addresses it finds in to
+//! - `kexec_file_load` looks for free memory in dom0's own map and writes the addresses it finds in to
 //!   boot parameters and purgatory. To convert them would mean to patch those as well. It is not
 //!   needed: the hand-over can write to any machine RAM, no matter who owns it, so a number is good
 //!   as soon as it names RAM of the machine.
@@ -23,7 +23,7 @@ use super::segment::{Segment, Segments, MAX_SEGMENTS};
 
 /// A segment as the caller described it (`struct kexec_segment`); nothing about it is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SegmentClaim {
+pub struct RequestedSegment {
     /// Where the segment goes, a machine address in bytes.
     pub mem: u64,
     /// Bytes to fill there.
@@ -32,7 +32,7 @@ pub struct SegmentClaim {
     pub bufsz: u64,
 }
 
-impl fmt::Display for SegmentClaim {
+impl fmt::Display for RequestedSegment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x} bytes at {:#x}", self.memsz, self.mem)
     }
@@ -52,7 +52,7 @@ pub enum Fault {
         /// The number of the other segment, the lower one.
         other: usize,
         /// The other segment.
-        with: SegmentClaim,
+        with: RequestedSegment,
     },
     /// Not all of it is RAM of the machine.
     NotRam {
@@ -63,7 +63,7 @@ pub enum Fault {
 
 /// Why an image is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClaimError {
+pub enum SegmentError {
     /// There is no segment.
     NoSegments,
     /// There are more than [`MAX_SEGMENTS`].
@@ -76,7 +76,7 @@ pub enum ClaimError {
         /// Its number, from 0.
         index: usize,
         /// What was asked for.
-        claim: SegmentClaim,
+        requested: RequestedSegment,
         /// What is wrong with that.
         fault: Fault,
     },
@@ -87,7 +87,7 @@ pub enum ClaimError {
     },
 }
 
-impl ClaimError {
+impl SegmentError {
     /// The error number of the system call: Linux's own where it makes the same check
     /// (`sanity_check_segment_list`, `kernel/kexec_core.c`).
     pub const fn errno(&self) -> Errno {
@@ -105,7 +105,7 @@ impl ClaimError {
     }
 }
 
-impl fmt::Display for ClaimError {
+impl fmt::Display for SegmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSegments => f.write_str("the image has no segments"),
@@ -123,10 +123,10 @@ impl fmt::Display for ClaimError {
             }
             Self::Segment {
                 index,
-                claim,
+                requested,
                 fault,
             } => {
-                write!(f, "segment {index} ({claim}) ")?;
+                write!(f, "segment {index} ({requested}) ")?;
                 match fault {
                     Fault::Unaligned => {
                         write!(
@@ -138,7 +138,11 @@ impl fmt::Display for ClaimError {
                         write!(f, "ends past {PHYS_END:#x}, the largest physical address")
                     }
                     Fault::DataTooLong => {
-                        write!(f, "is too small for its {:#x} bytes of data", claim.bufsz)
+                        write!(
+                            f,
+                            "is too small for its {:#x} bytes of data",
+                            requested.bufsz
+                        )
                     }
                     Fault::Overlap { other, with } => {
                         write!(f, "overlaps segment {other} ({with})")
@@ -153,33 +157,38 @@ impl fmt::Display for ClaimError {
     }
 }
 
-/// Checks the `claims` and the `entry` point of an image against the machine's `ram`.
+/// Checks the `requested` segments and the `entry` point of an image against the machine's `ram`.
 ///
-/// `ram` must be sorted and free of overlaps. If it is not, good claims may be refused, but none is
+/// `ram` must be sorted and free of overlaps. If it is not, good segments may be refused, but none is
 /// accepted that is not in RAM.
 ///
 /// # Errors
 ///
 /// The first fault of the first segment that has one; a fault of the entry point comes last.
-pub fn check(claims: &[SegmentClaim], entry: u64, ram: &[MaRange]) -> Result<Segments, ClaimError> {
-    if claims.is_empty() {
-        return Err(ClaimError::NoSegments);
+pub fn check(
+    requested: &[RequestedSegment],
+    entry: u64,
+    ram: &[MaRange],
+) -> Result<Segments, SegmentError> {
+    if requested.is_empty() {
+        return Err(SegmentError::NoSegments);
     }
-    if claims.len() > MAX_SEGMENTS {
-        return Err(ClaimError::TooManySegments {
-            count: claims.len(),
+    if requested.len() > MAX_SEGMENTS {
+        return Err(SegmentError::TooManySegments {
+            count: requested.len(),
         });
     }
 
     let mut list = [None; MAX_SEGMENTS];
-    for (index, (claim, place)) in claims.iter().zip(list.iter_mut()).enumerate() {
-        let earlier = claims.iter().take(index);
-        let segment = check_segment(claim, earlier, ram).map_err(|fault| ClaimError::Segment {
-            index,
-            claim: *claim,
-            fault,
-        })?;
-        *place = Some(segment);
+    for (index, (segment, place)) in requested.iter().zip(list.iter_mut()).enumerate() {
+        let earlier = requested.iter().take(index);
+        let checked =
+            check_segment(segment, earlier, ram).map_err(|fault| SegmentError::Segment {
+                index,
+                requested: *segment,
+                fault,
+            })?;
+        *place = Some(checked);
     }
 
     let inside = |at: Maddr| {
@@ -189,23 +198,23 @@ pub fn check(claims: &[SegmentClaim], entry: u64, ram: &[MaRange]) -> Result<Seg
     };
     match Maddr::new(entry) {
         Some(at) if inside(at) => Ok(Segments::new(list, at)),
-        _ => Err(ClaimError::EntryOutside { entry }),
+        _ => Err(SegmentError::EntryOutside { entry }),
     }
 }
 
-/// Checks one claim against the `earlier` ones and the machine's `ram`. One of no bytes is as good to
-/// the kernel as any, wherever it is; so it is here.
+/// Checks one segment against the `earlier` ones and the machine's `ram`. One of no bytes is as good
+/// to the kernel as any, wherever it is; so it is here.
 fn check_segment<'a>(
-    claim: &SegmentClaim,
-    earlier: impl Iterator<Item = &'a SegmentClaim>,
+    requested: &RequestedSegment,
+    earlier: impl Iterator<Item = &'a RequestedSegment>,
     ram: &[MaRange],
 ) -> Result<Segment, Fault> {
-    let dst = range(claim).ok_or(Fault::PastEnd)?;
-    if claim.bufsz > claim.memsz {
+    let dst = range(requested).ok_or(Fault::PastEnd)?;
+    if requested.bufsz > requested.memsz {
         return Err(Fault::DataTooLong);
     }
     // It holds its data, so this is the only condition left.
-    let segment = Segment::new(dst, claim.bufsz).ok_or(Fault::Unaligned)?;
+    let segment = Segment::new(dst, requested.bufsz).ok_or(Fault::Unaligned)?;
     for (other, with) in earlier.enumerate() {
         if range(with).is_some_and(|range| range.overlaps(dst)) {
             return Err(Fault::Overlap { other, with: *with });
@@ -217,9 +226,9 @@ fn check_segment<'a>(
     Ok(segment)
 }
 
-/// The bytes that a claim is about, or `None` past the end of the physical address space.
-fn range(claim: &SegmentClaim) -> Option<MaRange> {
-    MaRange::from_len(Maddr::new(claim.mem)?, claim.memsz)
+/// The bytes that are requested, or `None` past the end of the physical address space.
+fn range(requested: &RequestedSegment) -> Option<MaRange> {
+    MaRange::from_len(Maddr::new(requested.mem)?, requested.memsz)
 }
 
 /// The first byte of `dst` that is not in `ram`, if there is one.

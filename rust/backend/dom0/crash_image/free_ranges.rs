@@ -5,21 +5,21 @@ use kernel::prelude::*;
 use crate::backend::error::LoadError;
 use crate::pure::addr::PAGE_SIZE;
 use crate::pure::crash_area;
-use crate::pure::hole;
+use crate::pure::mem_hole;
 use crate::pure::range::MaRange;
 use crate::sys::kimage::Kimage;
 
 /// The area, and what is taken of it.
-pub(super) struct Places {
+pub(super) struct FreeRanges {
     area: MaRange,
     taken: KVec<MaRange>,
 }
 
-impl Places {
+impl FreeRanges {
     /// The places that the image's own segments leave.
     pub(super) fn new(area: MaRange, kimage: &Kimage<'_>) -> Result<Self, LoadError> {
         let taken = kimage
-            .places()
+            .destinations()
             .map_err(|e| LoadError::Kernel("looking at the segments", e))?;
         Ok(Self { area, taken })
     }
@@ -40,7 +40,7 @@ impl Places {
         // Never `None`: nobody asks for so much.
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE).unwrap_or(bytes);
         let place =
-            hole::lowest(bytes, self.area, &self.taken).ok_or(LoadError::CrashAreaFull {
+            mem_hole::lowest(bytes, self.area, &self.taken).ok_or(LoadError::CrashAreaFull {
                 area: self.area,
                 wanted: bytes,
             })?;

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use rkexec::addr::{Maddr, Mfn, PHYS_END};
-use rkexec::claim::{check, ClaimError, Fault, SegmentClaim};
 use rkexec::errno::Errno;
 use rkexec::range::MaRange;
-use rkexec::segment::{Place, Segments, MAX_SEGMENTS};
+use rkexec::requested_segment::{check, Fault, RequestedSegment, SegmentError};
+use rkexec::segment::{Location, Segments, MAX_SEGMENTS};
 
 const PAGE: u64 = 4096;
 
@@ -17,26 +17,30 @@ fn range(start: u64, end: u64) -> MaRange {
     MaRange::new(ma(start), ma(end)).expect("in order")
 }
 
-fn claim(mem: u64, memsz: u64, bufsz: u64) -> SegmentClaim {
-    SegmentClaim { mem, memsz, bufsz }
+fn requested(mem: u64, memsz: u64, bufsz: u64) -> RequestedSegment {
+    RequestedSegment { mem, memsz, bufsz }
 }
 
-/// Checks claims on a machine with RAM at 64 KiB-640 KiB and 1 MiB-4 GiB, entry at the first.
-fn check_on_pc(claims: &[SegmentClaim]) -> Result<Segments, ClaimError> {
+/// Checks segments on a machine with RAM at 64 KiB-640 KiB and 1 MiB-4 GiB, entry at the first.
+fn check_on_pc(segments: &[RequestedSegment]) -> Result<Segments, SegmentError> {
     let ram = [range(0x1_0000, 0xa_0000), range(0x10_0000, 0x1_0000_0000)];
-    check(claims, claims.first().map_or(0, |first| first.mem), &ram)
+    check(
+        segments,
+        segments.first().map_or(0, |first| first.mem),
+        &ram,
+    )
 }
 
-/// The fault that is found in the last of `claims`.
-fn fault(claims: &[SegmentClaim]) -> Fault {
-    match check_on_pc(claims) {
-        Err(ClaimError::Segment {
+/// The fault that is found in the last of `segments`.
+fn fault(segments: &[RequestedSegment]) -> Fault {
+    match check_on_pc(segments) {
+        Err(SegmentError::Segment {
             index,
-            claim,
+            requested,
             fault,
         }) => {
-            assert_eq!(index, claims.len() - 1);
-            assert_eq!(claim, claims[index]);
+            assert_eq!(index, segments.len() - 1);
+            assert_eq!(requested, segments[index]);
             fault
         }
         other => panic!("no fault of a segment: {other:?}"),
@@ -46,17 +50,17 @@ fn fault(claims: &[SegmentClaim]) -> Fault {
 #[test]
 fn a_plain_image_becomes_its_segments() {
     let segments = check_on_pc(&[
-        claim(0x20_0000, 0x5000, 0x1001),
-        claim(0x1_0000, 0x1000, 0x1000),
-        claim(0x10_0000, 0x2000, 0),
-        claim(0x20_5000, 0x3000, 0x2fff),
+        requested(0x20_0000, 0x5000, 0x1001),
+        requested(0x1_0000, 0x1000, 0x1000),
+        requested(0x10_0000, 0x2000, 0),
+        requested(0x20_5000, 0x3000, 0x2fff),
     ])
     .expect("a good image");
 
     assert_eq!(segments.count(), 4);
     assert_eq!(segments.entry(), ma(0x20_0000));
-    assert_eq!(segments.slots(), 2 + 1 + 3);
-    let slots: Vec<_> = (0..5).map(|index| segments.slots_of(index)).collect();
+    assert_eq!(segments.nr_data_pages(), 2 + 1 + 3);
+    let slots: Vec<_> = (0..5).map(|index| segments.data_pages_of(index)).collect();
     assert_eq!(
         slots,
         [Some(0..2), Some(2..3), Some(3..3), Some(3..6), None]
@@ -74,14 +78,14 @@ fn a_plain_image_becomes_its_segments() {
     assert_eq!(segments.iter().nth(3), segments.get(3));
 
     let locate = |at: u64| segments.locate(Mfn::new(ma(at)).expect("a frame"));
-    assert_eq!(locate(0x20_1000), Place::Data { slot: 1 });
-    assert_eq!(locate(0x20_2000), Place::Tail);
-    assert_eq!(locate(0x20_4000), Place::Tail);
-    assert_eq!(locate(0x20_5000), Place::Data { slot: 3 });
-    assert_eq!(locate(0x20_8000), Place::Outside);
-    assert_eq!(locate(0x1_0000), Place::Data { slot: 2 });
-    assert_eq!(locate(0xf000), Place::Outside);
-    assert_eq!(locate(0x10_1000), Place::Tail);
+    assert_eq!(locate(0x20_1000), Location::Data { page: 1 });
+    assert_eq!(locate(0x20_2000), Location::Tail);
+    assert_eq!(locate(0x20_4000), Location::Tail);
+    assert_eq!(locate(0x20_5000), Location::Data { page: 3 });
+    assert_eq!(locate(0x20_8000), Location::Outside);
+    assert_eq!(locate(0x1_0000), Location::Data { page: 2 });
+    assert_eq!(locate(0xf000), Location::Outside);
+    assert_eq!(locate(0x10_1000), Location::Tail);
 
     assert!(segments.overlaps(range(0x20_4fff, 0x20_5000)));
     assert!(segments.overlaps(range(0, 0x1_0001)));
@@ -91,54 +95,54 @@ fn a_plain_image_becomes_its_segments() {
 
 #[test]
 fn each_fault_has_its_name_its_error_number_and_its_line_in_the_log() {
-    let good = claim(0x20_0000, 0x2000, 0x2000);
-    let cases: &[(&[SegmentClaim], Fault, Errno, &str)] = &[
+    let good = requested(0x20_0000, 0x2000, 0x2000);
+    let cases: &[(&[RequestedSegment], Fault, Errno, &str)] = &[
         (
-            &[good, claim(0x30_0000, 0, 1)],
+            &[good, requested(0x30_0000, 0, 1)],
             Fault::DataTooLong,
             Errno::Invalid,
             "segment 1 (0x0 bytes at 0x300000) is too small for its 0x1 bytes of data",
         ),
         (
-            &[good, claim(0x30_0800, 0, 0)],
+            &[good, requested(0x30_0800, 0, 0)],
             Fault::Unaligned,
             Errno::AddressNotAvailable,
             "segment 1 (0x0 bytes at 0x300800) does not begin and end on a multiple of 4096 bytes",
         ),
         (
-            &[claim(0x20_0800, 0x1000, 0x1000)],
+            &[requested(0x20_0800, 0x1000, 0x1000)],
             Fault::Unaligned,
             Errno::AddressNotAvailable,
             "segment 0 (0x1000 bytes at 0x200800) does not begin and end on a multiple of 4096 bytes",
         ),
         (
-            &[claim(0x20_0000, 0x1001, 0x1000)],
+            &[requested(0x20_0000, 0x1001, 0x1000)],
             Fault::Unaligned,
             Errno::AddressNotAvailable,
             "segment 0 (0x1001 bytes at 0x200000) does not begin and end on a multiple of 4096 bytes",
         ),
         (
-            &[claim(PHYS_END - PAGE, 0x2000, 0)],
+            &[requested(PHYS_END - PAGE, 0x2000, 0)],
             Fault::PastEnd,
             Errno::AddressNotAvailable,
             "segment 0 (0x2000 bytes at 0xffffffffff000) ends past 0x10000000000000, \
              the largest physical address",
         ),
         (
-            &[claim(u64::MAX - 0xfff, 0x1000, 0)],
+            &[requested(u64::MAX - 0xfff, 0x1000, 0)],
             Fault::PastEnd,
             Errno::AddressNotAvailable,
             "segment 0 (0x1000 bytes at 0xfffffffffffff000) ends past 0x10000000000000, \
              the largest physical address",
         ),
         (
-            &[claim(0x20_0000, 0x1000, 0x1001)],
+            &[requested(0x20_0000, 0x1000, 0x1001)],
             Fault::DataTooLong,
             Errno::Invalid,
             "segment 0 (0x1000 bytes at 0x200000) is too small for its 0x1001 bytes of data",
         ),
         (
-            &[claim(0x30_0000, 0x1000, 0), good, claim(0x20_1000, 0x2000, 0)],
+            &[requested(0x30_0000, 0x1000, 0), good, requested(0x20_1000, 0x2000, 0)],
             Fault::Overlap {
                 other: 1,
                 with: good,
@@ -147,16 +151,16 @@ fn each_fault_has_its_name_its_error_number_and_its_line_in_the_log() {
             "segment 2 (0x2000 bytes at 0x201000) overlaps segment 1 (0x2000 bytes at 0x200000)",
         ),
         (
-            &[claim(0x9_f000, 0x2000, 0)],
+            &[requested(0x9_f000, 0x2000, 0)],
             Fault::NotRam { hole: ma(0xa_0000) },
             Errno::AddressNotAvailable,
             "segment 0 (0x2000 bytes at 0x9f000) is not in the machine's RAM: \
              there is none at 0xa0000",
         ),
     ];
-    for (claims, expected, errno, line) in cases {
-        assert_eq!(fault(claims), *expected);
-        let error = check_on_pc(claims).expect_err("a fault");
+    for (segments, expected, errno, line) in cases {
+        assert_eq!(fault(segments), *expected);
+        let error = check_on_pc(segments).expect_err("a fault");
         assert_eq!(error.errno(), *errno, "{error}");
         assert_eq!(error.to_string(), *line);
     }
@@ -165,18 +169,18 @@ fn each_fault_has_its_name_its_error_number_and_its_line_in_the_log() {
 #[test]
 fn faults_of_the_image_as_a_whole_are_reported() {
     let error = check_on_pc(&[]).expect_err("no segments");
-    assert_eq!(error, ClaimError::NoSegments);
+    assert_eq!(error, SegmentError::NoSegments);
     assert_eq!(error.errno(), Errno::Invalid);
     assert_eq!(error.to_string(), "the image has no segments");
 
     let row = |count: u64| -> Vec<_> {
         (0..count)
-            .map(|i| claim(0x20_0000 + i * PAGE, PAGE, PAGE))
+            .map(|i| requested(0x20_0000 + i * PAGE, PAGE, PAGE))
             .collect()
     };
     assert_eq!(check_on_pc(&row(16)).map(|s| s.count()), Ok(MAX_SEGMENTS));
     let error = check_on_pc(&row(17)).expect_err("too many");
-    assert_eq!(error, ClaimError::TooManySegments { count: 17 });
+    assert_eq!(error, SegmentError::TooManySegments { count: 17 });
     assert_eq!(error.errno(), Errno::Invalid);
     assert_eq!(
         error.to_string(),
@@ -186,41 +190,44 @@ fn faults_of_the_image_as_a_whole_are_reported() {
 
 #[test]
 fn a_segment_of_no_bytes_changes_nothing_wherever_it_is() {
-    let good = claim(0x20_0000, 0x2000, 0x1001);
+    let good = requested(0x20_0000, 0x2000, 0x1001);
     let alone = check_on_pc(&[good]).expect("a good image");
     // In RAM, in none, at the edges and in the middle of another segment.
     for at in [0x30_0000, 0xa_0000, 0, 0x20_0000, 0x20_1000, 0x20_2000] {
         let entry = good.mem;
         let ram = [range(0x10_0000, 0x1_0000_0000)];
-        let claims = [claim(at, 0, 0), good, claim(at, 0, 0)];
-        let segments = check(&claims, entry, &ram).expect("as good as without");
-        assert_eq!(segments.count(), 3);
-        assert_eq!(segments.get(1), alone.get(0));
-        assert_eq!((segments.slots(), segments.slots_of(1)), (2, Some(0..2)));
-        assert_eq!(segments.slots_of(0), Some(0..0));
-        assert_eq!(segments.slots_of(2), Some(2..2));
+        let segments = [requested(at, 0, 0), good, requested(at, 0, 0)];
+        let checked = check(&segments, entry, &ram).expect("as good as without");
+        assert_eq!(checked.count(), 3);
+        assert_eq!(checked.get(1), alone.get(0));
+        assert_eq!(
+            (checked.nr_data_pages(), checked.data_pages_of(1)),
+            (2, Some(0..2))
+        );
+        assert_eq!(checked.data_pages_of(0), Some(0..0));
+        assert_eq!(checked.data_pages_of(2), Some(2..2));
         for frame in 0x1fe..0x204 {
             let frame = Mfn::from_number(frame).expect("a frame");
-            assert_eq!(segments.locate(frame), alone.locate(frame));
+            assert_eq!(checked.locate(frame), alone.locate(frame));
         }
-        assert!(!segments.overlaps(range(0, 0x20_0000)));
+        assert!(!checked.overlaps(range(0, 0x20_0000)));
         // Nothing can be entered there.
-        let error = check(&[claim(at, 0, 0)], at, &ram).expect_err("no entry");
-        assert_eq!(error, ClaimError::EntryOutside { entry: at });
+        let error = check(&[requested(at, 0, 0)], at, &ram).expect_err("no entry");
+        assert_eq!(error, SegmentError::EntryOutside { entry: at });
     }
 }
 
 #[test]
 fn the_entry_point_is_in_a_segment() {
     let ram = [range(0, 0x1000_0000)];
-    let claims = [claim(0x1000, 0x1000, 1), claim(0x4000, 0x2000, 1)];
+    let segments = [requested(0x1000, 0x1000, 1), requested(0x4000, 0x2000, 1)];
     for entry in [0x1000, 0x1fff, 0x4200, 0x5fff] {
-        let segments = check(&claims, entry, &ram).expect("inside");
-        assert_eq!(segments.entry(), ma(entry));
+        let checked = check(&segments, entry, &ram).expect("inside");
+        assert_eq!(checked.entry(), ma(entry));
     }
     for entry in [0, 0xfff, 0x2000, 0x3fff, 0x6000, PHYS_END, u64::MAX] {
-        let error = check(&claims, entry, &ram).expect_err("outside");
-        assert_eq!(error, ClaimError::EntryOutside { entry });
+        let error = check(&segments, entry, &ram).expect_err("outside");
+        assert_eq!(error, SegmentError::EntryOutside { entry });
         assert_eq!(error.errno(), Errno::Invalid);
         let line = format!("the entry point {entry:#x} is in none of the image's segments");
         assert_eq!(error.to_string(), line);
@@ -234,9 +241,9 @@ fn the_first_byte_outside_ram_is_named() {
         range(0x4000, 0x5000), // Touches the one before: nothing is missing between them.
         range(0x7000, 0x8800),
     ];
-    let hole = |mem: u64, memsz: u64| match check(&[claim(mem, memsz, 0)], mem, &ram) {
+    let hole = |mem: u64, memsz: u64| match check(&[requested(mem, memsz, 0)], mem, &ram) {
         Ok(_) => None,
-        Err(ClaimError::Segment {
+        Err(SegmentError::Segment {
             fault: Fault::NotRam { hole },
             ..
         }) => Some(hole.raw()),
@@ -251,24 +258,24 @@ fn the_first_byte_outside_ram_is_named() {
     assert_eq!(hole(0x4000, 0x4000), Some(0x5000));
     assert_eq!(hole(0x7000, 0x2000), Some(0x8800));
     assert_eq!(hole(0x9000, 0x1000), Some(0x9000));
-    let error = check(&[claim(0x2000, 0x1000, 0)], 0x2000, &[]).expect_err("no RAM at all");
+    let error = check(&[requested(0x2000, 0x1000, 0)], 0x2000, &[]).expect_err("no RAM at all");
     assert_eq!(error.errno(), Errno::AddressNotAvailable);
 }
 
-/// The bytes of a small memory, half a page each, that `claim` is about.
-fn halves(claim: &SegmentClaim) -> impl Iterator<Item = usize> {
-    (claim.mem / 0x800) as usize..((claim.mem + claim.memsz) / 0x800) as usize
+/// The bytes of a small memory, half a page each, that `segment` is about.
+fn halves(segment: &RequestedSegment) -> impl Iterator<Item = usize> {
+    (segment.mem / 0x800) as usize..((segment.mem + segment.memsz) / 0x800) as usize
 }
 
-/// Whether the claims are good, found out half page by half page.
-fn model_accepts(claims: &[SegmentClaim], entry: u64, ram: &[bool]) -> bool {
+/// Whether the segments are good, found out half page by half page.
+fn model_accepts(segments: &[RequestedSegment], entry: u64, ram: &[bool]) -> bool {
     let mut taken = [false; 64];
-    for claim in claims {
-        let whole_pages = claim.mem % PAGE == 0 && claim.memsz % PAGE == 0;
-        if !whole_pages || claim.bufsz > claim.memsz {
+    for segment in segments {
+        let whole_pages = segment.mem % PAGE == 0 && segment.memsz % PAGE == 0;
+        if !whole_pages || segment.bufsz > segment.memsz {
             return false;
         }
-        for half in halves(claim) {
+        for half in halves(segment) {
             if taken[half] || !ram.get(half).copied().unwrap_or(false) {
                 return false;
             }
@@ -281,10 +288,11 @@ fn model_accepts(claims: &[SegmentClaim], entry: u64, ram: &[bool]) -> bool {
 #[test]
 fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
     const HALVES: u64 = 8;
-    let one: Vec<SegmentClaim> = (0..HALVES)
+    let one: Vec<RequestedSegment> = (0..HALVES)
         .flat_map(|mem| (0..=HALVES).map(move |memsz| (mem, memsz)))
         .flat_map(|(mem, memsz)| {
-            [0, memsz * 0x800, memsz * 0x800 + 1].map(|buf| claim(mem * 0x800, memsz * 0x800, buf))
+            [0, memsz * 0x800, memsz * 0x800 + 1]
+                .map(|buf| requested(mem * 0x800, memsz * 0x800, buf))
         })
         .collect();
     let mut accepted = 0;
@@ -297,14 +305,14 @@ fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
         let ram_halves: Vec<bool> = (0..HALVES).map(|h| map & (1 << (h / 2)) != 0).collect();
         for a in &one {
             for b in &one {
-                let claims = [*a, *b];
+                let segments = [*a, *b];
                 let entry = b.mem + 0x234;
-                let verdict = check(&claims, entry, &ram);
-                let expected = model_accepts(&claims, entry, &ram_halves);
+                let verdict = check(&segments, entry, &ram);
+                let expected = model_accepts(&segments, entry, &ram_halves);
                 assert_eq!(
                     verdict.is_ok(),
                     expected,
-                    "{claims:x?} {map:#b} {verdict:?}"
+                    "{segments:x?} {map:#b} {verdict:?}"
                 );
                 accepted += u32::from(expected);
             }
@@ -315,23 +323,23 @@ fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
 
 proptest! {
     #[test]
-    fn no_claim_panics_and_none_is_accepted_outside_ram(
-        claims in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>(), 0u8..4), 0..20),
+    fn no_segment_panics_and_none_is_accepted_outside_ram(
+        segments in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>(), 0u8..4), 0..20),
         entry: u64,
         bounds in prop::collection::vec(0..PHYS_END, 0..8),
     ) {
         // Of the bits of a number, keep few: else all of them are past the end or unaligned.
-        let claims: Vec<_> = claims.iter().map(|&(mem, memsz, bufsz, keep)| match keep {
-            0 => claim(mem, memsz, bufsz),
-            1 => claim(mem & (PHYS_END - 1) & !0xfff, memsz & 0xff_f000, bufsz & 0xf_ffff),
-            _ => claim(mem & 0xff_f000, memsz & 0xf000, bufsz & 0x7fff),
+        let segments: Vec<_> = segments.iter().map(|&(mem, memsz, bufsz, keep)| match keep {
+            0 => requested(mem, memsz, bufsz),
+            1 => requested(mem & (PHYS_END - 1) & !0xfff, memsz & 0xff_f000, bufsz & 0xf_ffff),
+            _ => requested(mem & 0xff_f000, memsz & 0xf000, bufsz & 0x7fff),
         }).collect();
         // Unsorted and overlapping as it comes.
         let ram: Vec<_> = bounds.chunks_exact(2)
             .map(|b| range(b[0].min(b[1]), b[0].max(b[1])))
             .collect();
-        if let Ok(segments) = check(&claims, entry, &ram) {
-            for segment in segments.iter() {
+        if let Ok(checked) = check(&segments, entry, &ram) {
+            for segment in checked.iter() {
                 let dst = segment.dst();
                 let mut at = dst.start();
                 while at < dst.end() {
@@ -348,39 +356,39 @@ proptest! {
         shape in prop::collection::vec((0u64..6, 0u64..4, 0u64..3, 1u64..PAGE), 1..=16),
         order in any::<prop::sample::Index>(),
     ) {
-        let mut claims = Vec::new();
+        let mut segments = Vec::new();
         let mut page = 1;
         for (data, tail, gap, cut) in shape {
             // The last page of data is not full.
             let bufsz = (data * PAGE).saturating_sub(cut);
-            claims.push(claim(page * PAGE, (data + tail) * PAGE, bufsz));
+            segments.push(requested(page * PAGE, (data + tail) * PAGE, bufsz));
             page += data + tail + gap;
         }
-        let shift = order.index(claims.len());
-        claims.rotate_left(shift);
-        let entry = claims.iter().find(|claim| claim.memsz > 0).map(|claim| claim.mem);
+        let shift = order.index(segments.len());
+        segments.rotate_left(shift);
+        let entry = segments.iter().find(|segment| segment.memsz > 0).map(|segment| segment.mem);
         prop_assume!(entry.is_some());
-        let segments = check(&claims, entry.expect("one"), &[range(0, PHYS_END)]).expect("good");
+        let checked = check(&segments, entry.expect("one"), &[range(0, PHYS_END)]).expect("good");
 
-        let mut slot = 0;
-        let mut expected = vec![Place::Outside; page as usize + 1];
-        for (index, claim) in claims.iter().enumerate() {
-            let first = slot;
-            for offset in 0..claim.memsz / PAGE {
-                let place = &mut expected[(claim.mem / PAGE + offset) as usize];
-                *place = if offset * PAGE < claim.bufsz {
-                    slot += 1;
-                    Place::Data { slot: slot - 1 }
+        let mut data_page = 0;
+        let mut expected = vec![Location::Outside; page as usize + 1];
+        for (index, segment) in segments.iter().enumerate() {
+            let first = data_page;
+            for offset in 0..segment.memsz / PAGE {
+                let place = &mut expected[(segment.mem / PAGE + offset) as usize];
+                *place = if offset * PAGE < segment.bufsz {
+                    data_page += 1;
+                    Location::Data { page: data_page - 1 }
                 } else {
-                    Place::Tail
+                    Location::Tail
                 };
             }
-            prop_assert_eq!(segments.slots_of(index), Some(first..slot));
+            prop_assert_eq!(checked.data_pages_of(index), Some(first..data_page));
         }
-        prop_assert_eq!(segments.slots(), slot);
+        prop_assert_eq!(checked.nr_data_pages(), data_page);
         for (number, place) in expected.iter().enumerate() {
             let frame = Mfn::from_number(number as u64).expect("a frame");
-            prop_assert_eq!(segments.locate(frame), *place);
+            prop_assert_eq!(checked.locate(frame), *place);
         }
     }
 }
