@@ -1,7 +1,7 @@
 //! The identity map: every byte of RAM at its own address, and no byte of a hole.
 //!
 //! ```text
-//!   memory map, asked-for ranges          Sources (layers.rs)
+//!   memory map, asked-for ranges          Sources (rule.rs, layers.rs)
 //!     -> disjoint runs, whole pages       Runs    (runs.rs)
 //!     -> the largest pages that fit       LeafRun (leaves.rs)
 //!     -> how many tables                  table_count (count.rs)
@@ -13,47 +13,40 @@
 //! Nothing here allocates: the caller brings the memory to sort in and the tables. Nothing
 //! panics, whatever the ranges are. All addresses are machine addresses, in bytes.
 //!
-//! The map is to hold
-//!
-//! - every whole page of RAM, write-back: what the memory map calls usable, neighbours merged,
-//!   minus whatever else it says about the same bytes;
-//! - the ACPI tables and the ACPI non-volatile storage, write-back, to whole pages: the next
-//!   kernel reads them before it can handle a page fault;
-//! - [`LEGACY`] and other devices, uncached: an access there is then an access to the device and
-//!   to nothing else, and no speculation goes there;
-//! - what the caller names beyond that, write-back, to whole pages: image segments, EFI tables.
-//!
-//! Where these contradict each other, the *later* in the following list decides: RAM; what the
-//! map has that is not RAM; ACPI and what the caller names; devices. So nothing maps a device
-//! cached, and a segment is mapped wherever the caller puts it, unless that is a device.
+//! What it holds of what, and what decides where two contradict each other, says the table in
+//! `rule.rs`. RAM is mapped in whole pages, neighbours merged first; what is named (ACPI's tables, image
+//! segments, devices such as [`LEGACY`]) to whole pages. So nothing maps a device cached, and a segment
+//! is mapped wherever the caller puts it, unless that is a device.
 
 mod alias;
 mod build;
 mod count;
+mod error;
 mod layers;
 mod leaves;
 pub mod level;
 mod paging;
+mod rule;
 mod runs;
 mod sort;
 mod table;
 mod walk;
 
-use core::fmt;
-
 pub use alias::{alias_table_count, link_alias, Alias, Vaddr};
-pub use build::{build, BuildError};
+pub use build::build;
 pub use count::table_count;
-pub use layers::{Layer, Layers};
+pub use error::{BuildError, IdentityError};
+pub use layers::Layers;
 pub use leaves::{leaf_runs, LeafRun, LeafRuns, LeafSize};
 pub use level::Attr;
 pub use paging::{Levels, Paging};
+pub use rule::{Origin, Rank, Rule};
 pub use runs::{Mark, Run, Runs};
 pub use table::Table;
 pub use walk::{walk, Mapping, Walked};
 
 use super::addr::{Addr, Maddr};
-use super::memmap::{E820Type, MapEntry};
+use super::memmap::MapEntry;
 use super::range::{MaRange, Range};
 
 /// Video memory, option ROMs and the BIOS. Memory maps leave it out or call it reserved, and now
@@ -78,30 +71,6 @@ pub const LOW_MEMORY: MaRange = match Range::new(Maddr::ZERO, LEGACY.start()) {
     None => Range::empty_at(Maddr::ZERO),
 };
 
-/// Why there is nothing to build a map from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityError {
-    /// There is no room for another range.
-    ScratchFull {
-        /// How many marks the caller brought.
-        marks: usize,
-    },
-}
-
-impl fmt::Display for IdentityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ScratchFull { marks } => write!(
-                f,
-                "more memory ranges than there is room for ({})",
-                marks / Layers::MARKS_PER_RANGE
-            ),
-        }
-    }
-}
-
-impl core::error::Error for IdentityError {}
-
 /// Collects what an identity map shall hold.
 #[derive(Debug)]
 pub struct Sources<'a>(Layers<'a>);
@@ -123,7 +92,7 @@ impl<'a> Sources<'a> {
     /// [`IdentityError::ScratchFull`] if it is too small even for that.
     pub fn new(scratch: &'a mut [Mark]) -> Result<Self, IdentityError> {
         let mut layers = Layers::new(scratch);
-        layers.add(Layer::Uncached, LEGACY)?;
+        layers.add(Rule::of(Origin::Device), LEGACY)?;
         Ok(Self(layers))
     }
 
@@ -133,14 +102,8 @@ impl<'a> Sources<'a> {
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_entry(&mut self, entry: MapEntry) -> Result<(), IdentityError> {
-        let layer = match entry.kind() {
-            E820Type::Ram => Layer::Ram,
-            E820Type::Acpi | E820Type::Nvs => Layer::WriteBack,
-            E820Type::Reserved | E820Type::Unusable | E820Type::Persistent | E820Type::Other(_) => {
-                Layer::Hole
-            }
-        };
-        self.0.add(layer, entry.range())
+        self.0
+            .add(Rule::of(Origin::Map(entry.kind())), entry.range())
     }
 
     /// Adds memory that is to be mapped write-back whatever the memory map says about it.
@@ -149,7 +112,7 @@ impl<'a> Sources<'a> {
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_write_back(&mut self, range: MaRange) -> Result<(), IdentityError> {
-        self.0.add(Layer::WriteBack, range)
+        self.0.add(Rule::of(Origin::AskedFor), range)
     }
 
     /// Adds a device that is to be mapped, uncached.
@@ -158,7 +121,7 @@ impl<'a> Sources<'a> {
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_uncached(&mut self, range: MaRange) -> Result<(), IdentityError> {
-        self.0.add(Layer::Uncached, range)
+        self.0.add(Rule::of(Origin::Device), range)
     }
 
     /// What the map shall hold. Takes the time that sorting takes.

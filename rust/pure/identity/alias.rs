@@ -7,7 +7,7 @@
 
 use core::borrow::BorrowMut;
 
-use super::build::BuildError;
+use super::error::BuildError;
 use super::level::{Attr, Branch, Level, Pdpt, Pml4, Pml5, Pt, TableAt, ENTRIES};
 use super::paging::Levels;
 use super::table::{Table, Writer};

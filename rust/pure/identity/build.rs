@@ -5,73 +5,19 @@
 //! into its parent. The same few lines do it for every level; what differs, the type says.
 
 use core::borrow::BorrowMut;
-use core::fmt;
 use core::iter::Zip;
 use core::ops;
 use core::slice::IterMut;
 
 use super::count::table_count;
+use super::error::BuildError;
 use super::leaves::{leaf_runs, rest_of, LeafRun, LeafRuns, LeafSize};
 use super::level::{Branch, Leaf, Level, Pd, Pdpt, Pml4, Pml5, Pt, TableAt};
 use super::paging::{Levels, Paging};
 use super::runs::Runs;
 use super::table::{Table, Writer};
 use crate::pure::addr::{Frame, Maddr, Mfn};
-use crate::pure::range::{MaRange, Range};
-
-/// Why there is no page table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuildError {
-    /// Memory that so few levels of tables cannot map at its own address.
-    BeyondLevels {
-        /// The first run of it; part of the run may lie lower.
-        range: MaRange,
-        /// The end of what can be mapped.
-        limit: Maddr,
-    },
-    /// The map takes more tables than there are.
-    TooFewTables {
-        /// How many tables the caller brought.
-        have: usize,
-        /// How many it takes.
-        need: usize,
-    },
-    /// The caller has no frame for a table.
-    NoFrame {
-        /// The table's index.
-        table: usize,
-    },
-    /// Another address for a page is in use already.
-    AliasTaken {
-        /// The virtual address.
-        at: u64,
-    },
-    /// Counting and writing disagree: a mistake in this code, whatever the input.
-    Inconsistent {
-        /// The memory about which they do.
-        at: Maddr,
-    },
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BeyondLevels { range, limit } => write!(
-                f,
-                "memory at {range} reaches beyond {limit}, the most that page tables of four \
-                 levels can map one to one"
-            ),
-            Self::TooFewTables { have, need } => {
-                write!(f, "the identity map takes {need} page tables, not {have}")
-            }
-            Self::NoFrame { table } => write!(f, "no machine frame for page table {table}"),
-            Self::AliasTaken { at } => write!(f, "something is mapped at {at:#x} already (a bug)"),
-            Self::Inconsistent { at } => write!(f, "page tables went wrong at {at} (a bug)"),
-        }
-    }
-}
-
-impl core::error::Error for BuildError {}
+use crate::pure::range::Range;
 
 /// Fills `tables` with a table of the shape `paging` that maps `runs` and nothing else, and
 /// returns the frame of its root, for CR3.

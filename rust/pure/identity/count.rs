@@ -1,6 +1,6 @@
 //! How many tables a map takes, without building it.
 
-use super::build::BuildError;
+use super::error::BuildError;
 use super::leaves::leaf_runs;
 use super::level::{Level, Pd, Pdpt, Pml4, Pt};
 use super::paging::{Levels, Paging};

@@ -1,92 +1,76 @@
 //! From ranges as they come to [`Runs`].
 //!
-//! Ranges come from all sides, in any order, overlapping, unaligned, empty. Each belongs to a
-//! [`Layer`], and where several cover a byte **the highest layer decides**:
+//! Ranges come from all sides, in any order, overlapping, unaligned, empty. Each comes with a
+//! [`Rule`], and where several cover a byte **the highest decides** (the attributes are those of
+//! `rule.rs`):
 //!
 //! ```text
-//!   Uncached    |                UUUUUU                      devices: whatever else is said
-//!   WriteBack   |                    WWWW           WWWW     asked for: also outside RAM
-//!   Hole        |        HHHH               HHHHHHHHHHHHHH   not RAM: even where RAM is claimed
-//!   Ram         |  RRRRRRRRRRRRRRRRRRRRRRRRRRRR              the memory map
-//!   ------------+-------------------------------------------
-//!   runs        |  WWWWWW    WWWWUUUUUUWWWWW        WWWW
+//!   Device    |                UUUUUU
+//!   Named     |                    WWWW           WWWW
+//!   Hole      |        ----               --------------
+//!   Ram       |  WWWWWWWWWWWWWWWWWWWWWWWWWWWW
+//!   ----------+-----------------------------------------
+//!   runs      |  WWWWWW    WWWWUUUUUUWWWWW        WWWW
 //! ```
 //!
-//! Ranges that are asked for grow to whole pages at once. RAM shrinks to whole pages at the very
+//! Ranges that are named grow to whole pages at once. RAM shrinks to whole pages at the very
 //! end, when neighbours have been merged and holes have been cut out, so that a page in two
 //! entries' halves is still RAM and a page with a byte of a hole in it is not. The growing first
-//! and the shrinking last do not get in each other's way: every edge of an asked-for range is a
+//! and the shrinking last do not get in each other's way: every edge of a named range is a
 //! page's edge, which shrinking never moves.
 
+use super::error::{IdentityError, MARKS_PER_RANGE};
 use super::level::Attr;
+use super::rule::Rule;
 use super::runs::{Mark, Runs};
 use super::sort::sort;
-use super::IdentityError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::range::MaRange;
 
-/// What a range is, the weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Layer {
-    /// Memory; mapped write-back where whole pages of it are.
-    Ram = 0,
-    /// Anything that the memory map has and that is not RAM; not mapped.
-    Hole = 1,
-    /// Asked for; mapped write-back.
-    WriteBack = 2,
-    /// A device; mapped uncached.
-    Uncached = 3,
-}
-
-/// The number of layers.
-const LAYERS: usize = 4;
-
-/// The bit of a [`Mark`]'s tag that tells the start of a range from its end; the others name
-/// the layer.
+/// The bit of a [`Mark`]'s tag that tells the start of a range from its end; the others are the
+/// number of its rule.
 const START: u8 = 1;
 
-impl Layer {
-    /// What covers a byte of this layer and none above.
-    const fn attr(self) -> Option<Attr> {
-        match self {
-            Self::Hole => None,
-            Self::Ram | Self::WriteBack => Some(Attr::WriteBack),
-            Self::Uncached => Some(Attr::Uncached),
-        }
-    }
-
-    /// Whether the caller names the range, so that every byte of it has to be mapped.
-    const fn is_asked_for(self) -> bool {
-        matches!(self, Self::WriteBack | Self::Uncached)
-    }
+/// How many ranges of each rule cover the current byte, by the number of the rule.
+struct Depths {
+    of: [usize; Rule::NUMBERS],
+    /// A bit for each rule that covers it.
+    covering: u16,
 }
 
-/// How many ranges of each layer cover the current byte, the weakest layer first.
-struct Depths([usize; LAYERS]);
+const _: () = assert!(Rule::NUMBERS <= u16::BITS as usize);
 
 impl Depths {
+    const NONE: Self = Self {
+        of: [0; Rule::NUMBERS],
+        covering: 0,
+    };
+
     /// Counts a range that starts or ends.
     fn step(&mut self, mark: Mark) {
+        let number = mark.tag() >> 1;
         // CAST: wider.
-        if let Some(depth) = self.0.get_mut((mark.tag() >> 1) as usize) {
+        if let Some(depth) = self.of.get_mut(number as usize) {
             // A range starts before it ends, and there are fewer of them than bytes of memory.
             *depth = if mark.tag() & START != 0 {
                 depth.wrapping_add(1)
             } else {
                 depth.wrapping_sub(1)
             };
+            let bit = 1u16.wrapping_shl(number.into());
+            self.covering = match *depth {
+                0 => self.covering & !bit,
+                _ => self.covering | bit,
+            };
         }
     }
 
-    /// What the highest layer says.
+    /// What the highest rule says.
     const fn attr(&self) -> Option<Attr> {
-        match self.0 {
-            [0, 0, 0, 0] => None,
-            [_, 0, 0, 0] => Layer::Ram.attr(),
-            [_, _, 0, 0] => Layer::Hole.attr(),
-            [_, _, _, 0] => Layer::WriteBack.attr(),
-            [_, _, _, _] => Layer::Uncached.attr(),
+        match self.covering.checked_ilog2() {
+            // CAST: below 16.
+            Some(number) => Rule::attr_of(number as u8),
+            None => None,
         }
     }
 }
@@ -100,7 +84,7 @@ pub struct Layers<'a> {
 
 impl<'a> Layers<'a> {
     /// Marks that one range takes.
-    pub const MARKS_PER_RANGE: usize = 2;
+    pub const MARKS_PER_RANGE: usize = MARKS_PER_RANGE;
 
     /// Nothing yet, and room for half as many ranges as `scratch` has marks. What is in the marks
     /// does not matter.
@@ -116,17 +100,16 @@ impl<'a> Layers<'a> {
     /// # Errors
     ///
     /// [`IdentityError::ScratchFull`] if there is no room for it.
-    pub fn add(&mut self, layer: Layer, range: MaRange) -> Result<(), IdentityError> {
+    pub fn add(&mut self, rule: Rule, range: MaRange) -> Result<(), IdentityError> {
         if range.is_empty() {
             return Ok(());
         }
-        let range = if layer.is_asked_for() {
+        let range = if rule.grows_to_pages() {
             range.round_out(PAGE_SIZE)
         } else {
             range
         };
-        // CAST: the enum is a `u8`.
-        let tag = (layer as u8) << 1;
+        let tag = rule.number() << 1;
         let Some([start, end, ..]) = self.marks.get_mut(self.used..) else {
             return Err(IdentityError::ScratchFull {
                 marks: self.marks.len(),
@@ -143,7 +126,7 @@ impl<'a> Layers<'a> {
         let marks = self.marks.get_mut(..self.used).unwrap_or_default();
         sort(marks);
         let mut out = Changes { marks, used: 0 };
-        let mut depths = Depths([0; LAYERS]);
+        let mut depths = Depths::NONE;
         let mut from = Maddr::ZERO;
         let mut attr = None;
         let mut read = 0;

@@ -1,6 +1,6 @@
 //! What the processor offers: how many levels, which page sizes.
 
-use super::build::BuildError;
+use super::error::BuildError;
 use super::runs::Runs;
 
 use crate::pure::addr::{Addr, Maddr};

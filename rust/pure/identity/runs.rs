@@ -10,19 +10,20 @@ use super::level::Attr;
 use crate::pure::addr::{Addr, Maddr};
 use crate::pure::range::{MaRange, Range};
 
-/// An address and three bits of what happens there. Orders by the address.
+/// An address and a few bits of what happens there. Orders by the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Mark(u64);
 
 /// How far the address is shifted: a 53-bit number, for the end of the address space is one too.
-const TAG_BITS: u32 = 3;
+const TAG_BITS: u32 = 5;
+const TAG_MASK: u8 = (1 << TAG_BITS) - 1;
 
 impl Mark {
-    /// A mark at `at` with the lower three bits of `tag`.
+    /// A mark at `at` with the lower five bits of `tag`.
     pub(super) const fn new(at: Maddr, tag: u8) -> Self {
         // CAST: wider.
-        Self((at.raw() << TAG_BITS) | (tag & 7) as u64)
+        Self((at.raw() << TAG_BITS) | (tag & TAG_MASK) as u64)
     }
 
     /// A mark from which on memory is mapped with `attr`, or not at all.
@@ -44,10 +45,10 @@ impl Mark {
         }
     }
 
-    /// The three bits.
+    /// The bits.
     pub(super) const fn tag(self) -> u8 {
-        // CAST: three bits.
-        (self.0 & 7) as u8
+        // CAST: the lowest byte has them.
+        self.0 as u8 & TAG_MASK
     }
 
     /// What [`Mark::change`] was told.

@@ -1,4 +1,4 @@
-//! Every edge of every page size.
+//! Every edge of every page size (ARCHITECTURE.md, rule 3).
 
 use rkexec::identity::{leaf_runs, LeafRun};
 

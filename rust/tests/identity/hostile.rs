@@ -1,4 +1,4 @@
-//! Input that no firmware should produce, and callers that bring too little.
+//! Input that no firmware should produce, and callers that bring too little (ARCHITECTURE.md, rule 6).
 
 use proptest::prelude::*;
 use rkexec::addr::{Maddr, Mfn};

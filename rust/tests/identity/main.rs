@@ -1,7 +1,7 @@
-//! The identity map against the seven rules that it has to keep, one by one.
+//! The identity map against the seven rules that it has to keep (ARCHITECTURE.md), one by one.
 //!
 //! `rules` says what each rule means for tables that have been built; `random` applies all of them
-//! to generated maps, `real` to those of real machines, `hostile` to nonsense, `edges` and `small`
+//! to generated maps, `real` to those of real machines, `hostile` to nonsense (rule 6), `edges` and `small`
 //! to every case of a small world. `model` and `walker` are the two oracles.
 
 mod alias;

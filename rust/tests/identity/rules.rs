@@ -1,4 +1,5 @@
-//! The rules, as checks of what comes out for one input and one shape of table.
+//! The rules of the map (ARCHITECTURE.md, rules 1 to 7), as checks of what comes out for one input and one
+//! shape of table.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,7 +102,11 @@ fn check_paging(
         return;
     }
     let nr = counted.expect("a number of tables");
-    assert_eq!(nr, model::fewest_tables(expected, paging), "{paging:?}");
+    assert_eq!(
+        nr,
+        model::fewest_tables(expected, paging),
+        "rule 3: {paging:?}"
+    );
     rule_5_for_leaf_runs(expected, leaf_runs(runs, paging).count());
     if nr > MOST_TABLES {
         return;
@@ -116,7 +121,7 @@ fn check_paging(
         frames.0.get(table).copied()
     })
     .expect("tables");
-    assert_eq!(tables[nr], dirty, "only so many tables are touched");
+    assert_eq!(tables[nr], dirty, "rule 7: only so many tables are touched");
     assert_eq!(asked.into_inner(), (0..nr).collect::<Vec<_>>(), "rule 5");
 
     let addresses = frames.0.iter().map(|frame| frame.start().raw());
@@ -132,7 +137,8 @@ fn check_paging(
     leaf_runs_are_the_leaves(&leaves, leaf_runs(runs, paging));
 }
 
-/// All that shall be mapped is, at its own address and in its own way, and nothing else.
+/// ARCHITECTURE.md, rules 1, 2 and 4: all that shall be mapped is, at its own address and in its own way,
+/// and nothing else.
 fn rules_1_2_and_4(model: &Model, expected: &[Stretch], leaves: &[Leaf], walker: &Walker<'_>) {
     let mut mapped: Vec<Stretch> = Vec::new();
     for leaf in leaves {
@@ -174,7 +180,7 @@ fn attr_of(leaf: &Leaf) -> Attr {
     }
 }
 
-/// Every page is as large as can be. (That the tables are as few as can be has been seen before.)
+/// ARCHITECTURE.md, rule 3: every page is as large as can be. (That the tables are as few as can be has been seen before.)
 fn rule_3(expected: &[Stretch], leaves: &[Leaf], paging: Paging) {
     let mut expected = expected.iter().copied().peekable();
     for leaf in leaves {
@@ -189,12 +195,12 @@ fn rule_3(expected: &[Stretch], leaves: &[Leaf], paging: Paging) {
     }
 }
 
-/// The work grows with the number of ranges: no more than five pieces for each.
+/// ARCHITECTURE.md, rule 5: the work grows with the number of ranges, no more than five pieces for each.
 fn rule_5_for_leaf_runs(expected: &[Stretch], nr_leaf_runs: usize) {
     assert!(nr_leaf_runs <= 5 * expected.len());
 }
 
-/// The tables lie where the caller said, all of them, and nowhere else.
+/// ARCHITECTURE.md, rule 7: the tables lie where the caller said, all of them, and nowhere else.
 fn rule_7(visited: &BTreeSet<u64>, frames: &Frames, destinations: &[(u64, u64)]) {
     let given: BTreeSet<u64> = frames.0.iter().map(|frame| frame.start().raw()).collect();
     assert_eq!(*visited, given);

@@ -4,22 +4,31 @@
 //! page.
 
 use rkexec::addr::Addr;
-use rkexec::identity::{Attr, Layer, Layers, Mark};
+use rkexec::identity::{Attr, Layers, Mark, Rank, Rule};
 use rkexec::range::{MaRange, Range};
 
 const HALF: u64 = 2048;
 /// Above anything that is special.
 const BASE: u64 = 0x40_0000;
-const LAYERS: [Layer; 4] = [Layer::Ram, Layer::Hole, Layer::WriteBack, Layer::Uncached];
+const RULES: [Rule; 4] = [
+    rule(Rank::Ram, Some(Attr::WriteBack)),
+    rule(Rank::Hole, None),
+    rule(Rank::Named, Some(Attr::WriteBack)),
+    rule(Rank::Device, Some(Attr::Uncached)),
+];
 
-/// Start and end in half pages, and the layer.
-type Piece = (usize, usize, Layer);
+const fn rule(rank: Rank, attr: Option<Attr>) -> Rule {
+    Rule { rank, attr }
+}
+
+/// Start and end in half pages, and what is said of them.
+type Piece = (usize, usize, Rule);
 
 fn pieces(halves: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for start in 0..=halves {
         for end in start..=halves {
-            pieces.extend(LAYERS.map(|layer| (start, end, layer)));
+            pieces.extend(RULES.map(|rule| (start, end, rule)));
         }
     }
     pieces
@@ -33,14 +42,14 @@ fn range(start: usize, end: usize) -> MaRange {
 /// What each page is mapped as.
 fn expected<const PAGES: usize>(pieces: &[Piece]) -> [Option<Attr>; PAGES] {
     std::array::from_fn(|page| {
-        let covered = |layer: Layer, half: usize| {
-            let mut of_layer = pieces.iter().filter(|piece| piece.2 == layer);
-            of_layer.any(|piece| piece.0 <= half && half < piece.1)
+        let covered = |rank: Rank, half: usize| {
+            let mut of_rank = pieces.iter().filter(|piece| piece.2.rank == rank);
+            of_rank.any(|piece| piece.0 <= half && half < piece.1)
         };
         let halves = [2 * page, 2 * page + 1];
-        let is_ram = |half| covered(Layer::Ram, half) && !covered(Layer::Hole, half);
-        let any = |layer| halves.iter().any(|&half| covered(layer, half));
-        match (any(Layer::Uncached), any(Layer::WriteBack)) {
+        let is_ram = |half| covered(Rank::Ram, half) && !covered(Rank::Hole, half);
+        let any = |rank| halves.iter().any(|&half| covered(rank, half));
+        match (any(Rank::Device), any(Rank::Named)) {
             (true, _) => Some(Attr::Uncached),
             (false, true) => Some(Attr::WriteBack),
             (false, false) => halves.into_iter().all(is_ram).then_some(Attr::WriteBack),
@@ -51,8 +60,8 @@ fn expected<const PAGES: usize>(pieces: &[Piece]) -> [Option<Attr>; PAGES] {
 fn check<const PAGES: usize>(pieces: &[Piece]) {
     let mut scratch = vec![Mark::default(); Layers::MARKS_PER_RANGE * pieces.len()];
     let mut layers = Layers::new(&mut scratch);
-    for &(start, end, layer) in pieces {
-        layers.add(layer, range(start, end)).expect("room");
+    for &(start, end, rule) in pieces {
+        layers.add(rule, range(start, end)).expect("room");
     }
     let runs = layers.flatten();
     let mut found = [None; PAGES];
@@ -94,6 +103,29 @@ fn three_ranges_in_every_position_of_two_pages() {
         for &b in &pieces {
             for &c in &pieces {
                 check::<2>(&[a, b, c]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_rank_decides_whatever_it_says_and_in_one_rank_the_attribute() {
+    let ranks = [Rank::Ram, Rank::Hole, Rank::Named, Rank::Device];
+    let attrs = [None, Some(Attr::WriteBack), Some(Attr::Uncached)];
+    let rules: Vec<_> = ranks
+        .iter()
+        .flat_map(|&rank| attrs.map(|attr| rule(rank, attr)))
+        .collect();
+    for (low, &a) in rules.iter().enumerate() {
+        for &b in &rules[low..] {
+            for pair in [[a, b], [b, a]] {
+                let mut scratch = [Mark::default(); 2 * Layers::MARKS_PER_RANGE];
+                let mut layers = Layers::new(&mut scratch);
+                for rule in pair {
+                    layers.add(rule, range(2, 6)).expect("room");
+                }
+                let found = layers.flatten().iter().next();
+                assert_eq!(found.map(|run| run.attr), b.attr, "{pair:?}");
             }
         }
     }

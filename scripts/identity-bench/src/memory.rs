@@ -1,9 +1,9 @@
-//! What a memory map says, twice: to the byte, and as Linux takes it.
+//! What a memory map says, twice: to the byte, by the rule of the map, and as Linux takes it.
 //!
 //! Neither uses what rkexec makes of a memory map, for that is what is measured here.
 
 use rkexec::addr::{Maddr, PAGE_SIZE};
-use rkexec::identity::LEGACY;
+use rkexec::identity::{Attr, Origin, Rule, LEGACY};
 use rkexec::memmap::{E820Type, MapEntry};
 use rkexec::range::{MaRange, Range};
 
@@ -43,14 +43,12 @@ fn push(stretches: &mut Vec<MaRange>, next: MaRange) {
     }
 }
 
-/// RAM and ACPI's, to the byte: what may be mapped write-back. Video memory and ROMs are neither,
-/// whatever the map says.
+/// What may be mapped write-back, to the byte. Video memory and ROMs may not, whatever the map says.
 pub fn memory(entries: &[MapEntry]) -> Vec<MaRange> {
     stretches(entries, |part, kinds| {
-        let acpi = kinds
-            .iter()
-            .any(|kind| matches!(kind, E820Type::Acpi | E820Type::Nvs));
-        (acpi || is_ram(kinds)) && !LEGACY.overlaps(part)
+        let device = LEGACY.overlaps(part).then_some(Origin::Device);
+        let said = kinds.iter().copied().map(Origin::Map).chain(device);
+        Rule::deciding(said).is_some_and(|rule| rule.attr == Some(Attr::WriteBack))
     })
 }
 

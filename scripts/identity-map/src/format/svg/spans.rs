@@ -1,8 +1,10 @@
 //! Cuts the address space wherever something changes: the smallest parts that the picture has.
 
+use std::cmp::Reverse;
+
 use rkexec::addr::Maddr;
-use rkexec::identity::LeafRun;
-use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::identity::{LeafRun, Origin, Rule};
+use rkexec::memmap::MapEntry;
 use rkexec::range::{MaRange, Range};
 
 use super::table_pages::ENTRIES;
@@ -55,18 +57,12 @@ pub(super) fn spans(entries: &[MapEntry], pieces: &[LeafRun]) -> Vec<Span> {
         .collect()
 }
 
-/// The entry that decides what `range` is, no part of which differs from another. The order is
-/// that of the identity map's layers.
+/// The entry that decides what `range` is, no part of which differs from another.
 fn deciding_entry(entries: &[MapEntry], range: MaRange) -> Option<usize> {
-    let rank = |entry: &MapEntry| match entry.kind() {
-        E820Type::Ram => 2,
-        E820Type::Reserved | E820Type::Unusable | E820Type::Persistent | E820Type::Other(_) => 1,
-        E820Type::Acpi | E820Type::Nvs => 0,
-    };
     let covering = entries.iter().enumerate();
     covering
         .filter(|(_, entry)| entry.range().covers(range))
-        .min_by_key(|(_, entry)| rank(entry))
+        .min_by_key(|(_, entry)| Reverse(Rule::of(Origin::Map(entry.kind()))))
         .map(|(index, _)| index)
 }
 
