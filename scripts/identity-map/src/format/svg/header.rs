@@ -16,6 +16,8 @@ pub(super) const HEIGHT: f64 = 164.0;
 const TITLE: f64 = 34.0;
 const SUMMARY: f64 = 58.0;
 const LEGEND: f64 = 86.0;
+/// From one line of the legend to the next.
+const LEGEND_LINE: f64 = 18.0;
 const HEADINGS: f64 = 126.0;
 const SUBHEADINGS: f64 = 142.0;
 
@@ -54,13 +56,14 @@ pub(super) fn draw(canvas: &mut Canvas, report: &Report, levels: &[Level], width
         Anchor::Start,
         &summary(report),
     );
-    legend(canvas, report);
+    legend(canvas, report, width - column::MARGIN);
     headings(canvas, report, levels);
 }
 
-/// How many pages there are of each sort; those that there are none of are left out.
-fn legend(canvas: &mut Canvas, report: &Report) {
-    let mut x = column::MARGIN;
+/// How many pages there are of each sort; those that there are none of are left out. Nothing is written
+/// right of `end`.
+fn legend(canvas: &mut Canvas, report: &Report, end: f64) {
+    let mut at = (column::MARGIN, LEGEND);
     let attrs = [Attr::WriteBack, Attr::Uncached];
     let sorts = attrs
         .into_iter()
@@ -78,13 +81,25 @@ fn legend(canvas: &mut Canvas, report: &Report) {
             Attr::WriteBack => format!("{nr} of {size_text}"),
             Attr::Uncached => format!("{nr} of {size_text}, uncached"),
         };
-        x = sample(canvas, x, LEGEND, palette::pages(size, attr), &text);
+        at = sample(canvas, at, end, palette::pages(size, attr), &text);
     }
-    sample(canvas, x, LEGEND, "unmapped", "not mapped");
+    sample(canvas, at, end, "unmapped", "not mapped");
 }
 
-/// A colour and what it means; returns where the next one may be.
-fn sample(canvas: &mut Canvas, x: f64, y: f64, class: &str, text: &str) -> f64 {
+/// A colour and what it means, in the next line if it does not fit left of `end`; returns where the next
+/// one may be.
+fn sample(
+    canvas: &mut Canvas,
+    (x, y): (f64, f64),
+    end: f64,
+    class: &str,
+    text: &str,
+) -> (f64, f64) {
+    let width = SAMPLE + AFTER_SAMPLE + Font::Small.width(text);
+    let (x, y) = match x + width <= end {
+        true => (x, y),
+        false => (column::MARGIN, y + LEGEND_LINE),
+    };
     let rect = Rect {
         x,
         y: y - SAMPLE / 2.0,
@@ -92,9 +107,14 @@ fn sample(canvas: &mut Canvas, x: f64, y: f64, class: &str, text: &str) -> f64 {
         height: SAMPLE,
     };
     canvas.plain_rect(rect, class);
-    let x = x + SAMPLE + AFTER_SAMPLE;
-    canvas.text(x, y, Font::Small, Anchor::Start, text);
-    x + Font::Small.width(text) + AFTER_TEXT
+    canvas.text(
+        x + SAMPLE + AFTER_SAMPLE,
+        y,
+        Font::Small,
+        Anchor::Start,
+        text,
+    );
+    (x + width + AFTER_TEXT, y)
 }
 
 fn headings(canvas: &mut Canvas, report: &Report, levels: &[Level]) {

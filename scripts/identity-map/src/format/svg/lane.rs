@@ -91,13 +91,19 @@ pub(super) fn stripe(scale: &Scale, range: MaRange, inside: Rect) -> Rect {
     }
 }
 
-/// Writes what is in a box, at its left and at its right, if there is room.
+/// Writes what is in a box, at its left and at its right, as far as there is room.
 pub(super) fn label(canvas: &mut Canvas, rect: Rect, left: &str, right: &str) {
     if !rect.has_room() {
         return;
     }
     let y = rect.y + rect.height / 2.0;
     let (start, end) = (rect.x + PADDING, rect.x + rect.width - PADDING);
+    let room = end - start - Font::Label.width(left) - PADDING;
+    let right = if Font::Label.width(right) <= room {
+        right
+    } else {
+        ""
+    };
     for (x, anchor, text) in [(start, Anchor::Start, left), (end, Anchor::End, right)] {
         if !text.is_empty() {
             canvas.text(x, y, Font::Label, anchor, text);
