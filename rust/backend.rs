@@ -4,6 +4,7 @@ mod dom0;
 mod error;
 mod image;
 mod inspect;
+mod long_load;
 mod native;
 mod transition;
 

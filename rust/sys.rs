@@ -26,3 +26,4 @@ pub(crate) mod plain;
 pub(crate) mod relocate;
 pub(crate) mod sha256;
 pub(crate) mod wait;
+pub(crate) mod xen_version;

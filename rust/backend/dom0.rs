@@ -9,6 +9,7 @@ mod crash_area;
 mod crash_image;
 mod default_image;
 mod e820_ext;
+mod for_xen;
 mod handover;
 mod image;
 mod image_pages;
@@ -36,7 +37,6 @@ use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
 use crate::sys::livepatch::{replacement, Patch, Replacement};
 use crate::sys::log::Shown;
-use crate::sys::pages::{is_being_killed, resched};
 use handover::Blob;
 use image::Dom0Image;
 pub(super) use xen::Found;
@@ -110,23 +110,6 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
 }
 
 const NO_IMAGE: LoadError = LoadError::Kernel("finding the prepared image", EINVAL);
-
-/// Between two pieces of a long load: somebody else may run, and a task that is being killed stops here.
-fn give_way() -> Result<(), LoadError> {
-    resched();
-    match is_being_killed() {
-        true => Err(LoadError::Killed),
-        false => Ok(()),
-    }
-}
-
-/// Why the data of a segment cannot be read. Nobody reads for a task that is being killed.
-fn unreadable(segment: usize) -> LoadError {
-    match is_being_killed() {
-        true => LoadError::Killed,
-        false => LoadError::Unreadable { segment },
-    }
-}
 
 /// The kernel's own purgatory, which these digests are for, is left out: the hand-over has digests
 /// of its own, of the same data. To take both would be most of the time that a load needs.

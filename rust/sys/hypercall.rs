@@ -9,7 +9,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 
 use super::bindings::kernel as c;
-use super::machine::xen_version;
+use super::xen_version;
 use crate::abi::xen_kexec as xen;
 use crate::pure::addr::Maddr;
 use crate::pure::range::MaRange;
@@ -131,7 +131,7 @@ pub(crate) fn range(what: i32, nr: u32) -> Result<MaRange> {
 /// The bit that Xen tells other programs when they ask whether an image is loaded; `None` if it is
 /// too old to be asked. It toggles on every load and on every unload.
 pub(crate) fn status(kind: ImageType) -> Option<bool> {
-    if xen_version() < Version::UNLOADS_SINCE {
+    if xen_version::get() < Version::UNLOADS_SINCE {
         return None;
     }
     let mut arg = xen::Status { kind: kind.raw() };

@@ -1,7 +1,5 @@
 //! What this kernel runs on, and the machine's memory.
 
-use core::fmt;
-
 use kernel::bindings;
 use kernel::prelude::*;
 
@@ -12,7 +10,6 @@ use crate::abi::xen_kexec;
 use crate::pure::addr::PAGE_SIZE;
 use crate::pure::memmap::MapEntry;
 use crate::pure::range::MaRange;
-use crate::pure::xen_abi::Version;
 
 /// What the kernel runs on, as far as kexec is concerned.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,37 +42,6 @@ impl Host {
             // A HVM or PVH guest boots the next kernel as a machine would.
             _ => Self::Native,
         }
-    }
-}
-
-/// Xen's version, as in `4.20`.
-pub(crate) fn xen_version() -> Version {
-    // SAFETY: The function asks Xen for a number.
-    let version = unsafe { c::rkexec_xen_version() };
-    Version::new(version >> 16, version & 0xffff)
-}
-
-/// The rest of Xen's version, as `.4-pre` of `4.20.4-pre`.
-pub(crate) struct ExtraVersion([u8; 16]);
-
-impl ExtraVersion {
-    /// Asks Xen.
-    pub(crate) fn ask() -> Self {
-        let mut text = [0; 16];
-        // SAFETY: Xen writes as many bytes as the buffer has (`xen_extraversion_t`), or none.
-        unsafe { c::rkexec_xen_extraversion(text.as_mut_ptr().cast()) };
-        Self(text)
-    }
-
-    /// It, without what is behind its end.
-    pub(crate) fn text(&self) -> &[u8] {
-        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for ExtraVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(core::str::from_utf8(self.text()).unwrap_or_default())
     }
 }
 

@@ -13,15 +13,15 @@ mod handover;
 
 use kernel::prelude::*;
 
+use super::for_xen::{give, ForXen};
 use super::handover::Blob;
-use super::image::{give, ForXen};
 use super::memory::{Machine, FIRST_MIB};
 use super::requested_segments::RequestedSegments;
 use super::{crash_area, tables, xen};
-use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::image::{HandoverInput, Image, Parts, Verified};
+use crate::backend::long_load::{give_way, unreadable};
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::copylist;
 use crate::pure::identity::Table;
@@ -30,8 +30,8 @@ use crate::pure::xen_abi::{Abi, Version};
 use crate::sys::buffer::Buffer;
 use crate::sys::hypercall::{self, ImageType, XenSegment};
 use crate::sys::kimage::Kimage;
-use crate::sys::machine;
 use crate::sys::sha256::Sha256;
+use crate::sys::xen_version;
 use file_image::FileImage;
 use free_ranges::FreeRanges;
 use handover::CrashHandover;
@@ -60,7 +60,7 @@ impl InCrashArea {
                 "crash images need Xen's kexec interface V2, and V1 is used (module parameter xen_abi)",
             ));
         }
-        if machine::xen_version() < Version::UNLOADS_SINCE {
+        if xen_version::get() < Version::UNLOADS_SINCE {
             return Err(LoadError::Unsupported(
                 "crash images need Xen 4.9 or later, for those before cannot unload one",
             ));

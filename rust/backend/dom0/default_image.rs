@@ -11,17 +11,17 @@
 use kernel::prelude::*;
 
 use super::e820_ext::E820Ext;
+use super::for_xen::{give, ForXen};
 use super::handover::{safe_block, Handover};
-use super::image::{give, ForXen};
 use super::image_pages::{ImagePages, PAGES_AT_ONCE};
 use super::memory::{Machine, Mapped};
 use super::requested_segments::RequestedSegments;
 use super::xen_load::XenLoad;
 use super::{boot_params, tables};
-use super::{give_way, unreadable};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::image::{HandoverInput, Image, Parts, Verified};
+use crate::backend::long_load::{give_way, unreadable};
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::segment::{Segment, Segments};

@@ -6,10 +6,10 @@
 use kernel::prelude::*;
 use kernel::transmute::AsBytes;
 
-use super::give_way;
 use super::memory::Mapped;
 use crate::abi::handover::{Digest, Header, Params, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
 use crate::backend::error::LoadError;
+use crate::backend::long_load::give_way;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::placement;
 use crate::pure::range::MaRange;

@@ -3,13 +3,13 @@
 use core::fmt;
 
 use kernel::prelude::*;
-use kernel::time::{Instant, Monotonic};
 
 use super::crash_image::InCrashArea;
 use super::default_image::InDom0;
+use super::for_xen::ForXen;
 use super::slot;
 use crate::backend::error::LoadError;
-use crate::backend::image::{Image, Parts};
+use crate::backend::image::Image;
 use crate::backend::inspect::Tables;
 use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::{ImageId, Kimage};
@@ -20,15 +20,6 @@ pub(super) enum Dom0Image {
     Default(KBox<Image<InDom0>>),
     /// For a crash.
     Crash(KBox<Image<InCrashArea>>),
-}
-
-/// How Xen gets an image.
-pub(super) trait ForXen: Parts + Sized {
-    /// Of which type it is.
-    const TYPE: ImageType;
-
-    /// Gives it to Xen for the first time, in place of what Xen has.
-    fn hand_in(image: &mut Image<Self>, kimage: &Kimage<'_>) -> Result<(), LoadError>;
 }
 
 impl Dom0Image {
@@ -87,22 +78,6 @@ fn load_segment<P: ForXen>(
         true => slot::fill(P::TYPE, kimage.id(), || P::hand_in(image, kimage)),
         false => Ok(()),
     }
-}
-
-/// Gives Xen something by `load`, and tells the log how long that took.
-pub(super) fn give(
-    what: &'static str,
-    size: fmt::Arguments<'_>,
-    load: impl FnOnce() -> Result,
-) -> Result<(), LoadError> {
-    let start = Instant::<Monotonic>::now();
-    load().map_err(|e| LoadError::Xen(what, e))?;
-    let took = start.elapsed();
-    pr_info!(
-        "Xen has {what}: {size}, load hypercall {} us\n",
-        took.as_micros_ceil()
-    );
-    Ok(())
 }
 
 impl ImageType {

@@ -6,9 +6,9 @@
 
 use kernel::prelude::*;
 
-use super::give_way;
 use crate::abi::handover::ListPage;
 use crate::backend::error::LoadError;
+use crate::backend::long_load::give_way;
 use crate::pure::addr::Mfn;
 use crate::pure::copylist::{list_pages_bound, CopyList, ListError, Written};
 use crate::pure::placement::{Offer, Placement, Source};

@@ -13,7 +13,7 @@ use super::xen;
 use crate::pure::xen_abi::Version;
 use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kimage::ImageId;
-use crate::sys::machine;
+use crate::sys::xen_version;
 
 /// An image that Xen has been given.
 struct Loaded {
@@ -89,7 +89,7 @@ pub(super) fn clear(kind: ImageType, id: ImageId) {
     let Some(loaded) = slots.of(kind).take_if(|loaded| loaded.id == id) else {
         return;
     };
-    if machine::xen_version() < Version::UNLOADS_SINCE {
+    if xen_version::get() < Version::UNLOADS_SINCE {
         // It is some pages of Xen's, and no danger: the hand-over finds that its image is gone.
         pr_info!(
             "Xen keeps the hand-over until the next load: before 4.9 it is not safe to unload\n"

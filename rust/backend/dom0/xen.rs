@@ -19,7 +19,7 @@ use crate::pure::xen_abi::{Abi, Offer, Refusal, Version, Wish};
 use crate::sys::debugfs::Show;
 use crate::sys::hypercall;
 use crate::sys::log::Shown;
-use crate::sys::machine::{self, ExtraVersion};
+use crate::sys::xen_version::{self, ExtraVersion};
 
 static FOUND: SetOnce<Found> = SetOnce::new();
 
@@ -46,7 +46,7 @@ impl fmt::Display for Found {
 
 /// Finds out what Xen offers and chooses by the user's wish. Called once, by the module's init.
 pub(super) fn find(wish: Wish) -> Result<&'static Found, Refusal> {
-    let version = machine::xen_version();
+    let version = xen_version::get();
     let offer = Offer::read(hypercall::ask(), version)?;
     let used = offer.choose(wish)?;
     let extra = ExtraVersion::ask();
