@@ -35,27 +35,26 @@ use crate::sys::crashk_res;
 use crate::sys::hypercall::ImageType;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
-use crate::sys::livepatch::{replacement, Patch, Replacement};
+use crate::sys::livepatch::replacements;
 use crate::sys::log::Shown;
 use handover::Blob;
 use image::Dom0Image;
 pub(super) use xen::Found;
 
-/// What is replaced.
-const REPLACEMENTS: [Replacement; 11] = [
-    replacement!(machine_kexec_prepare => machine_kexec_prepare),
-    replacement!(kexec_calculate_store_digests => kexec_calculate_store_digests),
-    replacement!(kimage_load_segment => kimage_load_segment),
-    replacement!(machine_kexec_cleanup => machine_kexec_cleanup),
-    replacement!(machine_shutdown => machine_shutdown),
-    replacement!(machine_kexec => machine_kexec),
-    replacement!(kexec_locate_mem_hole => crash_area::kexec_locate_mem_hole),
-    replacement!(kimage_crash_copy_vmcoreinfo => crash_area::kimage_crash_copy_vmcoreinfo),
-    replacement!(arch_kexec_protect_crashkres => crash_area::arch_kexec_protect_crashkres),
-    replacement!(arch_kexec_unprotect_crashkres => crash_area::arch_kexec_unprotect_crashkres),
-    replacement!(crash_shrink_memory => crash_area::crash_shrink_memory),
-];
-static PATCH: Patch<{ REPLACEMENTS.len() }> = Patch::new();
+// What is replaced.
+replacements! {
+    machine_kexec_prepare => machine_kexec_prepare,
+    kexec_calculate_store_digests => kexec_calculate_store_digests,
+    kimage_load_segment => kimage_load_segment,
+    machine_kexec_cleanup => machine_kexec_cleanup,
+    machine_shutdown => machine_shutdown,
+    machine_kexec => machine_kexec,
+    kexec_locate_mem_hole => crash_area::kexec_locate_mem_hole,
+    kimage_crash_copy_vmcoreinfo => crash_area::kimage_crash_copy_vmcoreinfo,
+    arch_kexec_protect_crashkres => crash_area::arch_kexec_protect_crashkres,
+    arch_kexec_unprotect_crashkres => crash_area::arch_kexec_unprotect_crashkres,
+    crash_shrink_memory => crash_area::crash_shrink_memory,
+}
 
 /// Takes over if Xen can do what is needed; else says why it cannot. Returns what was found.
 pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static Found> {
@@ -71,7 +70,7 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
     crashk_res::find();
     acpi::find();
     // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
-    unsafe { transition::start::<transition::Bound, _>(module, &PATCH, &REPLACEMENTS) }?;
+    unsafe { transition::start::<transition::Bound, _>(module, &PATCH) }?;
     pr_info!(
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),

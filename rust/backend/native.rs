@@ -20,16 +20,16 @@ use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{ImageView, Kimage};
-use crate::sys::livepatch::{replacement, Patch, Replacement};
+use crate::sys::livepatch::replacements;
 use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages::table_at;
 use crate::sys::relocate;
 use memory::Memory;
 
-/// What is replaced.
-const REPLACEMENTS: [Replacement; 1] =
-    [replacement!(machine_kexec_prepare => machine_kexec_prepare)];
-static PATCH: Patch<{ REPLACEMENTS.len() }> = Patch::new();
+// What is replaced.
+replacements! {
+    machine_kexec_prepare => machine_kexec_prepare,
+}
 
 /// Takes over if the kernel is one that this module understands; else says why it is not.
 pub(super) fn start(module: &'static ThisModule) -> Result {
@@ -43,7 +43,7 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     }
     acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.
-    unsafe { transition::start::<transition::Free, _>(module, &PATCH, &REPLACEMENTS) }?;
+    unsafe { transition::start::<transition::Free, _>(module, &PATCH) }?;
     let paging = cpu::paging();
     pr_info!(
         "kexec images get a map of all memory ({} levels, {} pages of 1 GiB)\n",

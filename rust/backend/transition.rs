@@ -18,7 +18,7 @@ use kernel::sync::global_lock;
 use crate::sys::crashk_res;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow};
-use crate::sys::livepatch::{Callbacks, Patch, Replacement};
+use crate::sys::livepatch::{Callbacks, Patch};
 use crate::sys::wait;
 
 /// Whether every task uses the replacements, and images can be loaded.
@@ -65,11 +65,10 @@ pub(super) struct Free;
 pub(super) unsafe fn start<I: Images, const N: usize>(
     module: &'static ThisModule,
     patch: &'static Patch<N>,
-    replacements: &[Replacement; N],
 ) -> Result {
     I::start()?;
     // SAFETY: By contract.
-    unsafe { patch.enable::<I>(module, replacements) }.inspect_err(|_| I::stop())?;
+    unsafe { patch.enable::<I>(module) }.inspect_err(|_| I::stop())?;
     if !wait::until(PATIENCE_MS, || COMPLETE.load(Acquire)) {
         pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What rkexec needs of the kernel's headers and the `kernel` crate does not cover. bindgen turns it
- * into .build/bindings/kernel.rs; which items are taken stands in kernel.bindgen.
+ * into .build/module/rust/kernel.rs; which items are taken stands in kernel.bindgen.
  */
 #include <linux/cc_platform.h>
 #include <linux/crash_reserve.h>
@@ -42,8 +42,8 @@ int set_memory_rw(unsigned long addr, int numpages);
 /* kernel/livepatch/transition.h */
 void klp_reverse_transition(void);
 /*
- * The functions that are replaced must have a prototype here, or in the headers above: the
- * replacements are checked against it (rust/sys/livepatch.rs). kernel/kexec_internal.h, and a static
+ * A function that is replaced must have a prototype here, if none of the headers above has it: the
+ * replacement is checked against that (rust/sys/livepatch.rs). kernel/kexec_internal.h, and a static
  * one of kernel/kexec_file.c.
  */
 int kimage_load_segment(struct kimage *image, int idx);

@@ -16,7 +16,7 @@ use super::bindings::kernel as c;
 /// takes ours out without a call to [`Callbacks`], and leaves the kernel with what that would undo.
 const STATE: c_ulong = 0x726b_6578_6563;
 
-/// One function to replace: its name in the kernel, and ours. Made by [`replacement!`].
+/// One function to replace: its name in the kernel, and ours. Made by [`replacements!`].
 pub(crate) struct Replacement {
     name: &'static CStr,
     with: *const c_void,
@@ -33,25 +33,30 @@ impl Replacement {
     }
 }
 
-/// The [`Replacement`] of the kernel's function `$name` by `$with`. Their signatures must be the same:
-/// that of the kernel's is what bindgen makes of its prototype (`sys/kernel.h`).
-macro_rules! replacement {
-    ($name:ident => $with:expr) => {
-        // SAFETY: Two functions fit in one array only if they have the same signature, but that one
-        // may be safe and the other unsafe: both are then unsafe ones there. That is no part of the
-        // ABI but a duty of the caller's, which is the kernel and calls both in the same way.
-        unsafe {
-            const {
-                let _ = [$crate::sys::bindings::kernel::$name, $with];
-            }
-            $crate::sys::livepatch::Replacement::new(
-                ::kernel::c_str!(stringify!($name)),
-                $with as *const ::kernel::ffi::c_void,
-            )
-        }
+/// The static `PATCH` that replaces each of the kernel's functions by the one behind its name. Their
+/// signatures must be the same: that of the kernel's is what bindgen makes of its prototype, which it
+/// looks for because the name is here (`Kbuild`; so a row begins its line).
+macro_rules! replacements {
+    ($($name:ident => $with:path,)+) => {
+        static PATCH: $crate::sys::livepatch::Patch<{ [$(stringify!($name)),+].len() }> =
+            $crate::sys::livepatch::Patch::new([$(
+                // SAFETY: Two functions fit in one array only if they have the same signature, but
+                // that one may be safe and the other unsafe: both are then unsafe ones there. That is
+                // no part of the ABI but a duty of the caller's, which is the kernel and calls both in
+                // the same way.
+                unsafe {
+                    const {
+                        let _ = [$crate::sys::bindings::kernel::$name, $with];
+                    }
+                    $crate::sys::livepatch::Replacement::new(
+                        ::kernel::c_str!(stringify!($name)),
+                        $with as *const ::kernel::ffi::c_void,
+                    )
+                },
+            )+]);
     };
 }
-pub(crate) use replacement;
+pub(crate) use replacements;
 
 /// What is to be done around a transition (`struct klp_callbacks`). Each one that begins ends in one
 /// `after_*`. They may sleep, but while they do no module of the system comes or goes.
@@ -104,7 +109,10 @@ static PATCH: Atomic<*mut c::klp_patch> = Atomic::new(core::ptr::null_mut());
 
 /// A patch that replaces `N` functions: what the livepatch core keeps pointers into for as long as the
 /// module is loaded.
-pub(crate) struct Patch<const N: usize>(UnsafeCell<Option<Storage<N>>>);
+pub(crate) struct Patch<const N: usize> {
+    replacements: [Replacement; N],
+    storage: UnsafeCell<Option<Storage<N>>>,
+}
 
 /// The core tells the end of each array by a zero.
 #[repr(C)]
@@ -116,14 +124,17 @@ struct Storage<const N: usize> {
     patch: c::klp_patch,
 }
 
-// SAFETY: `enable` writes it once, before the livepatch core knows of it; from then on only the core
+// SAFETY: `enable` writes the storage once, before the livepatch core knows of it; from then on only the core
 // uses it, under its own lock, and the callbacks, under the same.
 unsafe impl<const N: usize> Sync for Patch<N> {}
 
 impl<const N: usize> Patch<N> {
     /// One that is not enabled.
-    pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(None))
+    pub(crate) const fn new(replacements: [Replacement; N]) -> Self {
+        Self {
+            replacements,
+            storage: UnsafeCell::new(None),
+        }
     }
 
     /// Replaces the functions. The transition may go on after the return, until every task has left
@@ -136,13 +147,12 @@ impl<const N: usize> Patch<N> {
     pub(crate) unsafe fn enable<C: Callbacks>(
         &'static self,
         module: &'static ThisModule,
-        replacements: &[Replacement; N],
     ) -> Result {
         // SAFETY: All of these are plain C structures for which zero is the documented start (the
         // core tells the end of the arrays by it, and fills in the rest). By contract this is the
         // only call, and nobody else looks at the storage yet.
-        let storage = unsafe { (*self.0.get()).insert(zeroed()) };
-        for (func, replacement) in storage.funcs.iter_mut().zip(replacements) {
+        let storage = unsafe { (*self.storage.get()).insert(zeroed()) };
+        for (func, replacement) in storage.funcs.iter_mut().zip(&self.replacements) {
             func.old_name = replacement.name.as_ptr().cast();
             func.new_func = replacement.with.cast_mut();
         }
