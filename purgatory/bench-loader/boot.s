@@ -1,5 +1,5 @@
-# From multiboot's 32-bit entry to Rust, from there into the hand-over as Xen enters it, and from the
-# hand-over into the checks. In Intel syntax.
+# From multiboot's 32-bit entry to Rust, and from there into the hand-over as Xen enters it. What the
+# hand-over enters is the probe's entry.s. In Intel syntax.
 
     .section .multiboot, "a"
     .balign 4
@@ -25,11 +25,9 @@ boot:
     or      eax, 0x83                       # present, writable, large
     mov     [boot_directory + ecx*8 - 8], eax # the lower half; the upper is 0
     loop    1b                              # all 512: the first GiB
-    mov     eax, offset boot_directory      # the one directory
-    or      eax, 3                          # present, writable
+    lea     eax, [boot_directory + 3]       # the one directory: present, writable
     mov     [boot_pointers], eax            # into the table above
-    mov     eax, offset boot_pointers       # that one
-    or      eax, 3                          # present, writable
+    lea     eax, [boot_pointers + 3]        # that one: likewise
     mov     [boot_root], eax                # into the root
     mov     eax, offset boot_root           # the root
     mov     cr3, eax                        # loaded, not used yet
@@ -50,11 +48,9 @@ boot:
     .code64
 boot64:
     xor     eax, eax                        # Xen has null data segments
-    mov     ds, eax
-    mov     es, eax
-    mov     ss, eax
-    mov     fs, eax
-    mov     gs, eax
+    .irp    selector, ds, es, ss, fs, gs
+    mov     \selector, eax
+    .endr
     mov     edi, edi                        # the argument: the upper half was undefined
     call    {main}                          # does not return; the call aligns the stack
 
@@ -85,85 +81,15 @@ bench_enter:
     out     0x21, al                        # masked
     out     0xa1, al                        # likewise the second one
     mov     rax, 0x5a5a5a5a5a5a5a5a         # registers that mean nothing
-    mov     rbx, rax
-    mov     rcx, rax
-    mov     rdx, rax
-    mov     rdi, rax
+    .irp    register, rbx, rcx, rdx, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    mov     \register, rax
+    .endr
     mov     rbp, rsi                        # ... but the one that Xen jumps with
     mov     rsi, rax
     mov     rsp, rax                        # not canonical: unusable
-    mov     r8, rax
-    mov     r9, rax
-    mov     r10, rax
-    mov     r11, rax
-    mov     r12, rax
-    mov     r13, rax
-    mov     r14, rax
-    mov     r15, rax
     std                                     # worse than Xen: DF set
     sti                                     # ... and IF, though nothing will come
     jmp     rbp                             # the hand-over
-
-# What the hand-over enters, by way of a page of the image: writes down what it finds.
-    .globl  bench_next_kernel
-bench_next_kernel:
-    mov     [rip + {state}], rax            # general registers in the order of State
-    mov     [rip + {state} + 8], rbx
-    mov     [rip + {state} + 16], rcx
-    mov     [rip + {state} + 24], rdx
-    mov     [rip + {state} + 32], rdi
-    mov     [rip + {state} + 40], rbp
-    mov     [rip + {state} + 48], r8
-    mov     [rip + {state} + 56], r9
-    mov     [rip + {state} + 64], r10
-    mov     [rip + {state} + 72], r11
-    mov     [rip + {state} + 80], r12
-    mov     [rip + {state} + 88], r13
-    mov     [rip + {state} + 96], r14
-    mov     [rip + {state} + 104], r15
-    mov     [rip + {state} + 112], rsi      # rsi
-    mov     [rip + {state} + 120], rsp      # rsp
-    mov     rax, [rsp]                      # what is on the stack
-    mov     [rip + {state} + 128], rax      # top
-    pushfq                                  # the stack must stand that
-    pop     rax                             # RFLAGS
-    mov     [rip + {state} + 136], rax      # rflags
-    mov     rax, cr0
-    mov     [rip + {state} + 144], rax      # cr0
-    mov     rax, cr3
-    mov     [rip + {state} + 152], rax      # cr3
-    mov     rax, cr4
-    mov     [rip + {state} + 160], rax      # cr4
-    mov     rax, cr8
-    mov     [rip + {state} + 168], rax      # cr8
-    mov     rax, dr7
-    mov     [rip + {state} + 176], rax      # dr7
-    xor     eax, eax                        # selectors are 16 bits
-    mov     ax, cs
-    mov     [rip + {state} + 184], rax      # selectors: CS
-    mov     ax, ds
-    mov     [rip + {state} + 192], rax      # DS
-    mov     ax, es
-    mov     [rip + {state} + 200], rax      # ES
-    mov     ax, ss
-    mov     [rip + {state} + 208], rax      # SS
-    mov     ax, fs
-    mov     [rip + {state} + 216], rax      # FS
-    mov     ax, gs
-    mov     [rip + {state} + 224], rax      # GS
-    sldt    ax
-    mov     [rip + {state} + 232], rax      # LDT
-    mov     ecx, 0xc0000101                 # GS base
-    rdmsr                                   # in two halves
-    shl     rdx, 32                         # the upper one
-    or      rax, rdx                        # both
-    mov     [rip + {state} + 240], rax      # gs_base
-    sgdt    [rip + {state} + 248]           # gdtr: 10 bytes of 16
-    sidt    [rip + {state} + 264]           # idtr: likewise
-    mov     eax, 0x620                      # now what Rust needs: PAE, OSFXSR, OSXMMEXCPT
-    mov     cr4, rax                        # on
-    lea     rsp, [rip + bench_stack_top]    # our own stack again
-    call    {check}                         # does not return; the call aligns the stack
 
     .section .data.boot, "aw"
 boot_gdtr:                                  # operand of lgdt
@@ -189,3 +115,5 @@ boot_directory:
     .skip   4096                            # page directory
     .skip   65536                           # stack
 bench_stack_top:
+    .globl  probe_stack_top
+    .set    probe_stack_top, bench_stack_top # nobody needs it any more when the probe runs

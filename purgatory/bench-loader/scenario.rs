@@ -1,7 +1,10 @@
-//! What goes wrong, if anything.
+//! What goes wrong, if anything. The tests name it on the command line, in words like `list-cycle`.
+
+use strum::{EnumString, IntoStaticStr};
 
 /// A way to spoil a good hand-over.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Scenario {
     /// Nothing goes wrong.
     Good,
@@ -43,38 +46,4 @@ pub enum Scenario {
     SourceUnmapped,
     /// Likewise, and the machine is to halt.
     SourceUnmappedHalt,
-}
-
-impl Scenario {
-    /// The one with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "good" => Self::Good,
-            "no-port" => Self::NoPort,
-            "absent-port" => Self::AbsentPort,
-            "header" => Self::Header,
-            "params" => Self::Params,
-            "unknown-flag" => Self::UnknownFlag,
-            "tables" => Self::Tables,
-            "tables-unmapped" => Self::TablesUnmapped,
-            "list" => Self::List,
-            "list-cycle" => Self::ListCycle,
-            "list-count" => Self::ListCount,
-            "list-wrap" => Self::ListWrap,
-            "list-over-hand-over" => Self::ListOverHandOver,
-            "backup" => Self::Backup,
-            "backup-over-tables" => Self::BackupOverTables,
-            "backup-over-image" => Self::BackupOverImage,
-            "image" => Self::Image,
-            "image-halt" => Self::ImageHalt,
-            "source-unmapped" => Self::SourceUnmapped,
-            "source-unmapped-halt" => Self::SourceUnmappedHalt,
-            _ => return None,
-        })
-    }
-
-    /// Whether the machine is to halt.
-    pub fn halts(self) -> bool {
-        matches!(self, Self::ImageHalt | Self::SourceUnmappedHalt)
-    }
 }

@@ -9,6 +9,7 @@ use rkexec::abi::handover::{
     Digest, Entry, Header, ListPage, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES,
     PARAMS_DIGESTED,
 };
+use rkexec_bare::address_of;
 use rkexec_handover::digest::Hasher;
 
 use super::scenario::Scenario;
@@ -53,7 +54,7 @@ const BACKUP: u64 = 0x0340_1000;
 /// Room for a copy of low memory. To the language there is nothing at address 0, so nothing but
 /// [`copy`] goes there.
 const LOW_COPY: u64 = 0x0360_0000;
-/// Where the next kernel begins: a page that jumps to `next_kernel`.
+/// Where the next kernel begins: a page that jumps to the probe.
 const ENTRY_SOURCE: u64 = 0x02e0_0000;
 /// Where this page goes, and an offset in it.
 pub const ENTRY_PAGE: u64 = 0x0300_0000;
@@ -162,7 +163,11 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
         Scenario::AbsentPort => 0x2f8,
         _ => 0x3f8,
     };
-    let halt = if scenario.halts() { FLAG_HALT } else { 0 };
+    let flags = match scenario {
+        Scenario::ImageHalt | Scenario::SourceUnmappedHalt => FLAG_HALT,
+        Scenario::UnknownFlag => 1 << 7,
+        _ => 0,
+    };
     let params = Params {
         cr3: if unmapped { NOWHERE } else { root },
         tables: if unmapped { NOWHERE } else { TABLES },
@@ -175,12 +180,7 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
         entry: ENTRY,
         rsi: RSI,
         serial_port,
-        flags: halt
-            | if scenario == Scenario::UnknownFlag {
-                1 << 7
-            } else {
-                0
-            },
+        flags,
         backup: match scenario {
             Scenario::Backup => BACKUP,
             Scenario::BackupOverTables => TABLES - PAGE,
@@ -225,79 +225,38 @@ fn fill_sources() {
     fill(GATHERED, NR_SCATTERED * PAGE, 2);
     fill(LONG_TARGET, LONG_BYTES, 3);
 
-    extern "C" {
-        fn bench_next_kernel();
-    }
     // The page of the entry point: jmp [rip + 0], and the address that it takes.
     fill(ENTRY_SOURCE, PAGE, 4);
     let code = ENTRY_SOURCE + ENTRY - ENTRY_PAGE;
     // SAFETY: Free memory as above.
     let bytes = unsafe { memory(code, 14) };
     bytes[..6].copy_from_slice(&[0xff, 0x25, 0, 0, 0, 0]);
-    bytes[6..].copy_from_slice(&(bench_next_kernel as usize as u64).to_le_bytes());
+    bytes[6..].copy_from_slice(&address_of!("probe_entry").to_le_bytes());
 }
 
 /// Writes the list. Returns the number of its pages, its digest and that of the image.
 fn list(scenario: Scenario) -> (u64, Digest, Digest) {
+    let entry = |dst, src, len| Entry { dst, src, len };
     let bad = match scenario {
-        Scenario::ListWrap => Some(Entry {
-            dst: (1 << 52) - PAGE,
-            src: LONG,
-            len: 2 * PAGE,
-        }),
-        Scenario::ListOverHandOver => Some(Entry {
-            dst: CHUNK - PAGE,
-            src: LONG,
-            len: 2 * PAGE,
-        }),
-        Scenario::SourceUnmapped | Scenario::SourceUnmappedHalt => Some(Entry {
-            dst: GATHERED,
-            src: NOWHERE,
-            len: PAGE,
-        }),
+        Scenario::ListWrap => Some(entry((1 << 52) - PAGE, LONG, 2 * PAGE)),
+        Scenario::ListOverHandOver => Some(entry(CHUNK - PAGE, LONG, 2 * PAGE)),
+        Scenario::SourceUnmapped | Scenario::SourceUnmappedHalt => {
+            Some(entry(GATHERED, NOWHERE, PAGE))
+        }
         _ => None,
     };
-    let gather = |nr| Entry {
-        dst: GATHERED + nr * PAGE,
-        src: scattered(nr),
-        len: PAGE,
-    };
+    let gather = |nr| entry(GATHERED + nr * PAGE, scattered(nr), PAGE);
     let rest = [
-        Entry {
-            dst: LONG_TARGET,
-            src: LONG,
-            len: LONG_BYTES,
-        },
-        Entry {
-            dst: IN_PLACE,
-            src: IN_PLACE,
-            len: IN_PLACE_BYTES,
-        },
-        Entry {
-            dst: ZEROS,
-            src: 0,
-            len: ZERO_BYTES,
-        },
-        Entry {
-            dst: LOW,
-            src: LOW_SOURCE,
-            len: LOW_RUN_BYTES,
-        },
-        Entry {
-            dst: ENTRY_PAGE,
-            src: ENTRY_SOURCE,
-            len: PAGE,
-        },
+        entry(LONG_TARGET, LONG, LONG_BYTES),
+        entry(IN_PLACE, IN_PLACE, IN_PLACE_BYTES),
+        entry(ZEROS, 0, ZERO_BYTES),
+        entry(LOW, LOW_SOURCE, LOW_RUN_BYTES),
+        entry(ENTRY_PAGE, ENTRY_SOURCE, PAGE),
     ];
-    let ends = LOW_ENDS
-        .into_iter()
-        .zip(LOW_END_SOURCES)
-        .map(|(dst, src)| Entry {
-            dst,
-            src,
-            len: PAGE,
-        });
-    let ends = ends.filter(|_| scenario == Scenario::Backup);
+    let ends = LOW_ENDS.into_iter().zip(LOW_END_SOURCES);
+    let ends = ends
+        .filter(|_| scenario == Scenario::Backup)
+        .map(|(dst, src)| entry(dst, src, PAGE));
     let entries = (0..NR_SCATTERED)
         .map(gather)
         .chain(rest)
@@ -305,7 +264,11 @@ fn list(scenario: Scenario) -> (u64, Digest, Digest) {
         .chain(bad);
 
     let mut image = Hasher::new();
-    let mut pages = [EMPTY; 2];
+    let mut pages = [ListPage {
+        next: 0,
+        nr: 0,
+        entries: [entry(0, 0, 0); ENTRIES_PER_PAGE],
+    }; 2];
     for (nr, entry) in entries.enumerate() {
         let page = &mut pages[nr / ENTRIES_PER_PAGE];
         page.entries[nr % ENTRIES_PER_PAGE] = entry;
@@ -331,16 +294,6 @@ fn list(scenario: Scenario) -> (u64, Digest, Digest) {
     }
     (2, list.finish(), image.finish())
 }
-
-const EMPTY: ListPage = ListPage {
-    next: 0,
-    nr: 0,
-    entries: [Entry {
-        dst: 0,
-        src: 0,
-        len: 0,
-    }; ENTRIES_PER_PAGE],
-};
 
 /// What changes after the load.
 fn spoil(scenario: Scenario, params: u64, nr_list_pages: u64) {

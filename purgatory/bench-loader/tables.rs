@@ -4,9 +4,7 @@
 //! them to be if it does nothing of its own accord: without 0-1 MiB.
 
 use rkexec::addr::{Addr, Mfn};
-use rkexec::identity::{
-    build, table_count, walk, Attr, Levels, Mark, Paging, Sources, Table, LEGACY, LOW_MEMORY,
-};
+use rkexec::identity::{build, table_count, Levels, Mark, Paging, Sources, Table, LOW_MEMORY};
 use rkexec::memmap::{E820Type, MapEntry};
 
 use super::memory;
@@ -61,42 +59,6 @@ pub fn of_module(at: u64) -> u64 {
     let frame = |_: usize, table: &Table| Mfn::new(Addr::new((&raw const *table).addr() as u64)?);
     let root = build(runs, paging, &mut tables, frame).expect("there are as many as needed");
     root.start().raw()
-}
-
-/// Whether the tables below `root` map nothing of 0-1 MiB.
-pub fn lack_first_mib(root: u64) -> bool {
-    let mut lack = true;
-    each_run(root, |start, _, _| lack &= start >= MIB);
-    lack
-}
-
-/// Whether the tables below `root` map 0-1 MiB as the design says: memory, then devices, uncached.
-pub fn have_first_mib(root: u64) -> bool {
-    let (mut at, mut right) = (0, true);
-    each_run(root, |start, end, attr| {
-        if start < MIB {
-            right &= start == at && (attr == Attr::Uncached) == (start >= LEGACY.start().raw());
-            right &= start >= LEGACY.start().raw() || end <= LEGACY.start().raw();
-            at = end;
-        }
-    });
-    // What comes behind is memory again, so a run ends there.
-    right && at == MIB
-}
-
-/// Calls `visit` with start, end and kind of each run of memory that is mapped one to one; any other
-/// mapping counts as one at 0 that ends there.
-fn each_run(root: u64, mut visit: impl FnMut(u64, u64, Attr)) {
-    let root = Addr::new(root).and_then(Mfn::new).expect("a root");
-    let at = |frame: Mfn| Some(&*table(frame.start().raw()));
-    let walked = walk(root, Levels::Four, at, |mapping| {
-        let run = mapping.run;
-        match mapping.is_identity() {
-            true => visit(run.range.start().raw(), run.range.end().raw(), run.attr),
-            false => visit(0, 0, run.attr),
-        }
-    });
-    assert_eq!(walked.broken, 0);
 }
 
 /// Tables as Xen makes them, except that 0-1 MiB is not in them: pages of 4 KiB for the hand-over

@@ -6,9 +6,8 @@ use core::slice;
 use rkexec::abi::handover::ListPage;
 use rkexec::addr::{Maddr, Mfn};
 use rkexec::range::MaRange;
+use rkexec_bare::cpu;
 use rkexec_handover::memory::Memory;
-
-use super::cpu;
 
 /// All of memory, one to one.
 pub struct Identity(());
@@ -21,7 +20,7 @@ impl Identity {
     /// They map all of memory one to one, this program included.
     pub unsafe fn load(root: Mfn) -> Self {
         // SAFETY: As the caller promises.
-        unsafe { cpu::load_page_tables(root) };
+        unsafe { cpu::load_page_tables(root.start().raw()) };
         Self(())
     }
 }

@@ -2,10 +2,11 @@
 
 use core::cell::UnsafeCell;
 
+use rkexec_bare::cpu;
 use rkexec_handover::exception::{interrupt_gate, Exception, Gate, NR_VECTORS, STUB_BYTES};
 use rkexec_handover::fault::Fault;
 
-use super::{cpu, layout, stop};
+use super::{layout, leave, stop};
 
 /// The interrupt descriptor table, filled in at run time: a table of addresses made by the compiler
 /// would need relocation.
@@ -23,7 +24,7 @@ pub fn install() {
     let gates = unsafe { &mut *TABLE.0.get() };
     let mut handler = layout::stubs();
     for gate in gates {
-        *gate = interrupt_gate(handler, cpu::BOOT_CS);
+        *gate = interrupt_gate(handler, leave::BOOT_CS);
         handler = handler.wrapping_add(STUB_BYTES);
     }
     let bytes = const { size_of::<Table>() as u16 };

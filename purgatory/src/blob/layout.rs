@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 use rkexec::abi::handover::{Epitaph, Header, Params, PARAMS_DIGESTED};
 use rkexec::addr::Maddr;
 use rkexec::range::MaRange;
+use rkexec_bare::address_of;
 
 /// Memory that something outside of this program writes or reads. It has an address and nothing
 /// else: were it read as a static, the compiler could see that nobody here ever writes to it.
@@ -30,25 +31,6 @@ pub static PARAMS: Shared<Params> = Shared::new();
 #[export_name = "handover_epitaph"]
 #[link_section = ".head.epitaph"]
 pub static EPITAPH: Shared<Epitaph> = Shared::new();
-
-/// The address of a symbol of `entry.s` or the linker script.
-///
-/// To Rust it would be an `extern` static, whose address the compiler fetches from a global offset
-/// table. That table would need relocation; the processor needs none.
-macro_rules! address_of {
-    ($symbol:literal) => {{
-        let address: u64;
-        // SAFETY: Computes an address and nothing else.
-        unsafe {
-            core::arch::asm!(
-                concat!("lea {}, [rip + ", $symbol, "]"), // relative to this instruction
-                out(reg) address,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        address
-    }};
-}
 
 /// The header.
 pub fn header() -> &'static Header {

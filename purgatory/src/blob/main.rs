@@ -1,9 +1,10 @@
 //! The hand-over as a freestanding program: entered by Xen, left into the next kernel.
 //!
 //! Everything that needs assembly or `unsafe` is here, the logic is in the library. `entry.s` is
-//! the way in and out, `layout.ld` the memory layout, [`identity`] memory, [`cpu`] registers and
-//! ports, [`console`] the serial port and the screen, [`stop`] the end of a hand-over that failed,
-//! [`interrupts`] what the processor raises, [`runtime`] what the compiler expects of a C library.
+//! the way in and out, `layout.ld` the memory layout, [`identity`] memory, [`console`] the serial port
+//! and the screen, [`stop`] the end of a hand-over that failed, [`interrupts`] what the processor
+//! raises, [`leave`] the way into the next kernel. What other such programs need, too, is in
+//! `rkexec-bare`.
 //!
 //! It is built for the ordinary Linux target, as there is no other in the build root. Two things
 //! follow. The compiler uses SSE: the entry code enables it before it calls Rust. And it uses the
@@ -13,26 +14,26 @@
 #![no_main]
 
 mod console;
-mod cpu;
 mod identity;
 mod interrupts;
 mod layout;
-mod runtime;
+mod leave;
 mod stop;
 
+use rkexec_bare::serial::Serial;
 use rkexec_handover::fault::Fault;
 use rkexec_handover::list::List;
 use rkexec_handover::{digest, image, params, report};
 
-use console::{Console, Serial};
+use console::Console;
 use identity::Identity;
 
 core::arch::global_asm!(
     include_str!("entry.s"),
     magic = const rkexec::abi::handover::MAGIC,
     version = const rkexec::abi::handover::VERSION,
-    boot_cs = const cpu::BOOT_CS,
-    boot_ds = const cpu::BOOT_DS,
+    boot_cs = const leave::BOOT_CS,
+    boot_ds = const leave::BOOT_DS,
     nr_vectors = const rkexec_handover::exception::NR_VECTORS,
     stub_bytes = const rkexec_handover::exception::STUB_BYTES,
     params = sym layout::PARAMS,
@@ -88,7 +89,7 @@ fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
     image::place(&list, &mut memory)?;
     report::entering(&mut serial, checked.entry);
     // SAFETY: The image is in place, and its entry point is what the caller of kexec asked for.
-    unsafe { cpu::leave(entry_cr4, checked) }
+    unsafe { leave::leave(entry_cr4, checked) }
 }
 
 #[panic_handler]

@@ -3,15 +3,17 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use rkexec::abi::handover::{Epitaph, EPITAPH_MAGIC};
+use rkexec_bare::cpu;
+use rkexec_bare::serial::{Serial, COM1};
 use rkexec_handover::fault::Fault;
 use rkexec_handover::report;
 
-use super::console::{Console, Screen, Serial};
-use super::{cpu, layout};
+use super::console::{Console, Screen};
+use super::layout;
 
 /// Where to report. Until the parameters are verified nothing of theirs may be used, and silence
 /// helps nobody: COM1, where nearly every machine with a serial console has it.
-static PORT: AtomicU32 = AtomicU32::new(0x3f8);
+static PORT: AtomicU32 = AtomicU32::new(COM1 as u32);
 /// Halt instead of resetting. Likewise not before the parameters are verified: a machine that
 /// resets comes back.
 static HALT: AtomicBool = AtomicBool::new(false);

@@ -20,12 +20,7 @@ pub fn get() -> &'static Artifacts {
     static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
     ARTIFACTS.get_or_init(|| {
         let out = directory("handover");
-        let output = handover_blob(&out, None);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        succeeded(&handover_blob(&out, None));
         Artifacts {
             elf: out.join("handover.elf"),
             flat: out.join("handover.bin"),
@@ -66,34 +61,20 @@ pub fn handover_blob(out: &Path, feature: Option<&str>) -> Output {
 
 /// Builds the bench loader: for a fixed address, so that it needs no relocation either.
 fn loader() -> PathBuf {
-    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    const COMMAND: &str = "build --quiet --package rkexec-handover --bin bench-loader \
+        --features bench-loader --profile handover --target x86_64-unknown-linux-gnu --target-dir";
     let output = Command::new(env!("CARGO"))
         .current_dir(repo())
         .env("RUSTFLAGS", "-C relocation-model=static")
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "rkexec-handover",
-            "--bin",
-            "bench-loader",
-        ])
-        .args([
-            "--features",
-            "bench-loader",
-            "--profile",
-            "handover",
-            "--target",
-            TARGET,
-        ])
-        .arg("--target-dir")
+        .args(COMMAND.split(' '))
         .arg(target())
         .output()
         .expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    target().join(TARGET).join("handover/bench-loader")
+    succeeded(&output);
+    target().join("x86_64-unknown-linux-gnu/handover/bench-loader")
+}
+
+fn succeeded(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }

@@ -4,14 +4,16 @@
 
 use rkexec::abi::handover::{Failure, EPITAPH_MAGIC};
 
+use crate::next_kernel;
 use crate::qemu::Machine;
+use crate::scenario::Scenario;
 
 /// The exit code of QEMU when the next kernel is content.
 const PASSED: i32 = 33;
 /// The exit code of QEMU when the machine resets (`-no-reboot`).
 const RESET: i32 = 0;
 /// Where the bench puts the hand-over (`CHUNK` in `stage.rs`).
-const CHUNK: u64 = 0x0180_3000;
+pub const CHUNK: u64 = 0x0180_3000;
 /// SHA-NI, and without.
 const CPUS: [&str; 3] = ["max", "max,sha-ni=off", "qemu64"];
 
@@ -23,11 +25,18 @@ fn lines(serial: &str) -> Vec<&str> {
         .collect()
 }
 
-fn passes(scenario: &str, cpu: &str, expected: &[&str]) {
-    let mut machine = Machine::start(scenario, cpu, "pc");
-    let code = machine.wait();
+/// Runs the scenario to its end, in which QEMU's exit code is this; returns what was said.
+fn ends(scenario: Scenario, cpu: &str, kind: &str, code: i32) -> String {
+    let mut machine = Machine::start(scenario.into(), cpu, kind);
+    let ended = machine.wait();
     let serial = machine.serial();
-    assert_eq!(code, PASSED, "{serial}");
+    assert_eq!(ended, code, "{kind}: {serial}");
+    serial
+}
+
+fn passes(scenario: Scenario, cpu: &str, expected: &[&str]) {
+    let serial = ends(scenario, cpu, "pc", PASSED);
+    next_kernel::check(&serial);
     assert!(serial.ends_with("bench: PASSED\n"), "{serial}");
     assert_eq!(lines(&serial), expected, "{serial}");
     let unused = serial
@@ -47,7 +56,7 @@ const PROGRESS: [&str; 3] = [
 #[ignore = "needs QEMU"]
 fn a_good_image_is_entered_with_and_without_sha_ni() {
     for cpu in CPUS {
-        passes("good", cpu, &PROGRESS);
+        passes(Scenario::Good, cpu, &PROGRESS);
     }
 }
 
@@ -61,30 +70,28 @@ fn low_memory_is_saved_before_it_is_overwritten() {
         "rkexec: low memory saved",
         PROGRESS[2],
     ];
-    passes("backup", "max", &steps);
+    passes(Scenario::Backup, "max", &steps);
 }
 
 #[test]
 #[ignore = "needs QEMU"]
 fn a_backup_over_something_that_is_needed_is_refused() {
     let why = "its parameters are not valid (a fault in rkexec)";
-    fails("backup-over-tables", "max", &[], why);
+    fails(Scenario::BackupOverTables, "max", &[], why);
     let why = "the copy list is broken: it or an entry overlaps the backup of low memory \
                (a list page changed after the load, or a fault in rkexec)";
-    fails("backup-over-image", "max", TABLES_VERIFIED, why);
+    fails(Scenario::BackupOverImage, "max", TABLES_VERIFIED, why);
 }
 
 /// What Xen's older interface (V1) cannot be asked for.
 #[test]
 #[ignore = "needs QEMU"]
 fn the_first_mib_is_mapped_for_a_next_kernel_though_nobody_had_mapped_it() {
-    let mut machine = Machine::start("good", "max", "pc");
-    assert_eq!(machine.wait(), PASSED);
-    let serial = machine.serial();
+    let serial = ends(Scenario::Good, "max", "pc", PASSED);
     let steps = [
         "bench: 0-1 MiB is not mapped",
         PROGRESS[0],
-        "bench: the next kernel runs",
+        "probe: entered",
         "bench: 0-1 MiB can be read",
         "bench: PASSED",
     ];
@@ -95,16 +102,13 @@ fn the_first_mib_is_mapped_for_a_next_kernel_though_nobody_had_mapped_it() {
 #[test]
 #[ignore = "needs QEMU"]
 fn no_serial_port_is_no_obstacle() {
-    passes("no-port", "max", &[]);
-    passes("absent-port", "max", &[]);
+    passes(Scenario::NoPort, "max", &[]);
+    passes(Scenario::AbsentPort, "max", &[]);
 }
 
 /// The scenario ends in a reset, after `progress` and for the reason `why`.
-fn fails(scenario: &str, cpu: &str, progress: &[&str], why: &str) {
-    let mut machine = Machine::start(scenario, cpu, "pc");
-    let code = machine.wait();
-    let serial = machine.serial();
-    assert_eq!(code, RESET, "{serial}");
+fn fails(scenario: Scenario, cpu: &str, progress: &[&str], why: &str) {
+    let serial = ends(scenario, cpu, "pc", RESET);
     let failed = format!("rkexec: hand-over failed: {why}");
     let last = [failed.as_str(), "rkexec: resetting the machine"];
     let said = lines(&serial);
@@ -128,7 +132,7 @@ const TABLES_VERIFIED: &[&str] = &[PROGRESS[0]];
 #[ignore = "needs QEMU"]
 fn a_wrong_header_is_found() {
     fails(
-        "header",
+        Scenario::Header,
         "max",
         &[],
         "its header is not that of this version (a fault in rkexec)",
@@ -140,10 +144,10 @@ fn a_wrong_header_is_found() {
 fn changed_parameters_are_found() {
     let why = "its parameters do not have their SHA-256 digest (they changed after the load)";
     for cpu in CPUS {
-        fails("params", cpu, &[], why);
+        fails(Scenario::Params, cpu, &[], why);
     }
     fails(
-        "unknown-flag",
+        Scenario::UnknownFlag,
         "max",
         &[],
         "its parameters are not valid (a fault in rkexec)",
@@ -155,7 +159,7 @@ fn changed_parameters_are_found() {
 fn a_changed_page_table_is_found_before_it_is_loaded() {
     let why = "the page tables do not have their SHA-256 digest \
                (a table page changed after the load)";
-    fails("tables", "max", &[], why);
+    fails(Scenario::Tables, "max", &[], why);
 }
 
 #[test]
@@ -163,21 +167,21 @@ fn a_changed_page_table_is_found_before_it_is_loaded() {
 fn a_changed_list_is_found() {
     let why = "the copy list does not have its SHA-256 digest \
                (a list page changed after the load)";
-    fails("list", "max", TABLES_VERIFIED, why);
+    fails(Scenario::List, "max", TABLES_VERIFIED, why);
 }
 
 #[test]
 #[ignore = "needs QEMU"]
 fn a_list_that_nobody_should_have_made_is_refused() {
     for (scenario, what) in [
-        ("list-cycle", "it has not as many pages as it should"),
-        ("list-count", "a page has too many entries"),
+        (Scenario::ListCycle, "it has not as many pages as it should"),
+        (Scenario::ListCount, "a page has too many entries"),
         (
-            "list-wrap",
+            Scenario::ListWrap,
             "an entry reaches past the end of the address space",
         ),
         (
-            "list-over-hand-over",
+            Scenario::ListOverHandOver,
             "an entry would overwrite the hand-over or the page tables",
         ),
     ] {
@@ -196,7 +200,7 @@ const IMAGE_CHANGED: &str = "the image does not have its SHA-256 digest \
 #[ignore = "needs QEMU"]
 fn a_changed_source_is_found() {
     for cpu in CPUS {
-        fails("image", cpu, TABLES_VERIFIED, IMAGE_CHANGED);
+        fails(Scenario::Image, cpu, TABLES_VERIFIED, IMAGE_CHANGED);
     }
 }
 
@@ -205,8 +209,8 @@ fn a_changed_source_is_found() {
 fn an_exception_is_reported_before_and_after_cr3_is_loaded() {
     let why = "the processor raised exception 14 (page fault) at 0x... error code 0x0, \
                address 0x3f00000000";
-    fails("tables-unmapped", "max", &[], why);
-    fails("source-unmapped", "max", TABLES_VERIFIED, why);
+    fails(Scenario::TablesUnmapped, "max", &[], why);
+    fails(Scenario::SourceUnmapped, "max", TABLES_VERIFIED, why);
 }
 
 #[test]
@@ -214,12 +218,9 @@ fn an_exception_is_reported_before_and_after_cr3_is_loaded() {
 fn every_kind_of_machine_is_reset_in_one_way_or_another() {
     // Of the three ways q35 has all, isapc no port 0xcf9, and microvm nothing but the processor.
     for kind in ["q35", "isapc", "microvm"] {
-        let mut machine = Machine::start("image", "max", kind);
-        assert_eq!(machine.wait(), RESET, "{kind}");
+        let serial = ends(Scenario::Image, "max", kind, RESET);
         assert!(
-            machine
-                .serial()
-                .ends_with("rkexec: resetting the machine\n"),
+            serial.ends_with("rkexec: resetting the machine\n"),
             "{kind}"
         );
     }
@@ -242,8 +243,8 @@ fn words(machine: &mut Machine, count: usize, format: &str, at: u64) -> Vec<u64>
 }
 
 /// Halts in `scenario`; returns the rows of the screen that are not blank, and the epitaph.
-fn halts(scenario: &str) -> (Vec<String>, Vec<u64>) {
-    let mut machine = Machine::start(scenario, "max", "pc");
+fn halts(scenario: Scenario) -> (Vec<String>, Vec<u64>) {
+    let mut machine = Machine::start(scenario.into(), "max", "pc");
     machine.wait_for("rkexec: the machine is halted\n");
     // The line is out before the screen is written and the processor halts.
     while !machine.monitor("info registers").contains("HLT=1") {}
@@ -278,7 +279,7 @@ fn halts(scenario: &str) -> (Vec<String>, Vec<u64>) {
 #[test]
 #[ignore = "needs QEMU"]
 fn a_machine_that_is_to_halt_halts_and_shows_why() {
-    let (rows, epitaph) = halts("image-halt");
+    let (rows, epitaph) = halts(Scenario::ImageHalt);
     let expected = [
         "rkexec: hand-over failed: the image does not have its SHA-256 digest (a source p",
         "age changed after the load)",
@@ -291,7 +292,7 @@ fn a_machine_that_is_to_halt_halts_and_shows_why() {
 #[test]
 #[ignore = "needs QEMU"]
 fn the_epitaph_keeps_what_the_processor_said() {
-    let (rows, epitaph) = halts("source-unmapped-halt");
+    let (rows, epitaph) = halts(Scenario::SourceUnmappedHalt);
     assert!(rows[0].starts_with("rkexec: hand-over failed: the processor raised exception 14"));
     let [magic, failure, vector, error_code, rip, cr2] = epitaph[..] else {
         panic!("six words")

@@ -6,4 +6,7 @@
 mod artifacts;
 mod gates;
 mod machine;
+mod next_kernel;
 mod qemu;
+#[path = "../../bench-loader/scenario.rs"]
+mod scenario;

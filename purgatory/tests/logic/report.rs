@@ -1,11 +1,12 @@
 //! The words, exactly as users will search for them.
 
 use proptest::prelude::*;
+use rkexec_bare::text::Sink;
 use rkexec_handover::exception::Exception;
 use rkexec_handover::fault::Fault;
 use rkexec_handover::list::ListFault;
 use rkexec_handover::params::ParamsFault;
-use rkexec_handover::report::{self, Sink};
+use rkexec_handover::report;
 
 #[derive(Default)]
 struct Text(String);

@@ -1,4 +1,4 @@
-//! The judge of what the probe says (`selftests/probe/`): the lines that come from it and, before
+//! The judge of what the probe says (`purgatory/probe/`): the lines that come from it and, before
 //! that, from the guest that loads it, and whether they fit each other.
 //!
 //! [`map`] is the pages that are mapped, [`claim`] what the module says of them, [`state`] the

@@ -1,5 +1,5 @@
 //! Crash images that must be refused, and some that just may be; all without harm to the default
-//! image that is loaded. In the end the probe (`selftests/probe/`) is the crash kernel: it is small
+//! image that is loaded. In the end the probe (`purgatory/probe/`) is the crash kernel: it is small
 //! enough for any crash area, also for one that no Linux would fit in.
 //!
 //! Linux drops the crash image that it has before it looks at a new one, so none is left.

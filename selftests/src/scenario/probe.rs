@@ -1,4 +1,4 @@
-//! The probe (`selftests/probe/`) as the next kernel. What it will find is compared with what is
+//! The probe (`purgatory/probe/`) as the next kernel. What it will find is compared with what is
 //! written down here before, by the runner: the machine's memory, and with the module the map that
 //! it says it has built.
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rkexec_bare::text::Sink;
 use rkexec_probe::level::CR4_LA57;
 use rkexec_probe::memory::{Memory, Phys, PAGE};
 use rkexec_probe::report::report;
 use rkexec_probe::state::State;
-use rkexec_probe::text::Out;
 use rkexec_probe::translate::Root;
 use rkexec_probe::walk::{walk, Page, Tables, TooManyTables, Visitor};
 
@@ -94,7 +94,7 @@ pub fn pages(words: &mut Words) -> Vec<Page> {
 #[derive(Default)]
 pub struct Text(String);
 
-impl Out for Text {
+impl Sink for Text {
     fn put(&mut self, byte: u8) {
         assert!(byte.is_ascii());
         self.0.push(char::from(byte));

@@ -71,8 +71,8 @@ fn registers_and_what_they_lead_to() {
         ds: 0x10,
         es: 0x0c,
         gdt_base: 0x5000,
-        gdt_limit: 0x0f << 48,
-        idt_limit: 0xffff << 48,
+        gdt_limit: 0x0f,
+        idt_limit: 0xffff,
         ..state(4)
     };
     for line in [

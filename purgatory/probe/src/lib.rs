@@ -2,13 +2,13 @@
 //! resets the machine.
 //!
 //! This library is its logic, so all of it runs on the host under `cargo test`. The freestanding
-//! program around it is `blob/`. It shares no code with what it is there to judge: the bits of the
-//! page tables are spelled out again, from the processor's manual.
+//! program around it is `blob/`. It shares no code with what it is there to judge but that which talks
+//! to the serial port: the bits of the page tables are spelled out again, from the processor's manual.
 //!
 //! [`state`] is what the entry code writes down. [`memory`] is physical memory, [`level`] and
 //! [`entry`] are the parts of a page table in it, [`walk`] goes through all of one, [`translate`]
-//! to one address, and [`run`] joins what belongs together. [`report`] says it all, by way of
-//! [`text`].
+//! to one address, and [`run`] joins what belongs together. [`report`] says it all, by way of a
+//! [`Sink`](rkexec_bare::text::Sink).
 //!
 //! Addresses are numbers of bytes; those in a name with `virt` go through the page tables, those
 //! in a [`memory::Phys`] do not.
@@ -21,6 +21,5 @@ pub mod memory;
 pub mod report;
 pub mod run;
 pub mod state;
-pub mod text;
 pub mod translate;
 pub mod walk;

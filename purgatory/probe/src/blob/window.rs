@@ -7,6 +7,8 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
+use rkexec_bare::address_of;
+use rkexec_bare::cpu::load_page_tables;
 use rkexec_probe::level::{Level, CR4_LA57};
 use rkexec_probe::memory::{Memory, Phys, PAGE};
 
@@ -61,7 +63,7 @@ pub struct Window {
 impl Window {
     /// Leaves the page tables in use for the probe's own, on a processor with this CR4.
     pub fn open(cr4: u64) -> Self {
-        let start = start();
+        let start = address_of!("probe_entry");
         let mut page = start;
         for _ in 0..PAGES {
             PT.set(Level::Pt, page, page | MAPPED);
@@ -72,8 +74,8 @@ impl Window {
         PML4.set(Level::Pml4, start, PDPT.address() | MAPPED);
         PML5.set(Level::Pml5, start, PML4.address() | MAPPED);
         let root = if cr4 & CR4_LA57 != 0 { &PML5 } else { &PML4 };
-        // SAFETY: They map all of the program where it is. Not `nomem`: the tables must be written.
-        unsafe { asm!("mov cr3, {}", in(reg) root.address(), options(nostack, preserves_flags)) };
+        // SAFETY: They map all of the program where it is.
+        unsafe { load_page_tables(root.address()) };
         Self {
             virt: page,
             page: None,
@@ -99,20 +101,4 @@ impl Memory for Window {
         // SAFETY: In the window, aligned. The page may be anything, so it is read as such.
         unsafe { word.read_volatile() }
     }
-}
-
-/// The address of the probe's first byte.
-fn start() -> u64 {
-    let address: u64;
-    // To Rust it would be an `extern` static, whose address the compiler fetches from a global
-    // offset table. That table would need relocation; the processor needs none.
-    // SAFETY: Computes an address and nothing else.
-    unsafe {
-        asm!(
-            "lea {}, [rip + probe_entry]", // relative to this instruction
-            out(reg) address,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    address
 }

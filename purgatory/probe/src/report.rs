@@ -17,15 +17,16 @@
 //! the `identity-map` command prints for such pages. Other lines say what is wrong with the tables;
 //! if there are too many, there is no last line.
 
+use rkexec_bare::text::Sink;
+
 use crate::memory::{Memory, Phys};
 use crate::run::{Joiner, Run};
 use crate::state::State;
-use crate::text::Out;
 use crate::translate::Root;
 use crate::walk::{walk, Page, Tables, TooManyTables, Visitor};
 
 /// Says all there is to say about a processor in the state `state`.
-pub fn report(state: &State, memory: &mut impl Memory, tables: Tables<'_>, out: &mut impl Out) {
+pub fn report(state: &State, memory: &mut impl Memory, tables: Tables<'_>, out: &mut impl Sink) {
     let root = Root::new(state.cr3, state.cr4);
     out.text("probe: entered\n");
     registers(state, out);
@@ -35,56 +36,16 @@ pub fn report(state: &State, memory: &mut impl Memory, tables: Tables<'_>, out: 
     map(state.pat, root, memory, tables, out);
 }
 
-fn registers(state: &State, out: &mut impl Out) {
-    let mut say = |name, value| {
+fn registers(state: &State, out: &mut impl Sink) {
+    state.each(|name, value| {
         out.text("probe: register ");
         out.text(name);
         out.text(" ");
-        out.hex(value);
-        out.text("\n");
-    };
-    say("rax", state.rax);
-    say("rbx", state.rbx);
-    say("rcx", state.rcx);
-    say("rdx", state.rdx);
-    say("rsi", state.rsi);
-    say("rdi", state.rdi);
-    say("rbp", state.rbp);
-    say("rsp", state.rsp);
-    say("r8", state.r8);
-    say("r9", state.r9);
-    say("r10", state.r10);
-    say("r11", state.r11);
-    say("r12", state.r12);
-    say("r13", state.r13);
-    say("r14", state.r14);
-    say("r15", state.r15);
-    say("rflags", state.rflags);
-    say("cr0", state.cr0);
-    say("cr2", state.cr2);
-    say("cr3", state.cr3);
-    say("cr4", state.cr4);
-    say("cr8", state.cr8);
-    say("dr7", state.dr7);
-    say("cs", state.cs);
-    say("ds", state.ds);
-    say("es", state.es);
-    say("fs", state.fs);
-    say("gs", state.gs);
-    say("ss", state.ss);
-    say("tr", state.tr);
-    say("ldtr", state.ldtr);
-    say("gdt_base", state.gdt_base);
-    say("gdt_limit", state.gdt_limit());
-    say("idt_base", state.idt_base);
-    say("idt_limit", state.idt_limit());
-    say("efer", state.efer);
-    say("pat", state.pat);
-    say("fs_base", state.fs_base);
-    say("gs_base", state.gs_base);
+        word(Some(value), "", out);
+    });
 }
 
-fn descriptors(state: &State, root: Root, memory: &mut impl Memory, out: &mut impl Out) {
+fn descriptors(state: &State, root: Root, memory: &mut impl Memory, out: &mut impl Sink) {
     let mut say = |name, selector| {
         out.text("probe: descriptor ");
         out.text(name);
@@ -104,21 +65,27 @@ fn descriptor(state: &State, root: Root, memory: &mut impl Memory, selector: u64
     /// The bit that chooses the local table.
     const LOCAL: u64 = 4;
     let offset = selector & !7;
-    let fits = offset | 7 <= state.gdt_limit() && selector & LOCAL == 0;
+    let fits = offset | 7 <= state.gdt_limit && selector & LOCAL == 0;
     let at = state.gdt_base.wrapping_add(offset);
     fits.then(|| root.read(memory, at)).flatten()
 }
 
 /// Says a word that may not be there, and ends the line.
-fn word(value: Option<u64>, none: &str, out: &mut impl Out) {
+fn word(value: Option<u64>, none: &str, out: &mut impl Sink) {
     match value {
-        Some(value) => out.hex(value),
+        Some(value) => out.hex_digits(value, 16),
         None => out.text(none),
     }
     out.text("\n");
 }
 
-fn map(pat: u64, root: Root, memory: &mut impl Memory, mut tables: Tables<'_>, out: &mut impl Out) {
+fn map(
+    pat: u64,
+    root: Root,
+    memory: &mut impl Memory,
+    mut tables: Tables<'_>,
+    out: &mut impl Sink,
+) {
     let mut lines = MapLines {
         pat,
         pages: Joiner::default(),
@@ -144,7 +111,7 @@ struct MapLines<'a, O> {
     out: &'a mut O,
 }
 
-impl<O: Out> Visitor for MapLines<'_, O> {
+impl<O: Sink> Visitor for MapLines<'_, O> {
     fn page(&mut self, page: Page) {
         if let Some(run) = self.pages.add(page) {
             self.run(&run);
@@ -154,23 +121,23 @@ impl<O: Out> Visitor for MapLines<'_, O> {
     fn malformed(&mut self, entry: u64, virt: u64) {
         self.flush();
         self.out.text("probe: malformed entry ");
-        self.out.hex(entry);
+        self.out.hex_digits(entry, 16);
         self.out.text(" for ");
-        self.out.hex(virt);
+        self.out.hex_digits(virt, 16);
         self.out.text("\n");
     }
 
     fn again(&mut self, at: Phys, virt: u64) {
         self.flush();
         self.out.text("probe: the table ");
-        self.out.hex(at.0);
+        self.out.hex_digits(at.0, 16);
         self.out.text(" once more for ");
-        self.out.hex(virt);
+        self.out.hex_digits(virt, 16);
         self.out.text("\n");
     }
 }
 
-impl<O: Out> MapLines<'_, O> {
+impl<O: Sink> MapLines<'_, O> {
     fn flush(&mut self) {
         if let Some(run) = self.pages.flush() {
             self.run(&run);
@@ -179,16 +146,16 @@ impl<O: Out> MapLines<'_, O> {
 
     fn run(&mut self, run: &Run) {
         self.out.text("probe: map ");
-        self.out.hex(run.first.virt);
+        self.out.hex_digits(run.first.virt, 16);
         self.out.text(" ");
-        self.out.hex(run.virt_last());
+        self.out.hex_digits(run.virt_last(), 16);
         self.out.text(" ");
         self.out.text(run.size());
         self.out.text(" ");
         self.attributes(&run.first);
         if !run.is_identity() {
             self.out.text(" -> ");
-            self.out.hex(run.first.phys.0);
+            self.out.hex_digits(run.first.phys.0, 16);
         }
         self.out.text("\n");
     }

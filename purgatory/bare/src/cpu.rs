@@ -2,14 +2,6 @@
 
 use core::arch::asm;
 
-use rkexec::addr::Mfn;
-use rkexec_handover::params::Checked;
-
-/// The code segment that Linux's boot protocol asks for.
-pub const BOOT_CS: u16 = 0x10;
-/// The data segment that it asks for.
-pub const BOOT_DS: u16 = 0x18;
-
 /// Reads a byte from an I/O port.
 pub fn inb(port: u16) -> u8 {
     let value;
@@ -29,10 +21,11 @@ pub fn outb(port: u16, value: u8) {
 /// # Safety
 ///
 /// They map everything that is in use where it is now.
-pub unsafe fn load_page_tables(root: Mfn) {
-    // Not `nomem`: what was read through the old tables must not be read again by assumption.
+pub unsafe fn load_page_tables(root: u64) {
+    // Not `nomem`: the tables must be written by now, and what was read through the old ones must
+    // not be read again by assumption.
     // SAFETY: As the caller promises.
-    unsafe { asm!("mov cr3, {}", in(reg) root.start().raw(), options(nostack, preserves_flags)) };
+    unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
 }
 
 /// The address of the last page fault.
@@ -64,27 +57,24 @@ pub unsafe fn load_idt(base: u64, bytes: u16) {
     unsafe { asm!("lidt [{}]", in(reg) &raw const operand, options(readonly, nostack)) };
 }
 
-/// Enters the next kernel: with CR4 as given, no IDT, task priority 0, a zero return address, and
-/// zero in all general registers but RSI.
+/// The address of a symbol of an assembler file or a linker script.
 ///
-/// # Safety
-///
-/// The next kernel is in memory.
-pub unsafe fn leave(cr4: u64, checked: Checked) -> ! {
-    // The copy may have changed what the TLB holds of memory that nobody used so far; Linux does
-    // the same at this point.
-    // SAFETY: These are the tables that are loaded already, and protected from the copy.
-    unsafe { load_page_tables(checked.root) };
-    // SAFETY: Everything that Rust code owns ends here.
-    unsafe {
-        asm!(
-            "jmp handover_leave", // in entry.s; it does not return
-            in("rdi") cr4,
-            in("rsi") checked.rsi,
-            in("rdx") checked.entry,
-            options(noreturn),
-        )
-    }
+/// To Rust it would be an `extern` static, whose address the compiler fetches from a global offset
+/// table. That table would need relocation; the processor needs none.
+#[macro_export]
+macro_rules! address_of {
+    ($symbol:literal) => {{
+        let address: u64;
+        // SAFETY: Computes an address and nothing else.
+        unsafe {
+            core::arch::asm!(
+                concat!("lea {}, [rip + ", $symbol, "]"), // relative to this instruction
+                out(reg) address,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
 }
 
 /// Stops for good.
