@@ -8,9 +8,9 @@
 use std::mem::offset_of;
 
 use anyhow::{ensure, Result};
+use formats::bzimage::BzImage;
 
 use crate::acpi;
-use crate::bzimage::BzImage;
 use crate::memory::{Entry, Map};
 use crate::places::Places;
 use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header, SETUP_E820_EXT};
@@ -39,18 +39,14 @@ pub struct Sizes {
 
 impl Sizes {
     /// Those of an image with this kernel and this initrd, for a machine with this memory.
-    ///
-    /// # Errors
-    ///
-    /// The kernel does not say how large it is.
-    pub fn of(kernel: BzImage<'_>, initrd: &[u8], machine: &Map) -> Result<Self> {
+    pub fn of(kernel: BzImage<'_>, initrd: &[u8], machine: &Map) -> Self {
         let rest = rest_of_map(machine).len().next_multiple_of(PAGE);
-        Ok(Self {
-            kernel: kernel.memory()?.next_multiple_of(PAGE as u64),
-            alignment: kernel.alignment()?,
+        Self {
+            kernel: kernel.memory().next_multiple_of(PAGE as u64),
+            alignment: kernel.alignment(),
             initrd: (initrd.len() as u64).next_multiple_of(PAGE as u64),
             start: (START_PAGES * PAGE + rest) as u64,
-        })
+        }
     }
 }
 
@@ -76,7 +72,7 @@ impl<'a> Image<'a> {
         machine: &Map,
         places: Places,
     ) -> Result<Self> {
-        let sizes = Sizes::of(kernel, initrd, machine)?;
+        let sizes = Sizes::of(kernel, initrd, machine);
         ensure!(cmdline.len() < PAGE, "the command line is too long");
         let mut start = boot_params_page(kernel, initrd.len() as u64, machine, places);
         start.extend_from_slice(cmdline.as_bytes());

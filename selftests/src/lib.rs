@@ -7,7 +7,6 @@
 
 pub mod acpi;
 pub mod balloon;
-pub mod bzimage;
 pub mod console;
 pub mod core_header;
 pub mod dump;

@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{ensure, Result};
+use formats::e820::Machine;
 use rkexec::addr::PAGE_SIZE;
 use rkexec::identity::{LeafRun, Table};
-use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::memmap::E820Type;
 use rkexec::range::MaRange;
 
 use crate::four_kib::{self, Page};
@@ -89,7 +90,8 @@ impl Row {
     /// # Errors
     ///
     /// One of them could not, or what it built is no identity map.
-    pub fn measure(name: &str, entries: &[MapEntry], linux: &Linux) -> Result<Self> {
+    pub fn measure(machine: &Machine, linux: &Linux) -> Result<Self> {
+        let entries = &machine.entries;
         let memory = memory::memory(entries);
         let (nr_ours, leaf_runs) = ours::plan(entries)?;
         let mut scratch = ours::scratch(entries.len());
@@ -126,7 +128,7 @@ impl Row {
 
         let ram = entries.iter().filter(|entry| entry.kind() == E820Type::Ram);
         Ok(Self {
-            name: name.to_owned(),
+            name: machine.name.clone(),
             ram_bytes: ram.map(|entry| entry.range().len_bytes()).sum(),
             nr_entries: entries.len(),
             ours: Built {

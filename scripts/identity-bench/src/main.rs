@@ -20,13 +20,12 @@ mod table;
 mod walk;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use identity_map::memory_map;
+use formats::e820;
 use rkexec::identity::{Levels, Paging};
-use rkexec::memmap::MapEntry;
 
 use contest::Row;
 use linux::Linux;
@@ -58,10 +57,10 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let linux = Linux::load(&args.linux)?;
     let mut rows = Vec::new();
-    let machines = machines(&args.maps)?;
+    let machines = e820::folder(&args.maps)?;
     eprintln!("{} machines, up to a second for each ...", machines.len());
-    for (name, entries) in machines {
-        rows.push(Row::measure(&name, &entries, &linux).context(name)?);
+    for machine in machines {
+        rows.push(Row::measure(&machine, &linux).context(machine.name)?);
     }
     rows.sort_by_key(|row| row.ram_bytes);
     let table = table::table(&rows);
@@ -74,25 +73,4 @@ fn main() -> Result<()> {
     plot::draw(&rows, &picture)?;
     println!("The same as a plot: {}", picture.display());
     Ok(())
-}
-
-/// The name and the memory map of every machine, in the order of the names.
-fn machines(folder: &Path) -> Result<Vec<(String, Vec<MapEntry>)>> {
-    let mut machines = Vec::new();
-    for file in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = file?.path();
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let map = fs::read(&path).map_err(Into::into);
-        let map = map.and_then(|bytes| memory_map::parse(&bytes));
-        machines.push((
-            name,
-            map.with_context(|| path.display().to_string())?.entries,
-        ));
-    }
-    machines.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(machines)
 }

@@ -74,13 +74,15 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{machines, ours};
+    use crate::ours;
+    use formats::e820;
     use rkexec::identity::Attr;
 
     #[test]
     fn what_rkexec_builds_is_read_back() {
         let maps = concat!(env!("CARGO_MANIFEST_DIR"), "/../../rust/tests/e820");
-        for (name, entries) in machines(maps.as_ref()).expect("the maps") {
+        for machine in e820::folder(maps.as_ref()).expect("the maps") {
+            let (name, entries) = (machine.name, machine.entries);
             let (nr, leaf_runs) = ours::plan(&entries).expect("a plan");
             let mut tables = vec![Table::EMPTY; nr];
             let mut scratch = ours::scratch(entries.len());

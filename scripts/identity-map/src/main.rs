@@ -1,8 +1,7 @@
 //! `identity-map`: shows the identity map that rkexec builds for a machine.
 //!
-//! `memory_map.rs` (in the library) reads the machine's memory map, `report.rs` puts
-//! it through the same code that the module runs, and below `format.rs` there is a file for each
-//! way to show what comes out.
+//! `report.rs` puts a machine's memory map through the same code that the module runs, and below
+//! `format.rs` there is a file for each way to show what comes out.
 
 mod format;
 mod report;
@@ -15,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use identity_map::memory_map;
+use formats::e820;
 use rkexec::identity::{Levels, Paging};
 
 use format::Format;
@@ -89,7 +88,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let (name, bytes) = read(&args.file)?;
-    let map = memory_map::parse(&bytes).with_context(|| name.clone())?;
+    let map = e820::parse(&bytes).with_context(|| name.clone())?;
     for warning in &map.warnings {
         eprintln!("identity-map: {name}: {warning}");
     }

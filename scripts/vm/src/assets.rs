@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use formats::bzimage::BzImage;
 
+use crate::initramfs;
 use crate::machine::OVMF;
 use crate::pieces::Piece;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 use crate::xen_files::XenFiles;
-use crate::{bzimage, initramfs};
 
 /// The inputs. Each has a place in one directory, and an option of its own.
 #[derive(Args)]
@@ -151,7 +152,8 @@ impl Assets {
         if files.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
             let name = || files.vmlinuz.display().to_string();
             let image = fs::read(&files.vmlinuz).with_context(name)?;
-            let kernel = bzimage::unpack(&image).with_context(name)?;
+            let kernel = BzImage::parse(&image).and_then(|image| image.unpack());
+            let kernel = kernel.with_context(name)?;
             fs::write(&files.vmlinux, kernel)
                 .with_context(|| files.vmlinux.display().to_string())?;
         }
@@ -257,7 +259,8 @@ impl Files {
     pub fn release(&self) -> Result<String> {
         let name = || self.vmlinuz.display().to_string();
         let kernel = fs::read(&self.vmlinuz).with_context(name)?;
-        initramfs::kernel_version(&kernel).with_context(name)
+        let image = BzImage::parse(&kernel);
+        image.and_then(|image| image.version()).with_context(name)
     }
 
     /// The same files with another initramfs, which is somebody else's.

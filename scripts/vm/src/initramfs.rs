@@ -141,39 +141,3 @@ fn base(assets: &Assets, root: &mut Tree) -> Result<()> {
     root.add("/tmp", DIRECTORY, Vec::new());
     Ok(())
 }
-
-/// The version that a kernel says it is (`kernel_version` in Documentation/arch/x86/boot.rst).
-///
-/// # Errors
-///
-/// It is no bzImage.
-pub fn kernel_version(kernel: &[u8]) -> Result<String> {
-    let header = kernel
-        .get(0x202..0x210)
-        .context("the kernel is no bzImage: too short")?;
-    ensure!(&header[..4] == b"HdrS", "the kernel is no bzImage");
-    let at = usize::from(u16::from_le_bytes([header[0xc], header[0xd]])) + 0x200;
-    let text = kernel.get(at..).context("the kernel has no version")?;
-    let word: Vec<u8> = text
-        .iter()
-        .copied()
-        .take_while(|c| c.is_ascii_graphic())
-        .collect();
-    ensure!(!word.is_empty(), "the kernel has no version");
-    Ok(String::from_utf8(word)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_of_a_kernel_is_the_first_word_of_its_version_text() {
-        let mut kernel = vec![0; 0x400];
-        kernel[0x202..0x206].copy_from_slice(b"HdrS");
-        kernel[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-        kernel[0x300..0x30d].copy_from_slice(b"7.3.4+x (me) ");
-        assert_eq!(kernel_version(&kernel).unwrap(), "7.3.4+x");
-        assert!(kernel_version(&kernel[..0x100]).is_err());
-    }
-}

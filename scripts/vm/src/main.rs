@@ -13,7 +13,6 @@
 
 mod assets;
 mod attempts;
-mod bzimage;
 mod cases;
 mod console;
 mod core_file;

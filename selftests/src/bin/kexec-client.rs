@@ -12,8 +12,8 @@ use std::str::FromStr;
 
 use anyhow::{bail, ensure, Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use formats::bzimage::BzImage;
 use memmap2::Mmap;
-use rkexec_selftests::bzimage::BzImage;
 use rkexec_selftests::image::{Image, Sizes};
 use rkexec_selftests::memory::Map;
 use rkexec_selftests::places::{self, Destination, Places};
@@ -230,7 +230,7 @@ fn load(
     let kernel = BzImage::parse(kernel)?;
     let places = match places {
         Some(places) => places,
-        None => places::find(to, &machine, Sizes::of(kernel, initrd, &machine)?)?,
+        None => places::find(to, &machine, Sizes::of(kernel, initrd, &machine))?,
     };
     println!("{places:x?}");
     let image = Image::new(kernel, initrd, cmdline, &machine, places)?;

@@ -3,10 +3,10 @@
 use std::str::FromStr;
 
 use anyhow::{bail, ensure, Context, Result};
+use formats::bzimage::BzImage;
 
 use super::loader::{file_load_locked_down, file_load_with, Loader, INITRD, KERNEL};
 use super::Stage1;
-use crate::bzimage::BzImage;
 use crate::core_header;
 use crate::expect::{Crash, Head};
 use crate::image::{Image, Sizes};
@@ -155,7 +155,7 @@ impl CrashImage {
         }]);
         let handed = machine.others().and(&machine.ram().below(MIB)).and(&area);
         let kernel = BzImage::parse(self.loader.kernel())?;
-        let sizes = Sizes::of(kernel, self.loader.initrd(), &handed)?;
+        let sizes = Sizes::of(kernel, self.loader.initrd(), &handed);
         let places = places::find(Destination::Lowest, &area, sizes)?;
         let cmdline = format!("elfcorehdr={head:#x} {}", self.loader.cmdline());
         let image = Image::new(kernel, self.loader.initrd(), &cmdline, &handed, places)?;

@@ -10,11 +10,11 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use formats::bzimage::BzImage;
 
 use super::loader::{Call, Loader, INITRD, KERNEL};
 use super::prepare_time::median;
 use super::{Next, Stage1};
-use crate::bzimage::BzImage;
 use crate::ownership::Ownership;
 use crate::places::Destination::Lowest;
 use crate::report::Report;

@@ -10,10 +10,10 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{bail, ensure, Context, Result};
+use formats::bzimage::BzImage;
 use memmap2::Mmap;
 
 use super::Stage1;
-use crate::bzimage::BzImage;
 use crate::expect::{Crash, Expected};
 use crate::image::{Image, Sizes};
 use crate::initrd::{self, Contents};
@@ -310,7 +310,7 @@ impl Loader {
 
     fn load(&self, destination: Destination) -> Result<()> {
         let kernel = BzImage::parse(&self.kernel)?;
-        let sizes = Sizes::of(kernel, &self.initrd, &self.machine)?;
+        let sizes = Sizes::of(kernel, &self.initrd, &self.machine);
         let places = places::find(destination, &self.machine, sizes)?;
         let cmdline = &self.expected.cmdline;
         let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
@@ -318,7 +318,7 @@ impl Loader {
     }
 
     fn tell_destination(&self, stage: &mut Stage1<'_>, destination: Destination) -> Result<()> {
-        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd, &self.machine)?;
+        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd, &self.machine);
         let places = places::find(destination, &self.machine, sizes)?;
         stage
             .report

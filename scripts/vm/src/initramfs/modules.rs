@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
+use formats::bzimage::BzImage;
 
-use super::kernel_version;
 use super::tree::{read, Tree};
 use crate::assets::Assets;
 
@@ -68,7 +68,7 @@ impl KernelModule {
 ///
 /// A module is missing, or depmod does not do its work.
 pub fn add_all(assets: &Assets, root: &mut Tree) -> Result<()> {
-    let version = kernel_version(&read(&assets.vmlinuz())?)?;
+    let version = BzImage::parse(&read(&assets.vmlinuz())?)?.version()?;
     let stage = std::env::temp_dir().join(format!("vm-modules-{}", std::process::id()));
     let result = stage_modules(assets, root, &version, &stage);
     fs::remove_dir_all(&stage).with_context(|| stage.display().to_string())?;

@@ -7,8 +7,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use formats::bzimage::BzImage;
 
-use super::kernel_version;
 use super::tree::{read, Tree, REGULAR};
 use crate::assets::Assets;
 
@@ -58,7 +58,7 @@ pub fn build(assets: &Assets, base: &Path, target: &Path) -> Result<()> {
         root.program(Path::new(&path), &path)?;
     }
     root.directory(Path::new(NSS_DATA), NSS_DATA)?;
-    let release = kernel_version(&read(&assets.vmlinuz())?)?;
+    let release = BzImage::parse(&read(&assets.vmlinuz())?)?.version()?;
     root.link(&format!("/boot/vmlinuz-{release}"), "vmlinuz");
     // Stock kernels do not carry their configuration themselves.
     let config = read(&assets.modules().join("config"))?;

@@ -1,9 +1,8 @@
 //! Every picture, whatever the machine: it is XML, it has an end, and its texts can be read.
 
-use std::fs;
 use std::path::Path;
 
-use identity_map::memory_map;
+use formats::e820;
 use rkexec::identity::{Levels, Paging};
 use rkexec::memmap::{E820Type, MapEntry};
 use rkexec::range::MaRange;
@@ -30,12 +29,11 @@ const fn paging(levels: Levels, gib_pages: bool) -> Paging {
 /// The maps of all real machines, in every shape.
 fn real() -> Vec<Report> {
     let maps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rust/tests/e820");
-    let mut reports = Vec::new();
-    for file in fs::read_dir(maps).expect("the folder of maps") {
-        let bytes = fs::read(file.expect("a file").path()).expect("a map");
-        let entries = memory_map::parse(&bytes).expect("a map").entries;
-        reports.extend(PAGINGS.map(|paging| report(entries.clone(), paging)));
-    }
+    let machines = e820::folder(&maps).expect("the folder of maps");
+    let reports: Vec<_> = machines
+        .iter()
+        .flat_map(|machine| PAGINGS.map(|paging| report(machine.entries.clone(), paging)))
+        .collect();
     assert_eq!(reports.len(), 46 * PAGINGS.len());
     reports
 }

@@ -1,7 +1,7 @@
-//! Reads a memory map: lines of `START END TYPE`.
+//! A memory map as text: lines of `START END TYPE`.
 
-use std::fmt;
-use std::str;
+use std::path::Path;
+use std::{fmt, fs, str};
 
 use anyhow::{bail, ensure, Context, Result};
 use rkexec::addr::PHYS_END;
@@ -55,6 +55,39 @@ pub fn parse(bytes: &[u8]) -> Result<MemoryMap> {
     }
     ensure!(!map.entries.is_empty(), "there is no memory map in it");
     Ok(map)
+}
+
+/// The memory map of a machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// What it is called: its file without the extension.
+    pub name: String,
+    /// Its entries, in the order of the file.
+    pub entries: Vec<MapEntry>,
+}
+
+/// The maps in a folder, in the order of their names.
+///
+/// # Errors
+///
+/// One of its files cannot be read, or is no memory map.
+pub fn folder(path: &Path) -> Result<Vec<Machine>> {
+    let mut machines = Vec::new();
+    for file in fs::read_dir(path).with_context(|| path.display().to_string())? {
+        let path = file?.path();
+        let map = fs::read(&path).map_err(Into::into);
+        let map = map.and_then(|bytes| parse(&bytes));
+        machines.push(Machine {
+            name: path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into(),
+            entries: map.with_context(|| path.display().to_string())?.entries,
+        });
+    }
+    machines.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(machines)
 }
 
 /// The entry on a line, if there is one.
