@@ -8,7 +8,7 @@ const WRITABLE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
 const WRITE_THROUGH: u64 = 1 << 3;
 const CACHE_DISABLE: u64 = 1 << 4;
-/// In an entry of [`Level::Pt`], where all are pages, the bit that is elsewhere [`LARGE`].
+/// In an entry of [`Level::PT`], where all are pages, the bit that is elsewhere [`LARGE`].
 const SMALL_PAT: u64 = 1 << 7;
 const LARGE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
@@ -21,97 +21,82 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// What may be done. An access needs the permission of every entry on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// Whether there may be written (without CR0.WP the kernel does not ask).
+    /// Without CR0.WP the kernel does not ask.
     pub write: bool,
     /// Whether code in ring 3 may do anything.
     pub user: bool,
-    /// Whether code may be run.
     pub execute: bool,
 }
 
 impl Rights {
-    /// All that there are.
     pub const ALL: Self = Self {
         write: true,
         user: true,
         execute: true,
     };
 
-    const fn of(entry: u64) -> Self {
+    /// Those that `entry` leaves of these.
+    const fn below(self, entry: u64) -> Self {
         Self {
-            write: entry & WRITABLE != 0,
-            user: entry & USER != 0,
-            execute: entry & NO_EXECUTE == 0,
+            write: self.write && entry & WRITABLE != 0,
+            user: self.user && entry & USER != 0,
+            execute: self.execute && entry & NO_EXECUTE == 0,
         }
     }
+}
 
-    /// Those that are left of these, `further` down.
-    pub const fn and(self, further: Self) -> Self {
-        Self {
-            write: self.write && further.write,
-            user: self.user && further.user,
-            execute: self.execute && further.execute,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its virtual address.
+    pub virt: u64,
+    pub phys: Phys,
+    /// The level whose entry maps it, and by that its size.
+    pub level: Level,
+    /// What is allowed there, all levels considered.
+    pub rights: Rights,
+    /// Whether it stays in the TLB when CR3 is loaded (with CR4.PGE).
+    pub global: bool,
+    /// Which entry of the PAT tells the memory type: 0 to 7.
+    pub pat: u8,
 }
 
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// There is nothing.
     Absent,
-    /// There is a table of the level below.
-    Table {
-        /// Where.
-        at: Phys,
-        /// What is allowed below it.
-        rights: Rights,
-    },
-    /// There is a page.
-    Page {
-        /// Where.
-        at: Phys,
-        /// What is allowed there.
-        rights: Rights,
-        /// Whether it stays in the TLB when CR3 is loaded (with CR4.PGE).
-        global: bool,
-        /// Which entry of the PAT tells the memory type: 0 to 7.
-        pat: u8,
-    },
+    /// There is a table of the level below, and so much is allowed below it.
+    Table(Phys, Rights),
+    Page(Page),
     /// Bits are set that have to be zero: an access raises a page fault. Only those are looked at
     /// that are the same for all processors.
     Malformed,
 }
 
 impl Entry {
-    /// Reads it as one of a table of this level.
-    pub fn decode(entry: u64, level: Level) -> Self {
-        if entry & PRESENT == 0 {
-            return Self::Absent;
-        }
-        let rights = Rights::of(entry);
-        let (pat, offset) = match level {
-            Level::Pt => (SMALL_PAT, 0),
-            _ if entry & LARGE == 0 => {
-                let at = Phys(entry & ADDRESS);
-                return Self::Table { at, rights };
-            }
+    /// Reads it as one of a table of this level, for the memory from `virt` up, below entries that
+    /// leave these rights.
+    pub fn decode(entry: u64, level: Level, virt: u64, above: Rights) -> Self {
+        let rights = above.below(entry);
+        let offset = level.entry_bytes().wrapping_sub(1);
+        let (pat, must_be_zero) = match level {
+            _ if entry & PRESENT == 0 => return Self::Absent,
+            Level::PT => (SMALL_PAT, 0),
+            _ if entry & LARGE == 0 => return Self::Table(Phys(entry & ADDRESS), rights),
             // The lowest bit of the offset that is an address bit elsewhere is the PAT's.
-            Level::Pd | Level::Pdpt => (
-                LARGE_PAT,
-                level.entry_bytes().wrapping_sub(1) & ADDRESS & !LARGE_PAT,
-            ),
-            Level::Pml4 | Level::Pml5 => return Self::Malformed,
+            Level::PD | Level::PDPT => (LARGE_PAT, offset & ADDRESS & !LARGE_PAT),
+            _ => return Self::Malformed,
         };
-        if entry & offset != 0 {
+        if entry & must_be_zero != 0 {
             return Self::Malformed;
         }
         let bit = |bit, value| if entry & bit != 0 { value } else { 0 };
-        Self::Page {
-            at: Phys(entry & ADDRESS & !(level.entry_bytes().wrapping_sub(1))),
+        Self::Page(Page {
+            virt,
+            phys: Phys(entry & ADDRESS & !offset),
+            level,
             rights,
             global: entry & GLOBAL != 0,
             pat: bit(WRITE_THROUGH, 1) | bit(CACHE_DISABLE, 2) | bit(pat, 4),
-        }
+        })
     }
 }

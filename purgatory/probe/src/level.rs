@@ -3,64 +3,51 @@
 /// Entries in a table of any level.
 pub const ENTRIES: u64 = 512;
 
-/// A level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Page table: an entry stands for 4 KiB.
-    Pt,
-    /// Page directory: 2 MiB.
-    Pd,
-    /// Page directory pointers: 1 GiB.
-    Pdpt,
-    /// The root of four levels: 512 GiB.
-    Pml4,
-    /// The root of five: 256 TiB.
-    Pml5,
-}
-
 /// CR4: the processor walks five levels and not four.
 pub const CR4_LA57: u64 = 1 << 12;
 
+/// A level, counted from the last one up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(u32);
+
 impl Level {
+    /// The page table, whose entries stand for 4 KiB.
+    pub const PT: Self = Self(0);
+    /// 2 MiB.
+    pub const PD: Self = Self(1);
+    /// 1 GiB.
+    pub const PDPT: Self = Self(2);
+    /// The root of four levels: 512 GiB.
+    pub const PML4: Self = Self(3);
+    /// The root of five: 256 TiB.
+    pub const PML5: Self = Self(4);
+
     /// The one of the table that CR3 points to.
     pub const fn root(cr4: u64) -> Self {
         if cr4 & CR4_LA57 != 0 {
-            Self::Pml5
+            Self::PML5
         } else {
-            Self::Pml4
+            Self::PML4
         }
     }
 
-    /// The one below.
-    pub const fn below(self) -> Option<Self> {
-        match self {
-            Self::Pt => None,
-            Self::Pd => Some(Self::Pt),
-            Self::Pdpt => Some(Self::Pd),
-            Self::Pml4 => Some(Self::Pdpt),
-            Self::Pml5 => Some(Self::Pml4),
-        }
+    pub fn below(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
     }
 
     /// How many bits of an address lie below those that select an entry.
-    pub const fn shift(self) -> u32 {
-        match self {
-            Self::Pt => 12,
-            Self::Pd => 21,
-            Self::Pdpt => 30,
-            Self::Pml4 => 39,
-            Self::Pml5 => 48,
-        }
+    const fn shift(self) -> u32 {
+        self.0.wrapping_mul(9).wrapping_add(12)
     }
 
     /// The bytes that one entry stands for.
     pub const fn entry_bytes(self) -> u64 {
-        1 << self.shift()
+        1_u64.wrapping_shl(self.shift())
     }
 
     /// Which entry stands for `virt`.
     pub const fn index(self, virt: u64) -> u64 {
-        (virt >> self.shift()) % ENTRIES
+        virt.wrapping_shr(self.shift()) % ENTRIES
     }
 
     /// The address that has the same bits as `virt` as far as a root of this level looks at them,
@@ -69,6 +56,6 @@ impl Level {
         // Bits that it does not look at: all but those below an entry's, and nine for the entry.
         let unused = 55_u32.wrapping_sub(self.shift());
         // CAST: there and back, for a shift that copies the sign.
-        (((virt << unused) as i64) >> unused) as u64
+        (virt.wrapping_shl(unused) as i64).wrapping_shr(unused) as u64
     }
 }

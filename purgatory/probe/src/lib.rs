@@ -14,6 +14,7 @@
 //! in a [`memory::Phys`] do not.
 #![no_std]
 #![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "most names are the manual's")]
 
 pub mod entry;
 pub mod level;

@@ -19,77 +19,75 @@
 
 use rkexec_bare::text::Sink;
 
+use crate::entry::Page;
 use crate::memory::{Memory, Phys};
 use crate::run::{Joiner, Run};
 use crate::state::State;
 use crate::translate::Root;
-use crate::walk::{walk, Page, Tables, TooManyTables, Visitor};
+use crate::walk::{walk, Tables, TooManyTables, Visitor};
+
+/// Says texts and numbers with blanks between them, on a line of their own.
+macro_rules! line {
+    ($out:expr, $($part:expr),+) => {{
+        $out.text("probe:");
+        $($out.text(" "); $part.say($out);)+
+        $out.text("\n");
+    }};
+}
+
+/// A part of a line.
+trait Part {
+    fn say(&self, out: &mut impl Sink);
+}
+
+impl Part for &str {
+    fn say(&self, out: &mut impl Sink) {
+        out.text(self);
+    }
+}
+
+impl Part for u64 {
+    fn say(&self, out: &mut impl Sink) {
+        out.hex_digits(*self, 16);
+    }
+}
+
+/// A word that may not be there, and what is said instead.
+impl Part for (Option<u64>, &str) {
+    fn say(&self, out: &mut impl Sink) {
+        match self.0 {
+            Some(value) => value.say(out),
+            None => out.text(self.1),
+        }
+    }
+}
 
 /// Says all there is to say about a processor in the state `state`.
-pub fn report(state: &State, memory: &mut impl Memory, tables: Tables<'_>, out: &mut impl Sink) {
-    let root = Root::new(state.cr3, state.cr4);
-    out.text("probe: entered\n");
-    registers(state, out);
-    descriptors(state, root, memory, out);
-    out.text("probe: return address ");
-    word(root.read(memory, state.rsp), "unmapped", out);
-    map(state.pat, root, memory, tables, out);
-}
-
-fn registers(state: &State, out: &mut impl Sink) {
-    state.each(|name, value| {
-        out.text("probe: register ");
-        out.text(name);
-        out.text(" ");
-        word(Some(value), "", out);
-    });
-}
-
-fn descriptors(state: &State, root: Root, memory: &mut impl Memory, out: &mut impl Sink) {
-    let mut say = |name, selector| {
-        out.text("probe: descriptor ");
-        out.text(name);
-        out.text(" ");
-        word(descriptor(state, root, memory, selector), "none", out);
-    };
-    say("cs", state.cs);
-    say("ds", state.ds);
-    say("es", state.es);
-    say("fs", state.fs);
-    say("gs", state.gs);
-    say("ss", state.ss);
-}
-
-/// What a selector selects, if that is in the table, and the table is mapped.
-fn descriptor(state: &State, root: Root, memory: &mut impl Memory, selector: u64) -> Option<u64> {
-    /// The bit that chooses the local table.
-    const LOCAL: u64 = 4;
-    let offset = selector & !7;
-    let fits = offset | 7 <= state.gdt_limit && selector & LOCAL == 0;
-    let at = state.gdt_base.wrapping_add(offset);
-    fits.then(|| root.read(memory, at)).flatten()
-}
-
-/// Says a word that may not be there, and ends the line.
-fn word(value: Option<u64>, none: &str, out: &mut impl Sink) {
-    match value {
-        Some(value) => out.hex_digits(value, 16),
-        None => out.text(none),
-    }
-    out.text("\n");
-}
-
-fn map(
-    pat: u64,
-    root: Root,
+pub fn report(
+    state: &State,
     memory: &mut impl Memory,
     mut tables: Tables<'_>,
     out: &mut impl Sink,
 ) {
+    let root = Root::new(state.cr3, state.cr4);
+    line!(out, "entered");
+    state.each(|name, value| line!(out, "register", name, value));
+    let mut selector = |name: &str, selector| {
+        let value = descriptor(state, root, memory, selector);
+        line!(out, "descriptor", name, (value, "none"));
+    };
+    selector("cs", state.cs);
+    selector("ds", state.ds);
+    selector("es", state.es);
+    selector("fs", state.fs);
+    selector("gs", state.gs);
+    selector("ss", state.ss);
+    let top = root.read(memory, state.rsp);
+    line!(out, "return address", (top, "unmapped"));
     let mut lines = MapLines {
-        pat,
+        pat: state.pat,
         pages: Joiner::default(),
-        out,
+        out: &mut *out,
     };
     let result = walk(root, memory, &mut tables, &mut lines);
     lines.flush();
@@ -100,8 +98,18 @@ fn map(
             out.decimal(tables.nr() as u64);
             out.text(" tables\n");
         }
-        Err(TooManyTables) => out.text("probe: there are more tables than the probe can take\n"),
+        Err(TooManyTables) => line!(out, "there are more tables than the probe can take"),
     }
+}
+
+/// What a selector selects, if that is in the table, and the table is mapped.
+fn descriptor(state: &State, root: Root, memory: &mut impl Memory, selector: u64) -> Option<u64> {
+    /// The bit that chooses the local table.
+    const LOCAL: u64 = 4;
+    let offset = selector & !7;
+    let fits = offset | 7 <= state.gdt_limit && selector & LOCAL == 0;
+    let at = state.gdt_base.wrapping_add(offset);
+    fits.then(|| root.read(memory, at)).flatten()
 }
 
 /// Says what a walk finds.
@@ -120,20 +128,12 @@ impl<O: Sink> Visitor for MapLines<'_, O> {
 
     fn malformed(&mut self, entry: u64, virt: u64) {
         self.flush();
-        self.out.text("probe: malformed entry ");
-        self.out.hex_digits(entry, 16);
-        self.out.text(" for ");
-        self.out.hex_digits(virt, 16);
-        self.out.text("\n");
+        line!(self.out, "malformed entry", entry, "for", virt);
     }
 
     fn again(&mut self, at: Phys, virt: u64) {
         self.flush();
-        self.out.text("probe: the table ");
-        self.out.hex_digits(at.0, 16);
-        self.out.text(" once more for ");
-        self.out.hex_digits(virt, 16);
-        self.out.text("\n");
+        line!(self.out, "the table", at.0, "once more for", virt);
     }
 }
 
@@ -145,32 +145,40 @@ impl<O: Sink> MapLines<'_, O> {
     }
 
     fn run(&mut self, run: &Run) {
-        self.out.text("probe: map ");
-        self.out.hex_digits(run.first.virt, 16);
-        self.out.text(" ");
-        self.out.hex_digits(run.virt_last(), 16);
-        self.out.text(" ");
-        self.out.text(run.size());
-        self.out.text(" ");
-        self.attributes(&run.first);
-        if !run.is_identity() {
-            self.out.text(" -> ");
-            self.out.hex_digits(run.first.phys.0, 16);
+        let (start, last, phys) = (run.first.virt, run.virt_last(), run.first.phys.0);
+        let attributes = (&run.first, self.pat);
+        if run.is_identity() {
+            line!(self.out, "map", start, last, run.size(), attributes);
+        } else {
+            line!(
+                self.out,
+                "map",
+                start,
+                last,
+                run.size(),
+                attributes,
+                "->",
+                phys
+            );
         }
-        self.out.text("\n");
     }
+}
 
-    fn attributes(&mut self, page: &Page) {
-        self.out.text(memory_type(self.pat, page.pat));
-        let mut unusual = |is, word| {
+/// What a page is like, by this PAT.
+impl Part for (&Page, u64) {
+    fn say(&self, out: &mut impl Sink) {
+        let (page, pat) = *self;
+        out.text(memory_type(pat, page.pat));
+        for (is, word) in [
+            (!page.rights.write, ",ro"),
+            (!page.rights.execute, ",nx"),
+            (page.rights.user, ",user"),
+            (page.global, ",global"),
+        ] {
             if is {
-                self.out.text(word);
+                out.text(word);
             }
-        };
-        unusual(!page.rights.write, ",ro");
-        unusual(!page.rights.execute, ",nx");
-        unusual(page.rights.user, ",user");
-        unusual(page.global, ",global");
+        }
     }
 }
 

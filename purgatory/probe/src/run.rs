@@ -1,19 +1,17 @@
 //! Runs: neighbouring pages that are alike.
 
+use crate::entry::Page;
 use crate::level::Level;
-use crate::walk::Page;
 
 /// Pages with neighbouring addresses, virtual and physical, and the same in all else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The first page.
     pub first: Page,
     /// The first byte behind the last page; 0 if that is the last byte there is.
     pub virt_end: u64,
 }
 
 impl Run {
-    /// The last byte.
     pub const fn virt_last(&self) -> u64 {
         self.virt_end.wrapping_sub(1)
     }
@@ -26,14 +24,13 @@ impl Run {
     /// `4K`, `2M` or `1G`.
     pub const fn size(&self) -> &'static str {
         match self.first.level {
-            Level::Pt => "4K",
-            Level::Pd => "2M",
+            Level::PT => "4K",
+            Level::PD => "2M",
             // No other level has pages.
-            Level::Pdpt | Level::Pml4 | Level::Pml5 => "1G",
+            _ => "1G",
         }
     }
 
-    /// A run of one page.
     const fn of(page: Page) -> Self {
         Self {
             first: page,

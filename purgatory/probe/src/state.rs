@@ -5,7 +5,6 @@ macro_rules! state {
     ($($register:ident)*) => {
         /// Registers as the entry code (`blob/entry.s`) writes them down, in this order. Their names
         /// are the manual's; selectors and limits have 16 bits, and the rest of the words is zero.
-        #[allow(missing_docs, reason = "their names are the manual's")]
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct State {

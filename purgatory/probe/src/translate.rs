@@ -1,6 +1,6 @@
 //! The way of one address through the page tables.
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Rights};
 use crate::level::Level;
 use crate::memory::{Memory, Phys};
 
@@ -32,11 +32,11 @@ impl Root {
         let (mut table, mut level) = (self.at, self.level);
         loop {
             let word = memory.word(table.plus(level.index(virt).wrapping_mul(8)));
-            match Entry::decode(word, level) {
-                Entry::Page { at, .. } => {
-                    return Some(at.plus(virt & level.entry_bytes().wrapping_sub(1)));
+            match Entry::decode(word, level, virt, Rights::ALL) {
+                Entry::Page(page) => {
+                    return Some(page.phys.plus(virt & level.entry_bytes().wrapping_sub(1)));
                 }
-                Entry::Table { at, .. } => {
+                Entry::Table(at, _) => {
                     table = at;
                     level = level.below()?;
                 }

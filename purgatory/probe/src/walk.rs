@@ -1,31 +1,13 @@
 //! Everything that page tables map.
 
-use crate::entry::{Entry, Rights};
+use crate::entry::{Entry, Page, Rights};
 use crate::level::{Level, ENTRIES};
 use crate::memory::{Memory, Phys};
 use crate::translate::Root;
 
-/// A page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Its virtual address.
-    pub virt: u64,
-    /// Its physical address.
-    pub phys: Phys,
-    /// The level whose entry maps it, and by that its size.
-    pub level: Level,
-    /// What is allowed there, all levels considered.
-    pub rights: Rights,
-    /// Whether it stays in the TLB.
-    pub global: bool,
-    /// Which entry of the PAT tells the memory type.
-    pub pat: u8,
-}
-
 /// Whoever wants to know what a [`walk`] finds. All come in the order of their virtual addresses as
 /// the tables have them: the lower half of the address space, then the upper one.
 pub trait Visitor {
-    /// A page.
     fn page(&mut self, page: Page);
     /// An entry with bits that have to be zero, for the memory from `virt` up.
     fn malformed(&mut self, entry: u64, virt: u64);
@@ -47,7 +29,6 @@ impl<'a> Tables<'a> {
         Self { room, nr: 0 }
     }
 
-    /// How many there are.
     pub const fn nr(&self) -> usize {
         self.nr
     }
@@ -70,10 +51,6 @@ pub struct TooManyTables;
 
 /// Walks through the page tables below `root`. It goes to every table once, so it ends whatever is
 /// in memory.
-///
-/// # Errors
-///
-/// [`TooManyTables`]
 pub fn walk(
     root: Root,
     memory: &mut impl Memory,
@@ -108,33 +85,21 @@ impl<M: Memory, V: Visitor> Walk<'_, '_, M, V> {
     ) -> Result<(), TooManyTables> {
         for index in 0..ENTRIES {
             let word = self.memory.word(table.plus(index << 3));
-            let virt = self.root.level.canonical(base | (index << level.shift()));
-            match (Entry::decode(word, level), level.below()) {
+            let virt = self
+                .root
+                .level
+                .canonical(base | index.wrapping_mul(level.entry_bytes()));
+            match (Entry::decode(word, level, virt, above), level.below()) {
                 (Entry::Absent, _) => {}
-                (Entry::Table { at, rights }, Some(below)) => {
+                (Entry::Table(at, rights), Some(below)) => {
                     if self.tables.add(at)? {
-                        self.table(at, below, virt, above.and(rights))?;
+                        self.table(at, below, virt, rights)?;
                     } else {
                         self.visitor.again(at, virt);
                     }
                 }
-                (
-                    Entry::Page {
-                        at,
-                        rights,
-                        global,
-                        pat,
-                    },
-                    _,
-                ) => self.visitor.page(Page {
-                    virt,
-                    phys: at,
-                    level,
-                    rights: above.and(rights),
-                    global,
-                    pat,
-                }),
-                (Entry::Malformed, _) | (Entry::Table { .. }, None) => {
+                (Entry::Page(page), _) => self.visitor.page(page),
+                (Entry::Malformed, _) | (Entry::Table(..), None) => {
                     self.visitor.malformed(word, virt);
                 }
             }

@@ -66,13 +66,13 @@ impl Window {
         let start = address_of!("probe_entry");
         let mut page = start;
         for _ in 0..PAGES {
-            PT.set(Level::Pt, page, page | MAPPED);
+            PT.set(Level::PT, page, page | MAPPED);
             page = page.wrapping_add(PAGE);
         }
-        PD.set(Level::Pd, start, PT.address() | MAPPED);
-        PDPT.set(Level::Pdpt, start, PD.address() | MAPPED);
-        PML4.set(Level::Pml4, start, PDPT.address() | MAPPED);
-        PML5.set(Level::Pml5, start, PML4.address() | MAPPED);
+        PD.set(Level::PD, start, PT.address() | MAPPED);
+        PDPT.set(Level::PDPT, start, PD.address() | MAPPED);
+        PML4.set(Level::PML4, start, PDPT.address() | MAPPED);
+        PML5.set(Level::PML5, start, PML4.address() | MAPPED);
         let root = if cr4 & CR4_LA57 != 0 { &PML5 } else { &PML4 };
         // SAFETY: They map all of the program where it is.
         unsafe { load_page_tables(root.address()) };
@@ -85,7 +85,7 @@ impl Window {
     /// Puts a page there.
     fn show(&mut self, page: Phys) {
         if self.page != Some(page) {
-            PT.set(Level::Pt, self.virt, page.0 | MAPPED);
+            PT.set(Level::PT, self.virt, page.0 | MAPPED);
             // SAFETY: Nothing of the program is there. Not `nomem`: the table must be written.
             unsafe { asm!("invlpg [{}]", in(reg) self.virt, options(nostack, preserves_flags)) };
             self.page = Some(page);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use rkexec_bare::text::Sink;
+use rkexec_probe::entry::Page;
 use rkexec_probe::level::CR4_LA57;
 use rkexec_probe::memory::{Memory, Phys, PAGE};
 use rkexec_probe::report::report;
 use rkexec_probe::state::State;
 use rkexec_probe::translate::Root;
-use rkexec_probe::walk::{walk, Page, Tables, TooManyTables, Visitor};
+use rkexec_probe::walk::{walk, Tables, TooManyTables, Visitor};
 
 /// Present, writable, accessed.
 pub const TABLE: u64 = 0x23;

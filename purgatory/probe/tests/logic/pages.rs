@@ -1,10 +1,9 @@
 //! What a walk makes of single entries, and of their place.
 
-use rkexec_probe::entry::Rights;
+use rkexec_probe::entry::{Page, Rights};
 use rkexec_probe::level::{Level, CR4_LA57};
 use rkexec_probe::memory::Phys;
 use rkexec_probe::translate::Root;
-use rkexec_probe::walk::Page;
 
 use crate::model::{find, pages, Words, LARGE, LEAF, TABLE};
 
@@ -12,7 +11,7 @@ use crate::model::{find, pages, Words, LARGE, LEAF, TABLE};
 const PLAIN: Page = Page {
     virt: 0,
     phys: Phys(0),
-    level: Level::Pt,
+    level: Level::PT,
     rights: Rights {
         write: true,
         user: false,
@@ -34,9 +33,9 @@ fn pages_of_every_size_are_found() {
         ..PLAIN
     };
     let expected = [
-        page(Level::Pt, 0x3000),
-        page(Level::Pd, 0xa0_0000),
-        page(Level::Pdpt, 0x1_c000_0000),
+        page(Level::PT, 0x3000),
+        page(Level::PD, 0xa0_0000),
+        page(Level::PDPT, 0x1_c000_0000),
     ];
     assert_eq!(pages(&mut words), expected);
 }
@@ -88,7 +87,7 @@ fn all_bits_of_the_memory_type_are_read() {
         assert_eq!(pages(&mut words)[0].pat, index, "{bits:x}");
     }
     for (index, bits) in [(0, 0), (3, 0x18), (4, 0x1000), (7, 0x1018)] {
-        for (table, level) in [(0x2000, Level::Pdpt), (0x3000, Level::Pd)] {
+        for (table, level) in [(0x2000, Level::PDPT), (0x3000, Level::PD)] {
             let mut words = Words::small(&[]);
             words.entry(table, 1, (level.entry_bytes() + LEAF) | LARGE | bits);
             let page = pages(&mut words)[0];
