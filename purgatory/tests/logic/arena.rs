@@ -10,6 +10,7 @@ use rkexec_handover::backup::Backup;
 use rkexec_handover::digest::Hasher;
 use rkexec_handover::list::{List, ListFault};
 use rkexec_handover::memory::Memory;
+use zerocopy::IntoBytes as _;
 
 /// The address of the first page.
 pub const BASE: u64 = 0x4000_0000;
@@ -24,14 +25,11 @@ pub const TABLES: u64 = BASE + (PAGES - 1) * PAGE_SIZE;
 #[derive(Debug, PartialEq, Eq)]
 pub struct PageFault;
 
-#[derive(Clone, PartialEq, Eq)]
-#[repr(C, align(4096))]
-struct Page([u8; PAGE_SIZE as usize]);
-
 /// The memory. Counts how often a list page was looked at.
 pub struct Arena {
     base: u64,
-    pages: Vec<Page>,
+    /// Words, for list pages want to be aligned.
+    words: Vec<u64>,
     pub looks: Cell<usize>,
 }
 
@@ -44,6 +42,18 @@ pub fn range(start: u64, len: u64) -> MaRange {
     MaRange::from_len(Maddr::new(start).unwrap(), len).unwrap()
 }
 
+/// What is copied from where to where.
+pub fn entry(dst: u64, src: u64, len: u64) -> Entry {
+    Entry { dst, src, len }
+}
+
+/// A list page that begins with `some` entries, and says that there are `nr`.
+pub fn list_page(next: u64, nr: u64, some: &[Entry]) -> ListPage {
+    let mut entries = [Entry::default(); ENTRIES_PER_PAGE];
+    entries[..some.len()].copy_from_slice(some);
+    ListPage { next, nr, entries }
+}
+
 impl Arena {
     /// [`PAGES`] at [`BASE`].
     pub fn new() -> Self {
@@ -52,33 +62,26 @@ impl Arena {
 
     /// `count` pages at `base`, none of them zeros, every one different from the next 255.
     pub fn at(base: u64, count: u64) -> Self {
-        let pages = (0..count)
-            .map(|nr| {
-                // The first byte tells the page, the others are never 0.
-                Page(std::array::from_fn(|i| match i {
-                    0 => nr as u8,
-                    _ => (nr as u8).wrapping_mul(3) ^ (i as u8) | 0x80,
-                }))
-            })
-            .collect();
-        Self {
-            base,
-            pages,
-            looks: Cell::new(0),
+        let words = vec![0; (count * PAGE_SIZE / 8) as usize];
+        let looks = Cell::new(0);
+        let mut arena = Self { base, words, looks };
+        for (nr, page) in (0u64..).zip(arena.all_mut().chunks_mut(PAGE_SIZE as usize)) {
+            // The first byte tells the page, the others are never 0.
+            for (i, byte) in page.iter_mut().enumerate() {
+                *byte = (nr as u8).wrapping_mul(3) ^ (i as u8) | 0x80;
+            }
+            page[0] = nr as u8;
         }
+        arena
     }
 
     /// All of it.
     pub fn all(&self) -> &[u8] {
-        // SAFETY: A page is nothing but its bytes.
-        unsafe { slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * 4096) }
+        self.words.as_bytes()
     }
 
     pub fn all_mut(&mut self) -> &mut [u8] {
-        // SAFETY: As above, and borrowed mutably.
-        unsafe {
-            slice::from_raw_parts_mut(self.pages.as_mut_ptr().cast(), self.pages.len() * 4096)
-        }
+        self.words.as_mut_bytes()
     }
 
     fn offsets(&self, range: MaRange) -> std::ops::Range<usize> {
@@ -105,25 +108,16 @@ impl Arena {
         for (i, &at) in pages.iter().enumerate() {
             let (now, later) = left.split_at(left.len().min(per_page));
             left = later;
-            let mut list_page = ListPage {
-                next: pages.get(i + 1).copied().unwrap_or(0),
-                nr: now.len() as u64,
-                entries: [Entry::default(); ENTRIES_PER_PAGE],
-            };
-            list_page.entries[..now.len()].copy_from_slice(now);
-            self.write_list_page(at, &list_page);
+            let next = pages.get(i + 1).copied().unwrap_or(0);
+            self.write_list_page(at, &list_page(next, now.len() as u64, now));
         }
         assert!(left.is_empty(), "more entries than the list pages hold");
+        let copied = entries.iter().filter(|entry| entry.src != 0);
         Params {
             list: pages[0],
             nr_list_pages: pages.len() as u64,
             list_digest: self.digest(pages.iter().map(|&at| (at, PAGE_SIZE))),
-            image_digest: self.digest(
-                entries
-                    .iter()
-                    .filter(|entry| entry.src != 0)
-                    .map(|entry| (entry.src, entry.len)),
-            ),
+            image_digest: self.digest(copied.map(|entry| (entry.src, entry.len))),
             ..params()
         }
     }
@@ -145,7 +139,7 @@ impl Memory for Arena {
     fn list_page(&self, frame: Mfn) -> &ListPage {
         self.looks.set(self.looks.get() + 1);
         let offsets = self.offsets(range(frame.start().raw(), PAGE_SIZE));
-        // SAFETY: A page of the arena is aligned, and any bytes are a list page.
+        // SAFETY: The offset of a page is aligned for one, as the words are, and any bytes are a list page.
         unsafe { &*self.all()[offsets].as_ptr().cast() }
     }
 

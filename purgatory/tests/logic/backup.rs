@@ -6,7 +6,7 @@ use rkexec_handover::backup::Backup;
 use rkexec_handover::image::{place, verify};
 use rkexec_handover::list::{List, ListFault};
 
-use crate::arena::{range, Arena};
+use crate::arena::{self, range, Arena};
 
 /// No multiple of 256 pages: what is there at first is not what is at 0.
 const BACKUP: u64 = 0x12_c000;
@@ -14,8 +14,7 @@ const LIST: u64 = BACKUP + LOW_BYTES;
 const SOURCE: u64 = LIST + PAGE_SIZE;
 
 fn entry(dst: u64, src: u64) -> Entry {
-    let len = PAGE_SIZE;
-    Entry { dst, src, len }
+    arena::entry(dst, src, PAGE_SIZE)
 }
 
 /// A machine with memory from 0 on and an image of these `entries`.
@@ -80,11 +79,8 @@ fn nothing_of_the_image_may_be_where_the_backup_goes() {
             entry(there, 0),
         ] {
             let good = entry(0, SOURCE);
-            assert_eq!(
-                judge(&[good, bad]),
-                Err(ListFault::Backup.into()),
-                "{bad:x?}"
-            );
+            let judged = judge(&[good, bad]);
+            assert_eq!(judged, Err(ListFault::Backup.into()), "{bad:x?}");
         }
     }
     let next_to_it = BACKUP - PAGE_SIZE;

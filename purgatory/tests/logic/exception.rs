@@ -20,21 +20,15 @@ fn every_vector_is_told_by_its_stub() {
 #[test]
 fn rip_lies_behind_the_error_code_where_there_is_one() {
     // Intel SDM vol. 3, table 7-1; AMD APM vol. 2, 8.2, for 29 (#VC) and 30 (#SX).
+    let decoded = |vector, stack| {
+        let exception = decode(vector, stack);
+        (exception.error_code, exception.rip)
+    };
     for vector in [8, 10, 11, 12, 13, 14, 17, 21, 29, 30] {
-        let exception = decode(vector, [0xe, 0x1000]);
-        assert_eq!(
-            (exception.error_code, exception.rip),
-            (0xe, 0x1000),
-            "vector {vector}"
-        );
+        assert_eq!(decoded(vector, [0xe, 0x1000]), (0xe, 0x1000), "{vector}");
     }
     for vector in [0, 1, 2, 3, 4, 5, 6, 7, 9, 15, 16, 18, 19, 20, 22, 28, 31] {
-        let exception = decode(vector, [0x1000, 0x10]);
-        assert_eq!(
-            (exception.error_code, exception.rip),
-            (0, 0x1000),
-            "vector {vector}"
-        );
+        assert_eq!(decoded(vector, [0x1000, 0x10]), (0, 0x1000), "{vector}");
     }
 }
 
@@ -50,11 +44,8 @@ fn a_gate_is_laid_out_as_the_processor_reads_it() {
     assert_eq!(low & 0xffff, 0x7788, "offset 15:0");
     assert_eq!((low >> 16) & 0xffff, 0x10, "selector");
     assert_eq!((low >> 32) & 7, 0, "no interrupt stack table");
-    assert_eq!(
-        (low >> 40) & 0xff,
-        0x8e,
-        "present, DPL 0, 64-bit interrupt gate"
-    );
+    let kind = (low >> 40) & 0xff;
+    assert_eq!(kind, 0x8e, "present, DPL 0, 64-bit interrupt gate");
     assert_eq!(low >> 48, 0x5566, "offset 31:16");
     assert_eq!(high, 0x1122_3344, "offset 63:32");
 }

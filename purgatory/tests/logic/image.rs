@@ -7,7 +7,7 @@ use rkexec_handover::fault::Fault;
 use rkexec_handover::image::{place, verify};
 use rkexec_handover::list::ListFault;
 
-use crate::arena::{list, page, Arena, PAGES};
+use crate::arena::{entry, list, page, Arena, PAGES};
 
 /// A valid image: list pages, and runs of pages none of which is used twice.
 #[derive(Clone, Debug)]
@@ -32,11 +32,8 @@ fn images() -> impl Strategy<Value = Image> {
     let runs = prop::collection::vec((kind, 1..=3u64), 1..8);
     (Just(blocks).prop_shuffle(), runs, 1..=ENTRIES_PER_PAGE).prop_map(|(blocks, runs, most)| {
         let mut blocks = blocks.into_iter();
-        let mut block = move || {
-            blocks
-                .next()
-                .expect("two for each of seven runs, and seven more")
-        };
+        // Two for each of seven runs, and six more.
+        let mut block = move || blocks.next().expect("there are 20");
         let entries: Vec<_> = runs
             .into_iter()
             .map(|(kind, pages)| {
@@ -46,11 +43,7 @@ fn images() -> impl Strategy<Value = Image> {
                     Kind::InPlace => dst,
                     Kind::Zero => 0,
                 };
-                Entry {
-                    dst,
-                    src,
-                    len: pages * 4096,
-                }
+                entry(dst, src, pages * 4096)
             })
             .collect();
         // At most six list pages: there are that many blocks left.
@@ -72,10 +65,9 @@ fn model(before: &[u8], entries: &[Entry]) -> Vec<u8> {
     for entry in entries {
         for byte in 0..entry.len {
             let at = |address: u64| (address + byte - page(0)) as usize;
-            after[at(entry.dst)] = if entry.src == 0 {
-                0
-            } else {
-                before[at(entry.src)]
+            after[at(entry.dst)] = match entry.src {
+                0 => 0,
+                src => before[at(src)],
             };
         }
     }
@@ -121,7 +113,7 @@ proptest! {
         let mut arena = Arena::new();
         let entries: Vec<_> = picked
             .iter()
-            .map(|&src| Entry { dst: page(src - 20), src: page(src), len: 4096 })
+            .map(|&src| entry(page(src - 20), page(src), 4096))
             .collect();
         let reversed: Vec<_> = entries.iter().rev().copied().collect();
         let good = arena.write_list(&entries, ENTRIES_PER_PAGE, &[page(1)]);
@@ -134,36 +126,22 @@ proptest! {
 #[test]
 fn a_bad_entry_is_found_before_anything_is_written() {
     let mut arena = Arena::new();
-    let good = Entry {
-        dst: page(10),
-        src: page(20),
-        len: 4096,
-    };
-    let bad = Entry { len: 1, ..good };
+    let good = entry(page(10), page(20), 4096);
+    let bad = entry(page(10), page(20), 1);
     let params = arena.write_list(&[good, bad], ENTRIES_PER_PAGE, &[page(1)]);
     let list = list(&params).unwrap();
     let before = arena.all().to_vec();
     assert_eq!(list.verify(&arena, &params.list_digest), Ok(()));
-    assert_eq!(
-        verify(&list, &arena, &params.image_digest),
-        Err(ListFault::Pages.into())
-    );
+    let verified = verify(&list, &arena, &params.image_digest);
+    assert_eq!(verified, Err(ListFault::Pages.into()));
     assert!(arena.all() == before);
 }
 
 #[test]
 fn a_list_overwritten_by_its_own_image_is_noticed() {
     let mut arena = Arena::new();
-    let over_the_list = Entry {
-        dst: page(1),
-        src: page(20),
-        len: 4096,
-    };
-    let next = Entry {
-        dst: page(10),
-        src: page(21),
-        len: 4096,
-    };
+    let over_the_list = entry(page(1), page(20), 4096);
+    let next = entry(page(10), page(21), 4096);
     let params = arena.write_list(&[over_the_list, next], ENTRIES_PER_PAGE, &[page(1)]);
     let list = list(&params).unwrap();
     assert_eq!(verify(&list, &arena, &params.image_digest), Ok(8192));

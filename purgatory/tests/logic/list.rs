@@ -3,14 +3,13 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{Entry, ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec::abi::handover::{ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec::range::MaRange;
 use rkexec_handover::list::{ListFault, Run};
 
-use crate::arena::{list, page, params, range, Arena, PageFault, CHUNK, PAGES, TABLES};
-
-fn entry(dst: u64, src: u64, len: u64) -> Entry {
-    Entry { dst, src, len }
-}
+use crate::arena::{
+    entry, list, list_page, page, params, range, Arena, PageFault, CHUNK, PAGES, TABLES,
+};
 
 /// All entries of the list that `params` name.
 fn walk(arena: &Arena, params: &Params) -> Result<Vec<Run>, ListFault> {
@@ -23,76 +22,67 @@ fn walk(arena: &Arena, params: &Params) -> Result<Vec<Run>, ListFault> {
     Ok(all)
 }
 
-/// What becomes of a list of this one entry.
-fn judge(entry: Entry) -> Result<Run, ListFault> {
-    let mut arena = Arena::new();
-    let params = Params {
+/// Parameters of a list of one page, which this is.
+fn one_page(arena: &mut Arena, list_page: &ListPage) -> Params {
+    arena.write_list_page(page(1), list_page);
+    Params {
         list: page(1),
         nr_list_pages: 1,
         ..params()
-    };
-    let mut entries = [Entry::default(); ENTRIES_PER_PAGE];
-    entries[0] = entry;
-    arena.write_list_page(
-        page(1),
-        &ListPage {
-            next: 0,
-            nr: 1,
-            entries,
-        },
-    );
+    }
+}
+
+/// What becomes of a list of one entry.
+fn judge(dst: u64, src: u64, len: u64) -> Result<Run, ListFault> {
+    let mut arena = Arena::new();
+    let params = one_page(&mut arena, &list_page(0, 1, &[entry(dst, src, len)]));
     walk(&arena, &params).map(|runs| runs[0])
+}
+
+#[track_caller]
+fn refused(dst: u64, src: u64, len: u64, why: ListFault) {
+    assert_eq!(judge(dst, src, len), Err(why), "{dst:x} {src:x} {len:x}");
+}
+
+#[track_caller]
+fn accepted(dst: u64, src: u64, len: u64) {
+    assert!(judge(dst, src, len).is_ok(), "{dst:x} {src:x} {len:x}");
 }
 
 #[test]
 fn the_three_kinds_of_entries_are_told_apart() {
     let (a, b) = (page(8), page(16));
-    let copy = judge(entry(a, b, 0x3000));
-    assert_eq!(
-        copy,
-        Ok(Run::Copy {
-            dst: range(a, 0).start(),
-            src: range(b, 0x3000)
-        })
-    );
-    assert_eq!(
-        judge(entry(a, a, 0x3000)),
-        Ok(Run::InPlace(range(a, 0x3000)))
-    );
-    assert_eq!(judge(entry(a, 0, 0x3000)), Ok(Run::Zero(range(a, 0x3000))));
+    let copy = Run::Copy {
+        dst: range(a, 0).start(),
+        src: range(b, 0x3000),
+    };
+    assert_eq!(judge(a, b, 0x3000), Ok(copy));
+    assert_eq!(judge(a, a, 0x3000), Ok(Run::InPlace(range(a, 0x3000))));
+    assert_eq!(judge(a, 0, 0x3000), Ok(Run::Zero(range(a, 0x3000))));
 }
 
 #[test]
 fn page_0_is_a_destination_like_any_other() {
-    assert_eq!(judge(entry(0, 0, 0x1000)), Ok(Run::Zero(range(0, 0x1000))));
-    assert!(matches!(
-        judge(entry(0, page(3), 0x1000)),
-        Ok(Run::Copy { .. })
-    ));
+    assert_eq!(judge(0, 0, 0x1000), Ok(Run::Zero(range(0, 0x1000))));
+    assert!(matches!(judge(0, page(3), 0x1000), Ok(Run::Copy { .. })));
 }
 
 #[test]
 fn only_whole_pages_are_accepted() {
     for bad in [1, 8, 0x800, 0xfff, 0x1001] {
-        assert_eq!(
-            judge(entry(page(8) + bad, page(16), 0x1000)),
-            Err(ListFault::Pages)
-        );
-        assert_eq!(
-            judge(entry(page(8), page(16) + bad, 0x1000)),
-            Err(ListFault::Pages)
-        );
-        assert_eq!(judge(entry(page(8), page(16), bad)), Err(ListFault::Pages));
+        refused(page(8) + bad, page(16), 0x1000, ListFault::Pages);
+        refused(page(8), page(16) + bad, 0x1000, ListFault::Pages);
+        refused(page(8), page(16), bad, ListFault::Pages);
     }
-    assert_eq!(judge(entry(page(8), page(16), 0)), Err(ListFault::Pages));
+    refused(page(8), page(16), 0, ListFault::Pages);
 }
 
 #[test]
 fn the_address_space_ends_at_52_bits() {
     let end = 1 << 52;
     let last = end - 0x1000;
-    assert!(judge(entry(last, page(1), 0x1000)).is_ok());
-    assert!(judge(entry(page(1), last, 0x1000)).is_ok());
+    accepted(last, page(1), 0x1000);
+    accepted(page(1), last, 0x1000);
     for (dst, src, len) in [
         (last, page(1), 0x2000),
         (page(1), last, 0x2000),
@@ -105,41 +95,31 @@ fn the_address_space_ends_at_52_bits() {
         (page(1), page(9), 0xffff_ffff_ffff_f000),
         (page(1), 0, 0xffff_ffff_ffff_f000),
     ] {
-        assert_eq!(
-            judge(entry(dst, src, len)),
-            Err(ListFault::Space),
-            "{dst:x} {src:x} {len:x}"
-        );
+        refused(dst, src, len, ListFault::Space);
     }
 }
 
 #[test]
 fn a_source_must_not_overlap_its_own_destination() {
     for (dst, src) in [(8, 9), (9, 8), (8, 10), (10, 8)] {
-        assert_eq!(
-            judge(entry(page(dst), page(src), 0x3000)),
-            Err(ListFault::Overlap)
-        );
+        refused(page(dst), page(src), 0x3000, ListFault::Overlap);
     }
     for (dst, src) in [(8, 11), (11, 8)] {
-        assert!(judge(entry(page(dst), page(src), 0x3000)).is_ok());
+        accepted(page(dst), page(src), 0x3000);
     }
 }
 
 #[test]
 fn nothing_goes_over_the_hand_over_or_the_tables() {
     for dst in [CHUNK - 0x1000, CHUNK, TABLES] {
-        assert_eq!(
-            judge(entry(dst, page(4), 0x2000)),
-            Err(ListFault::Protected)
-        );
-        assert_eq!(judge(entry(dst, 0, 0x2000)), Err(ListFault::Protected));
+        refused(dst, page(4), 0x2000, ListFault::Protected);
+        refused(dst, 0, 0x2000, ListFault::Protected);
     }
-    assert!(judge(entry(CHUNK - 0x2000, page(4), 0x2000)).is_ok());
-    assert!(judge(entry(TABLES + 0x1000, page(4), 0x2000)).is_ok());
+    accepted(CHUNK - 0x2000, page(4), 0x2000);
+    accepted(TABLES + 0x1000, page(4), 0x2000);
     // They may be part of the image: what is in place is not written.
-    assert!(judge(entry(CHUNK, CHUNK, 0x1000)).is_ok());
-    assert!(judge(entry(page(4), CHUNK, 0x1000)).is_ok());
+    accepted(CHUNK, CHUNK, 0x1000);
+    accepted(page(4), CHUNK, 0x1000);
 }
 
 /// A list of three pages with two, two and one entries.
@@ -160,14 +140,10 @@ fn entries_come_in_the_order_of_the_list() {
         .iter()
         .map(|run| run.source().unwrap())
         .collect();
-    assert_eq!(
-        sources,
-        [30, 31, 32, 33, 34].map(|nr| range(page(nr), 0x1000))
-    );
-    assert_eq!(
-        list(&params).unwrap().verify(&arena, &params.list_digest),
-        Ok(())
-    );
+    let expected = [30, 31, 32, 33, 34].map(|nr| range(page(nr), 0x1000));
+    assert_eq!(sources, expected);
+    let verified = list(&params).unwrap().verify(&arena, &params.list_digest);
+    assert_eq!(verified, Ok(()));
 }
 
 #[test]
@@ -198,10 +174,8 @@ fn every_word_of_every_list_page_counts() {
         for word in 1..512 {
             let offset = (at - page(0)) as usize + word * 8 + word % 8;
             arena.all_mut()[offset] ^= 0x10;
-            assert_eq!(
-                list.verify(&arena, &params.list_digest),
-                Err(ListFault::Digest)
-            );
+            let verified = list.verify(&arena, &params.list_digest);
+            assert_eq!(verified, Err(ListFault::Digest));
             arena.all_mut()[offset] ^= 0x10;
         }
     }
@@ -216,11 +190,8 @@ fn the_number_of_pages_must_be_right() {
             nr_list_pages,
             ..good
         };
-        assert_eq!(
-            walk(&arena, &params),
-            Err(ListFault::Length),
-            "{nr_list_pages}"
-        );
+        let walked = walk(&arena, &params);
+        assert_eq!(walked, Err(ListFault::Length), "{nr_list_pages}");
         let verified = list(&params).and_then(|list| list.verify(&arena, &params.list_digest));
         assert_eq!(verified, Err(ListFault::Length), "{nr_list_pages}");
     }
@@ -231,12 +202,7 @@ fn a_cycle_ends_where_the_list_should() {
     for target in [page(5), page(2), page(9)] {
         let mut arena = Arena::new();
         let (params, pages) = three_pages(&mut arena);
-        let last = ListPage {
-            next: target,
-            nr: 0,
-            entries: [Entry::default(); 170],
-        };
-        arena.write_list_page(pages[2], &last);
+        arena.write_list_page(pages[2], &list_page(target, 0, &[]));
         assert_eq!(walk(&arena, &params), Err(ListFault::Length));
         let verified = list(&params).unwrap().verify(&arena, &params.list_digest);
         assert_eq!(verified, Err(ListFault::Length));
@@ -248,18 +214,10 @@ fn a_link_leads_to_a_page_or_nowhere() {
     for bad in [1, page(2) + 8, 1 << 52, 1 << 63, u64::MAX - 4095, u64::MAX] {
         let mut arena = Arena::new();
         let (good, pages) = three_pages(&mut arena);
-        let broken = ListPage {
-            next: bad,
-            nr: 0,
-            entries: [Entry::default(); 170],
-        };
-        arena.write_list_page(pages[1], &broken);
+        arena.write_list_page(pages[1], &list_page(bad, 0, &[]));
         assert_eq!(walk(&arena, &good), Err(ListFault::Link), "{bad:x}");
-        assert_eq!(
-            list(&Params { list: bad, ..good }).err(),
-            Some(ListFault::Link),
-            "{bad:x}"
-        );
+        let refused = list(&Params { list: bad, ..good }).err();
+        assert_eq!(refused, Some(ListFault::Link), "{bad:x}");
     }
     let none = Params {
         list: 0,
@@ -274,19 +232,7 @@ fn a_page_has_no_more_entries_than_fit() {
     for nr in [171, 172, 4096, u64::MAX] {
         let mut arena = Arena::new();
         let entries = [entry(page(20), page(30), 0x1000); ENTRIES_PER_PAGE];
-        arena.write_list_page(
-            page(1),
-            &ListPage {
-                next: 0,
-                nr,
-                entries,
-            },
-        );
-        let params = Params {
-            list: page(1),
-            nr_list_pages: 1,
-            ..params()
-        };
+        let params = one_page(&mut arena, &list_page(0, nr, &entries));
         assert_eq!(walk(&arena, &params), Err(ListFault::Count), "{nr}");
     }
 }
@@ -306,25 +252,15 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn hostile_page() -> impl Strategy<Value = ListPage> {
-    let entries = prop::collection::vec((number(), number(), number()), 0..12);
+    let some = (number(), number(), number()).prop_map(|(dst, src, len)| entry(dst, src, len));
+    let entries = prop::collection::vec(some, 0..12);
     let nr = prop_oneof![4 => 0..12u64, 1 => 0..200u64, 1 => any::<u64>()];
-    (number(), nr, entries).prop_map(|(next, nr, some)| {
-        let mut entries = [Entry::default(); ENTRIES_PER_PAGE];
-        for (place, (dst, src, len)) in entries.iter_mut().zip(some) {
-            *place = entry(dst, src, len);
-        }
-        ListPage { next, nr, entries }
-    })
+    (number(), nr, entries).prop_map(|(next, nr, some)| list_page(next, nr, &some))
 }
 
 /// Checks a run again, in arithmetic that cannot wrap.
 fn sound(run: Run) -> bool {
-    let wide = |range: rkexec::range::MaRange| {
-        (
-            u128::from(range.start().raw()),
-            u128::from(range.end().raw()),
-        )
-    };
+    let wide = |range: MaRange| (range.start().raw().into(), range.end().raw().into());
     let whole = |(start, end): (u128, u128)| {
         start < end && end <= 1 << 52 && start % 4096 == 0 && end % 4096 == 0
     };

@@ -33,11 +33,8 @@ fn sealed(change: impl FnOnce(&mut Params)) -> Params {
 
 fn malformed(change: impl FnOnce(&mut Params)) {
     let params = sealed(change);
-    assert_eq!(
-        check(&params, bytes(&params)),
-        Err(ParamsFault::Malformed),
-        "{params:x?}"
-    );
+    let checked = check(&params, bytes(&params));
+    assert_eq!(checked, Err(ParamsFault::Malformed), "{params:x?}");
 }
 
 #[test]
@@ -70,20 +67,14 @@ fn every_bit_counts() {
     for bit in 0..PARAMS_DIGESTED * 8 {
         let mut changed = *bytes(&params);
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            check(&params, &changed),
-            Err(ParamsFault::Digest),
-            "bit {bit}"
-        );
+        let checked = check(&params, &changed);
+        assert_eq!(checked, Err(ParamsFault::Digest), "bit {bit}");
     }
     for bit in 0..256 {
         let mut changed = params;
         changed.params_digest[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            check(&changed, bytes(&changed)),
-            Err(ParamsFault::Digest),
-            "bit {bit}"
-        );
+        let checked = check(&changed, bytes(&changed));
+        assert_eq!(checked, Err(ParamsFault::Digest), "bit {bit}");
     }
 }
 
@@ -115,14 +106,8 @@ fn a_backup_is_whole_pages_above_the_first_mib_that_nothing_else_needs() {
     good(0x10_0000);
     [1, 0x1000, 0x9_f000, LOW_BYTES, 0xf_f000].map(bad);
     good((1 << 52) - LOW_BYTES);
-    [
-        (1 << 52) - LOW_BYTES + 0x1000,
-        1 << 52,
-        1 << 63,
-        !0xfff,
-        u64::MAX,
-    ]
-    .map(bad);
+    bad((1 << 52) - LOW_BYTES + 0x1000);
+    [1 << 52, 1 << 63, !0xfff, u64::MAX].map(bad);
     // The hand-over is right below the tables.
     good(CHUNK - LOW_BYTES);
     [CHUNK - LOW_BYTES + 0x1000, CHUNK, TABLES, TABLES + 0x4000].map(bad);
@@ -141,24 +126,16 @@ fn the_header_must_be_this_version_s() {
         epitaph_offset: 0xe0,
         _pad: 0,
     };
-    let ok = |header: Header| check_header(&header, 0x6000, 0x20).is_ok();
-    assert!(ok(good));
-    assert!(!ok(Header {
-        magic: MAGIC + 1,
-        ..good
-    }));
-    assert!(!ok(Header {
-        version: VERSION + 1,
-        ..good
-    }));
-    assert!(!ok(Header {
-        size: 0x5000,
-        ..good
-    }));
-    assert!(!ok(Header {
-        params_offset: 0x28,
-        ..good
-    }));
+    let ok = |change: fn(&mut Header)| {
+        let mut header = good;
+        change(&mut header);
+        check_header(&header, 0x6000, 0x20).is_ok()
+    };
+    assert!(ok(|_| ()));
+    assert!(!ok(|header| header.magic += 1));
+    assert!(!ok(|header| header.version += 1));
+    assert!(!ok(|header| header.size = 0x5000));
+    assert!(!ok(|header| header.params_offset = 0x28));
     let large = Header {
         size: MAX_SIZE + 4096,
         ..good

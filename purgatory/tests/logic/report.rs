@@ -35,7 +35,8 @@ fn failed(fault: impl Into<Fault>) -> String {
 
 #[test]
 fn progress() {
-    assert_eq!(said(report_tables), "rkexec: page tables verified\n");
+    let line = said(report::tables_verified);
+    assert_eq!(line, "rkexec: page tables verified\n");
     for (bytes, mib) in [
         (0, 0),
         (1, 1),
@@ -52,83 +53,80 @@ fn progress() {
     assert_eq!(line, "rkexec: entering 0x1000200\n");
 }
 
-fn report_tables(text: &mut Text) {
-    report::tables_verified(text);
-}
-
 #[test]
 fn a_changed_page_is_named() {
-    for (fault, expected) in [
-        (ParamsFault::Digest.into(), "its parameters do not have their SHA-256 digest (they changed after the load)"),
-        (Fault::Tables, "the page tables do not have their SHA-256 digest (a table page changed after the load)"),
-        (ListFault::Digest.into(), "the copy list does not have its SHA-256 digest (a list page changed after the load)"),
-        (Fault::Image, "the image does not have its SHA-256 digest (a source page changed after the load)"),
-    ] {
-        assert_eq!(failed(fault), expected);
-    }
+    let faults = [
+        ParamsFault::Digest.into(),
+        Fault::Tables,
+        ListFault::Digest.into(),
+        Fault::Image,
+    ];
+    let expected = "\
+its parameters do not have their SHA-256 digest (they changed after the load)
+the page tables do not have their SHA-256 digest (a table page changed after the load)
+the copy list does not have its SHA-256 digest (a list page changed after the load)
+the image does not have its SHA-256 digest (a source page changed after the load)";
+    assert_eq!(faults.map(failed).join("\n"), expected);
 }
 
 #[test]
 fn what_is_nobody_s_doing_but_ours_says_so() {
-    assert_eq!(
-        failed(ParamsFault::Header),
-        "its header is not that of this version (a fault in rkexec)"
-    );
-    assert_eq!(
-        failed(ParamsFault::Malformed),
-        "its parameters are not valid (a fault in rkexec)"
-    );
     for (fault, expected) in [
-        (ListFault::Length, "it has not as many pages as it should"),
-        (ListFault::Link, "it goes on where no page is"),
-        (ListFault::Count, "a page has too many entries"),
-        (ListFault::Pages, "an entry is not made of whole pages"),
         (
-            ListFault::Space,
-            "an entry reaches past the end of the address space",
+            ParamsFault::Header,
+            "its header is not that of this version",
         ),
-        (
-            ListFault::Overlap,
-            "the source of an entry overlaps its destination",
-        ),
-        (
-            ListFault::Protected,
-            "an entry would overwrite the hand-over or the page tables",
-        ),
-        (
-            ListFault::Backup,
-            "it or an entry overlaps the backup of low memory",
-        ),
+        (ParamsFault::Malformed, "its parameters are not valid"),
     ] {
-        let cause = "(a list page changed after the load, or a fault in rkexec)";
-        assert_eq!(
-            failed(fault),
-            format!("the copy list is broken: {expected} {cause}")
-        );
+        assert_eq!(failed(fault), format!("{expected} (a fault in rkexec)"));
     }
+    let faults = [
+        ListFault::Length,
+        ListFault::Link,
+        ListFault::Count,
+        ListFault::Pages,
+        ListFault::Space,
+        ListFault::Overlap,
+        ListFault::Protected,
+        ListFault::Backup,
+    ];
+    let expected = "\
+it has not as many pages as it should
+it goes on where no page is
+a page has too many entries
+an entry is not made of whole pages
+an entry reaches past the end of the address space
+the source of an entry overlaps its destination
+an entry would overwrite the hand-over or the page tables
+it or an entry overlaps the backup of low memory";
+    let cause = " (a list page changed after the load, or a fault in rkexec)";
+    let said = faults.map(|fault| {
+        let line = failed(fault);
+        let what = line.strip_prefix("the copy list is broken: ");
+        let what = what.and_then(|line| line.strip_suffix(cause));
+        what.expect("what is broken, and why").to_owned()
+    });
+    assert_eq!(said.join("\n"), expected);
+}
+
+fn raised(vector: u64, error_code: u64, rip: u64, cr2: u64) -> String {
+    failed(Fault::Exception(Exception {
+        vector,
+        error_code,
+        rip,
+        cr2,
+    }))
 }
 
 #[test]
 fn an_exception_says_where() {
-    let exception = Exception {
-        vector: 14,
-        error_code: 2,
-        rip: 0x7000_1234,
-        cr2: 0x1_2345_6789,
-    };
     assert_eq!(
-        failed(Fault::Exception(exception)),
+        raised(14, 2, 0x7000_1234, 0x1_2345_6789),
         "the processor raised exception 14 (page fault) at 0x70001234 (hand-over + 0x1234), \
          error code 0x2, address 0x123456789"
     );
-    let exception = Exception {
-        vector: 6,
-        error_code: 0,
-        rip: 0x7000_0110,
-        cr2: 0xdead,
-    };
     assert_eq!(
-        failed(Fault::Exception(exception)),
+        raised(6, 0, 0x7000_0110, 0xdead),
         "the processor raised exception 6 (invalid opcode) at 0x70000110 (hand-over + 0x110), \
          error code 0x0"
     );
@@ -137,26 +135,15 @@ fn an_exception_says_where() {
 #[test]
 fn every_vector_has_a_name() {
     for vector in 0..32 {
-        let exception = Exception {
-            vector,
-            error_code: 0,
-            rip: 0,
-            cr2: 0,
-        };
-        assert!(failed(Fault::Exception(exception)).contains(&format!("exception {vector} (")));
+        assert!(raised(vector, 0, 0, 0).contains(&format!("exception {vector} (")));
     }
 }
 
 #[test]
 fn the_end_is_announced() {
-    assert_eq!(
-        said(|text| report::giving_up(text, true)),
-        "rkexec: the machine is halted\n"
-    );
-    assert_eq!(
-        said(|text| report::giving_up(text, false)),
-        "rkexec: resetting the machine\n"
-    );
+    let end = |halt| said(|text| report::giving_up(text, halt));
+    assert_eq!(end(true), "rkexec: the machine is halted\n");
+    assert_eq!(end(false), "rkexec: resetting the machine\n");
 }
 
 proptest! {
