@@ -36,8 +36,8 @@ extern "C" fn start() -> ! {
     read_first_mib();
     println!("bench: 0-1 MiB can be read");
     let mut good = true;
-    for what in stage::differences() {
-        println!("bench: FAILED: {what}");
+    for at in stage::differences() {
+        println!("bench: FAILED: memory at {at:#x}");
         good = false;
     }
     println!(

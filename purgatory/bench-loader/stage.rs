@@ -25,8 +25,8 @@ pub const CHUNK: u64 = 0x0180_3000;
 pub const XEN_TABLES: u64 = 0x01a0_0000;
 /// Page tables that map all of memory.
 pub const TABLES: u64 = 0x01c0_5000;
-/// The list pages, from last to first.
-const LIST: u64 = 0x01d0_0000;
+/// The list pages.
+const LIST: [u64; 2] = [0x01d0_1000, 0x01d0_0000];
 /// Scattered source pages: every other page from here on, from last to first.
 const SCATTERED: u64 = 0x0200_0000;
 /// Where these go: one behind the other.
@@ -46,8 +46,7 @@ const ZERO_BYTES: u64 = 3 * PAGE;
 const LOW: u64 = 0x1000;
 const LOW_RUN_BYTES: u64 = 2 * PAGE;
 const LOW_SOURCE: u64 = 0x02d0_0000;
-/// The ends of low memory, overwritten if it is to be saved, and with what.
-const LOW_ENDS: [u64; 2] = [0, LOW_BYTES - PAGE];
+/// What the ends of low memory are overwritten with if it is to be saved.
 const LOW_END_SOURCES: [u64; 2] = [0x02d1_0000, 0x02d2_0000];
 /// Where low memory is saved: at a page that is aligned to nothing more.
 const BACKUP: u64 = 0x0340_1000;
@@ -90,26 +89,21 @@ pub struct Stage {
 
 /// Byte `offset` of the data whose name is `seed`.
 fn byte(seed: u64, offset: u64) -> u8 {
-    let mixed = (seed + offset / 8).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (seed.rotate_left(32) ^ (offset / 8)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32).to_le_bytes()[offset as usize % 4] ^ offset as u8
 }
 
 fn fill(at: u64, len: u64, seed: u64) {
     // SAFETY: The addresses above are free memory.
-    let bytes = unsafe { memory(at, len) };
-    bytes
-        .iter_mut()
-        .zip(0..)
-        .for_each(|(byte_at, offset)| *byte_at = byte(seed, offset));
+    for (byte_at, offset) in unsafe { memory(at, len) }.iter_mut().zip(0..) {
+        *byte_at = byte(seed, offset);
+    }
 }
 
 fn holds(at: u64, len: u64, seed: u64) -> bool {
     // SAFETY: As above.
-    let bytes = unsafe { memory(at, len) };
-    bytes
-        .iter()
-        .zip(0..)
-        .all(|(&byte_at, offset)| byte_at == byte(seed, offset))
+    let mut bytes = unsafe { memory(at, len) }.iter().zip(0..);
+    bytes.all(|(&byte_at, offset)| byte_at == byte(seed, offset))
 }
 
 /// Copies, also from and to address 0.
@@ -126,10 +120,13 @@ fn copy(dst: u64, src: u64, len: u64) {
     }
 }
 
-fn digest(at: u64, len: u64) -> Digest {
+/// The digest of these addresses and lengths.
+fn digest(parts: impl IntoIterator<Item = (u64, u64)>) -> Digest {
     let mut hasher = Hasher::new();
-    // SAFETY: As above.
-    hasher.update(unsafe { memory(at, len) });
+    for (at, len) in parts {
+        // SAFETY: As above.
+        hasher.update(unsafe { memory(at, len) });
+    }
     hasher.finish()
 }
 
@@ -154,9 +151,8 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
     let root = tables::of_module(TABLES);
 
     SAVED.store(scenario == Scenario::Backup, Ordering::Relaxed);
-    BYSTANDERS.iter().for_each(|&at| fill(at, PAGE, at));
-    fill_sources();
-    let (nr_list_pages, list_digest, image_digest) = list(scenario);
+    fill_memory();
+    let image_digest = list(scenario);
     let unmapped = scenario == Scenario::TablesUnmapped;
     let serial_port = match scenario {
         Scenario::NoPort => 0,
@@ -172,10 +168,10 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
         cr3: if unmapped { NOWHERE } else { root },
         tables: if unmapped { NOWHERE } else { TABLES },
         nr_tables: tables::NR_OF_MODULE,
-        tables_digest: digest(TABLES, tables::NR_OF_MODULE * PAGE),
-        list: LIST + (nr_list_pages - 1) * PAGE,
-        nr_list_pages,
-        list_digest,
+        tables_digest: digest([(TABLES, tables::NR_OF_MODULE * PAGE)]),
+        list: LIST[0],
+        nr_list_pages: LIST.len() as u64,
+        list_digest: digest(LIST.map(|at| (at, PAGE))),
         image_digest,
         entry: ENTRY,
         rsi: RSI,
@@ -192,41 +188,55 @@ pub fn build(blob: &[u8], scenario: Scenario) -> Stage {
     let at = CHUNK + u64::from(header.params_offset);
     write(at, &params);
     let sealed = Params {
-        params_digest: digest(at, PARAMS_DIGESTED as u64),
+        params_digest: digest([(at, PARAMS_DIGESTED as u64)]),
         ..params
     };
     write(at, &sealed);
-    spoil(scenario, at, nr_list_pages);
+    spoil(scenario, at);
     Stage {
         header,
         entry: CHUNK + u64::from(header.entry_offset),
     }
 }
 
-fn scattered(nr: u64) -> u64 {
-    SCATTERED + (NR_SCATTERED - nr) * 2 * PAGE
+fn entry(dst: u64, src: u64, len: u64) -> Entry {
+    Entry { dst, src, len }
 }
 
-fn fill_sources() {
-    for nr in 0..NR_SCATTERED {
-        fill(scattered(nr), PAGE, nr);
-    }
-    fill(LONG, LONG_BYTES, LONG);
-    fill(IN_PLACE, IN_PLACE_BYTES, IN_PLACE);
-    fill(LOW_SOURCE, LOW_RUN_BYTES, LOW);
-    for (at, source) in LOW_ENDS.into_iter().zip(LOW_END_SOURCES) {
-        fill(source, PAGE, 5 + at);
-    }
+/// The image, but for the page that is entered. The data of a piece are named by where it goes.
+fn pieces() -> impl Iterator<Item = Entry> + Clone {
+    let scattered = |nr| SCATTERED + (NR_SCATTERED - nr) * 2 * PAGE;
+    let gathered =
+        (0..NR_SCATTERED).map(move |nr| entry(GATHERED + nr * PAGE, scattered(nr), PAGE));
+    let rest = [
+        entry(LONG_TARGET, LONG, LONG_BYTES),
+        entry(IN_PLACE, IN_PLACE, IN_PLACE_BYTES),
+        entry(ZEROS, 0, ZERO_BYTES),
+        entry(LOW, LOW_SOURCE, LOW_RUN_BYTES),
+    ];
+    let ends = [
+        entry(0, LOW_END_SOURCES[0], PAGE),
+        entry(LOW_BYTES - PAGE, LOW_END_SOURCES[1], PAGE),
+    ];
+    let saved = SAVED.load(Ordering::Relaxed);
+    let ends = ends.into_iter().filter(move |_| saved);
+    gathered.chain(rest).chain(ends)
+}
+
+fn fill_memory() {
+    BYSTANDERS.iter().for_each(|&at| fill(at, PAGE, at));
+    // What is there before must not be what is expected afterwards.
     fill(LOW_COPY, LOW_BYTES, LOW_COPY);
     copy(0, LOW_COPY, LOW_BYTES);
     fill(BACKUP, LOW_BYTES, BACKUP);
-    fill(ZEROS, ZERO_BYTES, 1);
-    // What is there before must not be what is expected afterwards.
-    fill(GATHERED, NR_SCATTERED * PAGE, 2);
-    fill(LONG_TARGET, LONG_BYTES, 3);
-
+    for piece in pieces().filter(|piece| piece.dst >= LOW_BYTES) {
+        fill(piece.dst, piece.len, !piece.dst);
+    }
+    for piece in pieces().filter(|piece| piece.src != 0) {
+        fill(piece.src, piece.len, piece.dst);
+    }
     // The page of the entry point: jmp [rip + 0], and the address that it takes.
-    fill(ENTRY_SOURCE, PAGE, 4);
+    fill(ENTRY_SOURCE, PAGE, ENTRY_PAGE);
     let code = ENTRY_SOURCE + ENTRY - ENTRY_PAGE;
     // SAFETY: Free memory as above.
     let bytes = unsafe { memory(code, 14) };
@@ -234,9 +244,8 @@ fn fill_sources() {
     bytes[6..].copy_from_slice(&address_of!("probe_entry").to_le_bytes());
 }
 
-/// Writes the list. Returns the number of its pages, its digest and that of the image.
-fn list(scenario: Scenario) -> (u64, Digest, Digest) {
-    let entry = |dst, src, len| Entry { dst, src, len };
+/// Writes the list. Returns the digest of the image.
+fn list(scenario: Scenario) -> Digest {
     let bad = match scenario {
         Scenario::ListWrap => Some(entry((1 << 52) - PAGE, LONG, 2 * PAGE)),
         Scenario::ListOverHandOver => Some(entry(CHUNK - PAGE, LONG, 2 * PAGE)),
@@ -245,103 +254,69 @@ fn list(scenario: Scenario) -> (u64, Digest, Digest) {
         }
         _ => None,
     };
-    let gather = |nr| entry(GATHERED + nr * PAGE, scattered(nr), PAGE);
-    let rest = [
-        entry(LONG_TARGET, LONG, LONG_BYTES),
-        entry(IN_PLACE, IN_PLACE, IN_PLACE_BYTES),
-        entry(ZEROS, 0, ZERO_BYTES),
-        entry(LOW, LOW_SOURCE, LOW_RUN_BYTES),
-        entry(ENTRY_PAGE, ENTRY_SOURCE, PAGE),
-    ];
-    let ends = LOW_ENDS.into_iter().zip(LOW_END_SOURCES);
-    let ends = ends
-        .filter(|_| scenario == Scenario::Backup)
-        .map(|(dst, src)| entry(dst, src, PAGE));
-    let entries = (0..NR_SCATTERED)
-        .map(gather)
-        .chain(rest)
-        .chain(ends)
-        .chain(bad);
+    let entered = entry(ENTRY_PAGE, ENTRY_SOURCE, PAGE);
+    let entries = pieces().chain([entered]).chain(bad);
 
-    let mut image = Hasher::new();
     let mut pages = [ListPage {
         next: 0,
         nr: 0,
         entries: [entry(0, 0, 0); ENTRIES_PER_PAGE],
-    }; 2];
-    for (nr, entry) in entries.enumerate() {
+    }; LIST.len()];
+    for (nr, entry) in entries.clone().enumerate() {
         let page = &mut pages[nr / ENTRIES_PER_PAGE];
         page.entries[nr % ENTRIES_PER_PAGE] = entry;
         page.nr += 1;
-        if entry.src != 0 && entry.src != NOWHERE {
-            // SAFETY: The sources above.
-            image.update(unsafe { memory(entry.src, entry.len) });
-        }
     }
+    pages[0].next = LIST[1];
     match scenario {
-        Scenario::ListCycle => pages[1].next = LIST + PAGE,
+        Scenario::ListCycle => pages[1].next = LIST[0],
         Scenario::ListCount => pages[1].nr = ENTRIES_PER_PAGE as u64 + 1,
         _ => {}
     }
-    pages[0].next = LIST;
-    write(LIST + PAGE, &pages[0]);
-    write(LIST, &pages[1]);
-
-    let mut list = Hasher::new();
-    for at in [LIST + PAGE, LIST] {
-        // SAFETY: Just written.
-        list.update(unsafe { memory(at, PAGE) });
-    }
-    (2, list.finish(), image.finish())
+    LIST.iter()
+        .zip(&pages)
+        .for_each(|(&at, page)| write(at, page));
+    let copied = entries.filter(|entry| entry.src != 0 && entry.src != NOWHERE);
+    digest(copied.map(|entry| (entry.src, entry.len)))
 }
 
 /// What changes after the load.
-fn spoil(scenario: Scenario, params: u64, nr_list_pages: u64) {
+fn spoil(scenario: Scenario, params: u64) {
     match scenario {
         Scenario::Header => flip(CHUNK + offset_of!(Header, version) as u64),
         Scenario::Params => flip(params + offset_of!(Params, entry) as u64),
         Scenario::Tables => flip(TABLES + 3 * PAGE - 1),
-        Scenario::List => flip(LIST + (nr_list_pages - 2) * PAGE + 100),
+        Scenario::List => flip(LIST[1] + 100),
         Scenario::Image | Scenario::ImageHalt => flip(LONG + LONG_BYTES - 1),
         _ => {}
     }
 }
 
-/// The parts of memory that are not what they should be after the hand-over.
-pub fn differences() -> impl Iterator<Item = &'static str> {
-    // SAFETY: As above.
-    let zeros = unsafe { memory(ZEROS, ZERO_BYTES) };
-    let saved = SAVED.load(Ordering::Relaxed);
-    [
-        (holds(LONG_TARGET, LONG_BYTES, LONG), "the long run"),
-        (
-            holds(IN_PLACE, IN_PLACE_BYTES, IN_PLACE),
-            "what was in its place",
-        ),
-        (zeros.iter().all(|&byte| byte == 0), "the zeros"),
-        (holds_low(saved), "low memory"),
-        (
-            holds(BACKUP, LOW_BYTES, if saved { LOW_COPY } else { BACKUP }),
-            "the backup of low memory",
-        ),
-        (
-            (0..NR_SCATTERED).all(|nr| holds(GATHERED + nr * PAGE, PAGE, nr)),
-            "the scattered pages",
-        ),
-        (
-            BYSTANDERS.iter().all(|&at| holds(at, PAGE, at)),
-            "memory that is not part of the image",
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(good, what)| (!good).then_some(what))
+/// Where memory is not what it should be after the hand-over. The next kernel uses no low memory.
+pub fn differences() -> impl Iterator<Item = u64> {
+    copy(LOW_COPY, 0, LOW_BYTES);
+    let seed = match SAVED.load(Ordering::Relaxed) {
+        true => LOW_COPY,
+        false => BACKUP,
+    };
+    let whole = BYSTANDERS.map(|at| (at, PAGE, at));
+    let whole = whole.into_iter().chain([(BACKUP, LOW_BYTES, seed)]);
+    let whole = whole.filter(|&(at, len, seed)| !holds(at, len, seed));
+    let pieces = pieces().filter(|piece| !in_place(piece));
+    pieces
+        .map(|piece| piece.dst)
+        .chain(whole.map(|(at, ..)| at))
 }
 
-/// Whether low memory has what was placed there. The next kernel uses none of it.
-fn holds_low(saved: bool) -> bool {
-    copy(LOW_COPY, 0, LOW_BYTES);
-    let ends = LOW_ENDS
-        .into_iter()
-        .all(|at| !saved || holds(LOW_COPY + at, PAGE, 5 + at));
-    ends && holds(LOW_COPY + LOW, LOW_RUN_BYTES, LOW)
+/// Whether a piece is where it is to go.
+fn in_place(piece: &Entry) -> bool {
+    let low = if piece.dst < LOW_BYTES { LOW_COPY } else { 0 };
+    let at = piece.dst + low;
+    match piece.src {
+        // SAFETY: As above.
+        0 => unsafe { memory(at, piece.len) }
+            .iter()
+            .all(|&byte| byte == 0),
+        _ => holds(at, piece.len, piece.dst),
+    }
 }
