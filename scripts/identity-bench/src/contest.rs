@@ -23,9 +23,7 @@ const MOST_TABLES: u64 = (256 << 20) / 4096;
 /// What a builder did.
 #[derive(Clone, Copy, Debug)]
 pub struct Built {
-    /// Table pages.
     pub nr_tables: u64,
-    /// How long it took.
     pub time: Duration,
     /// Bytes that are mapped write-back though the memory map does not call them memory.
     pub outside_bytes: u64,
@@ -34,7 +32,6 @@ pub struct Built {
 /// The map of 4 KiB pages.
 #[derive(Clone, Copy, Debug)]
 pub struct FourKib {
-    /// Table pages.
     pub nr_tables: u64,
     /// How long it took, if it was built.
     pub time: Option<Duration>,
@@ -42,17 +39,13 @@ pub struct FourKib {
 
 /// A machine and what the builders made of it.
 pub struct Row {
-    /// The machine.
     pub name: String,
     /// What its memory map calls usable.
     pub ram_bytes: u64,
-    /// The entries of its memory map.
     pub nr_entries: usize,
-    /// rkexec's map.
     pub ours: Built,
     /// What filling the tables takes of that time: it is what Linux does.
     pub fill_time: Duration,
-    /// Linux's.
     pub linux: Built,
     /// The same bytes as ours in pages of 4 KiB.
     pub four_kib: FourKib,
@@ -61,45 +54,35 @@ pub struct Row {
 impl FourKib {
     fn measure(leaf_runs: &[LeafRun]) -> Result<Self> {
         let nr_tables = four_kib::table_count(leaf_runs);
+        let mut row = Self {
+            nr_tables,
+            time: None,
+        };
         if nr_tables > MOST_TABLES {
-            return Ok(Self {
-                nr_tables,
-                time: None,
-            });
+            return Ok(row);
         }
         let mut tables = vec![Page::EMPTY; usize::try_from(nr_tables)?];
         let [time] = stopwatch::medians([&mut || {
             let nr = four_kib::identity_map(black_box(leaf_runs), &mut tables)?;
-            ensure!(
-                nr as u64 == nr_tables,
-                "{nr} tables of 4 KiB pages, not {nr_tables}"
-            );
+            ensure!(nr as u64 == nr_tables, "{nr} tables, not {nr_tables}");
             black_box(&tables);
             Ok(())
         }])?;
-        Ok(Self {
-            nr_tables,
-            time: Some(time),
-        })
+        row.time = Some(time);
+        Ok(row)
     }
 }
 
 impl Row {
-    /// Lets all of them build.
-    ///
-    /// # Errors
-    ///
-    /// One of them could not, or what it built is no identity map.
+    /// Lets all of them build, and fails if what came out is no identity map.
     pub fn measure(machine: &Machine, linux: &Linux) -> Result<Self> {
         let entries = &machine.entries;
         let memory = memory::memory(entries);
         let (nr_ours, leaf_runs) = ours::plan(entries)?;
         let mut scratch = ours::scratch(entries.len());
         let mut our_tables = vec![Table::EMPTY; nr_ours];
-        let ranges: Vec<LinuxRange> = memory::linux_ranges(entries)
-            .into_iter()
-            .map(LinuxRange::from)
-            .collect();
+        let ranges = memory::linux_ranges(entries).into_iter();
+        let ranges: Vec<LinuxRange> = ranges.map(LinuxRange::from).collect();
         let linux = linux.builder()?;
         let mut linux_tables = vec![Table::EMPTY; LINUX_TABLES];
         let nr_linux = linux.identity_map(&ranges, &mut linux_tables)?;
@@ -147,11 +130,7 @@ impl Row {
     }
 }
 
-/// How much the tables map write-back that is no memory.
-///
-/// # Errors
-///
-/// They are no identity map, or a whole page of memory is not mapped.
+/// How much the tables map write-back that is no memory. All that is memory must be mapped.
 fn outside_bytes(tables: &[Table], memory: &[MaRange]) -> Result<u64> {
     let mapped = walk::write_back(tables)?;
     let pages = memory.iter().map(|range| range.round_in(PAGE_SIZE));

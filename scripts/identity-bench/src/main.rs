@@ -65,10 +65,8 @@ fn main() -> Result<()> {
     rows.sort_by_key(|row| row.ram_bytes);
     let table = table::table(&rows);
     print!("{table}");
-    let (text, picture) = (
-        args.out.join("identity-map.txt"),
-        args.out.join("identity-map.svg"),
-    );
+    let text = args.out.join("identity-map.txt");
+    let picture = args.out.join("identity-map.svg");
     fs::write(&text, table).with_context(|| text.display().to_string())?;
     plot::draw(&rows, &picture)?;
     println!("The same as a plot: {}", picture.display());

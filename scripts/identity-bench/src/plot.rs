@@ -35,19 +35,15 @@ pub fn draw(rows: &[Row], path: &Path) -> Result<()> {
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let panels = area.split_evenly((1, 3));
-    let points = |value: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
-        let ram = rows.iter().map(|row| in_units(row.ram_bytes, GIB));
-        let values = rows.iter().map(value);
-        let points = ram.zip(values);
-        points
-            .filter_map(|(ram, value)| Some((ram, value?)))
-            .collect()
+    let points = |series, value: fn(&Row) -> Option<f64>| -> Points {
+        let point = |row: &Row| Some((in_units(row.ram_bytes, GIB), value(row)?));
+        (series, rows.iter().filter_map(point).collect())
     };
 
     let times = [
-        (FOUR_KIB, points(&|row| row.four_kib.time.map(micros))),
-        (LINUX, points(&|row| Some(micros(row.linux.time)))),
-        (OURS, points(&|row| Some(micros(row.ours.time)))),
+        points(FOUR_KIB, |row| row.four_kib.time.map(micros)),
+        points(LINUX, |row| Some(micros(row.linux.time))),
+        points(OURS, |row| Some(micros(row.ours.time))),
     ];
     let y = extent(&times, 1).log_scale();
     panel(
@@ -59,34 +55,20 @@ pub fn draw(rows: &[Row], path: &Path) -> Result<()> {
     )?;
 
     let tables = [
-        (
-            FOUR_KIB,
-            points(&|row| Some(in_units(row.four_kib.nr_tables, 1))),
-        ),
-        (LINUX, points(&|row| Some(in_units(row.linux.nr_tables, 1)))),
-        (OURS, points(&|row| Some(in_units(row.ours.nr_tables, 1)))),
+        points(FOUR_KIB, |row| Some(in_units(row.four_kib.nr_tables, 1))),
+        points(LINUX, |row| Some(in_units(row.linux.nr_tables, 1))),
+        points(OURS, |row| Some(in_units(row.ours.nr_tables, 1))),
     ];
     let y = extent(&tables, 1).log_scale();
     panel(&panels[1], "Tables that hold it", "pages", y, &tables)?;
 
     let outside = [
-        (
-            LINUX,
-            points(&|row| Some(in_units(row.linux.outside_bytes, MIB))),
-        ),
-        (
-            OURS,
-            points(&|row| Some(in_units(row.ours.outside_bytes, MIB))),
-        ),
+        points(LINUX, |row| Some(in_units(row.linux.outside_bytes, MIB))),
+        points(OURS, |row| Some(in_units(row.ours.outside_bytes, MIB))),
     ];
     let y = -0.4..extent(&outside, 1).end / 2.0 + 2.0;
-    panel(
-        &panels[2],
-        "Mapped write-back, but no memory",
-        "MiB",
-        y,
-        &outside,
-    )?;
+    let title = "Mapped write-back, but no memory";
+    panel(&panels[2], title, "MiB", y, &outside)?;
 
     area.present().with_context(|| path.display().to_string())
 }

@@ -12,10 +12,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const WARM_UP: usize = 2;
 
 /// The median time of each of these, which take turns: what disturbs one disturbs the others.
-///
-/// # Errors
-///
-/// The first of theirs.
 pub fn medians<const N: usize>(
     mut runners: [&mut dyn FnMut() -> Result<()>; N],
 ) -> Result<[Duration; N]> {

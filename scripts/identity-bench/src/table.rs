@@ -16,50 +16,44 @@ Identity maps of real machines, by their RAM: four levels, pages of 1 GiB.
   outside  bytes mapped write-back that are neither RAM nor ACPI's: holes, devices, reserved memory
 ";
 
+/// The head of a column, and what a line says of a machine in it.
+type Column = (&'static str, fn(&Row) -> String);
+
+/// A `|` begins a group.
+const COLUMNS: [Column; 14] = [
+    ("machine", |row| row.name.clone()),
+    ("RAM", |row| bytes(row.ram_bytes)),
+    ("map", |row| row.nr_entries.to_string()),
+    ("| time: ours", |row| {
+        format!("{:.2}", micros(row.ours.time))
+    }),
+    ("fill", |row| format!("{:.2}", micros(row.fill_time))),
+    ("linux", |row| format!("{:.2}", micros(row.linux.time))),
+    ("4K", |row| {
+        let time = row.four_kib.time.map(micros);
+        time.map_or("-".into(), |time| format!("{time:.0}"))
+    }),
+    ("| ratio: ours", |row| format!("{:.2}", row.ratio())),
+    ("fill", |row| format!("{:.2}", row.fill_ratio())),
+    ("| tables: ours", |row| row.ours.nr_tables.to_string()),
+    ("linux", |row| row.linux.nr_tables.to_string()),
+    ("4K", |row| row.four_kib.nr_tables.to_string()),
+    ("| outside: ours", |row| bytes(row.ours.outside_bytes)),
+    ("linux", |row| bytes(row.linux.outside_bytes)),
+];
+
 /// The text, a line for each machine and then what they have in common.
 pub fn table(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let mut text = format!(
-        "{HEAD}\n{:width$} {:>5} {:>3} |{:^27}|{:^11}|{:^20}|{:^14}\n",
-        "", "", "", "time", "ratio", "tables", "outside"
-    );
-    text += &format!(
-        "{:width$} {:>5} {:>3} |{:>6}{:>6}{:>6} {:>8}|{:>5} {:>5}|{:>5} {:>5} {:>8}|{:>6} {:>7}\n",
-        "machine",
-        "RAM",
-        "map",
-        "ours",
-        "fill",
-        "linux",
-        "4K",
-        "ours",
-        "fill",
-        "ours",
-        "linux",
-        "4K",
-        "ours",
-        "linux"
-    );
-    for row in rows {
-        let four_kib = row.four_kib.time.map(micros);
-        let four_kib = four_kib.map_or("-".to_owned(), |time| format!("{time:.0}"));
-        text += &format!(
-            "{:width$} {:>5} {:>3} |{:>6.2}{:>6.2}{:>6.2} {four_kib:>8}|{:>5.2} {:>5.2}|{:>5} {:>5} \
-             {:>8}|{:>6} {:>7}\n",
-            row.name,
-            bytes(row.ram_bytes),
-            row.nr_entries,
-            micros(row.ours.time),
-            micros(row.fill_time),
-            micros(row.linux.time),
-            row.ratio(),
-            row.fill_ratio(),
-            row.ours.nr_tables,
-            row.linux.nr_tables,
-            row.four_kib.nr_tables,
-            bytes(row.ours.outside_bytes),
-            bytes(row.linux.outside_bytes),
-        );
+    let mut lines = vec![COLUMNS.map(|(name, _)| name.to_owned())];
+    lines.extend(rows.iter().map(|row| COLUMNS.map(|(_, value)| value(row))));
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max();
+    let widths: Vec<_> = (0..COLUMNS.len()).filter_map(width).collect();
+    let mut text = format!("{HEAD}\n");
+    for line in &lines {
+        for (cell, width) in line.iter().zip(&widths) {
+            text += &format!("{cell:>width$} ");
+        }
+        text.push('\n');
     }
     text + &summary(rows)
 }

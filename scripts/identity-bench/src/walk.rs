@@ -16,11 +16,8 @@ const SHIFTS: [u32; 4] = [12, 21, 30, 39];
 
 /// The ranges that the tables map write-back, in order, neighbours merged.
 ///
-/// The address of a table is that of its memory in this process; the first one is the root.
-///
-/// # Errors
-///
-/// It is no identity map, or something points outside of `tables`.
+/// The address of a table is that of its memory in this process; the first one is the root. Fails if
+/// it is no identity map, or something points outside of `tables`.
 pub fn write_back(tables: &[Table]) -> Result<Vec<MaRange>> {
     let mut walk = Walk {
         tables,
@@ -91,10 +88,8 @@ mod tests {
             let read = write_back(&tables).expect("an identity map");
             let leaves = leaf_runs.iter().filter(|run| run.attr == Attr::WriteBack);
             let bytes: u64 = leaves.map(|run| run.range.len_bytes()).sum();
-            assert_eq!(
-                read.iter().map(|range| range.len_bytes()).sum::<u64>(),
-                bytes
-            );
+            let found: u64 = read.iter().map(|range| range.len_bytes()).sum();
+            assert_eq!(found, bytes);
             assert!(read.windows(2).all(|pair| pair[0].end() < pair[1].start()));
         }
     }
