@@ -131,10 +131,6 @@ impl Map {
     }
 
     /// What the running kernel was handed (`/sys/firmware/memmap`).
-    ///
-    /// # Errors
-    ///
-    /// The directory cannot be read, or holds something else.
     pub fn of_firmware() -> Result<Self> {
         let mut entries = Vec::new();
         for dir in std::fs::read_dir("/sys/firmware/memmap").context("/sys/firmware/memmap")? {
@@ -154,10 +150,6 @@ impl Map {
     }
 
     /// Checks that it has at least so many lines, and tells how many it has.
-    ///
-    /// # Errors
-    ///
-    /// It has less.
     pub fn expect_lines(&self, report: &mut Report, least: usize) -> Result<()> {
         let count = self.0.len();
         report.note(&format!("{count} lines"));
@@ -166,10 +158,6 @@ impl Map {
     }
 
     /// Fails with the first differences, unless `handed` is this map.
-    ///
-    /// # Errors
-    ///
-    /// The two differ.
     pub fn expect(&self, handed: &Self) -> Result<()> {
         if self == handed {
             return Ok(());

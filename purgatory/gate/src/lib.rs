@@ -4,19 +4,20 @@
 //! and this looks at what came out. [`flatten`] either returns the flat file or everything that is
 //! wrong with the program.
 
-use object::elf::{self, FileHeader64, SectionHeader64};
-use object::read::elf::{FileHeader as _, SectionHeader as _, SectionTable, Sym as _};
-use object::LittleEndian;
+use std::collections::HashMap;
+
+use object::elf;
+use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
+use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSymbol as _};
 use rkexec::abi::handover::{Epitaph, Header, Params, MAGIC, MAX_SIZE, VERSION};
 
 /// The page size of the machine, in bytes.
 const PAGE: u64 = 4096;
 /// The least that the stack may have, in bytes. What is used at most is measured by the test in
-/// QEMU (`purgatory/tests/machine`).
+/// QEMU (`purgatory/tests/blob/machine.rs`).
 const MIN_STACK: u64 = 3072;
 
-type Elf = FileHeader64<LittleEndian>;
-type Section = SectionHeader64<LittleEndian>;
+type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
 /// A hand-over that passed.
 #[derive(Debug)]
@@ -27,68 +28,64 @@ pub struct Blob {
     pub stack: u64,
 }
 
-/// Checks the ELF file `file` and lays out its sections as they will be in memory.
-///
-/// # Errors
-///
-/// Everything that is wrong, one line each.
+/// Checks the ELF file `file` and lays out its sections as they will be in memory. What is wrong
+/// comes back as one line each.
 pub fn flatten(file: &[u8]) -> Result<Blob, Vec<String>> {
     let mut wrong = vec![];
-    let blob = collect(file, &mut wrong).unwrap_or_else(|error| {
-        wrong.push(format!("not a readable ELF file: {error}"));
-        Blob {
-            flat: vec![],
-            stack: 0,
-        }
-    });
-    if wrong.is_empty() {
-        Ok(blob)
-    } else {
-        Err(wrong)
+    match collect(file, &mut wrong) {
+        Ok(blob) if wrong.is_empty() => return Ok(blob),
+        Ok(_) => {}
+        Err(error) => wrong.push(format!("not a readable ELF file: {error}")),
     }
+    Err(wrong)
 }
 
 fn collect(file: &[u8], wrong: &mut Vec<String>) -> object::Result<Blob> {
     let elf = Elf::parse(file)?;
-    let endian = elf.endian()?;
-    let sections = elf.sections(endian, file)?;
-
-    if elf.e_machine(endian) != elf::EM_X86_64 || elf.e_type(endian) != elf::ET_DYN {
+    let head = elf.elf_header();
+    if head.e_machine(LittleEndian) != elf::EM_X86_64 || head.e_type(LittleEndian) != elf::ET_DYN {
         wrong.push("not a position-independent program for x86-64".into());
     }
-    let flat = lay_out(file, &sections, wrong)?;
-    relocations(&sections, wrong);
-    let symbols = Symbols::read(file, &sections, wrong)?;
-    header(&flat, elf.e_entry(endian), &symbols, wrong);
+    let flat = sections(&elf, wrong)?;
+    let symbols = symbols(&elf, wrong)?;
+    // 0 for one that there is not.
+    let symbol = |name: &str| symbols.get(name).copied().unwrap_or(0);
+    header(&flat, elf.entry(), symbol, wrong);
 
-    let stack = symbols.end.saturating_sub(symbols.stack);
-    if symbols.end != flat.len() as u64 || symbols.stack_top != symbols.end {
+    let end = symbol("handover_end");
+    let stack = end.saturating_sub(symbol("handover_stack"));
+    if end != flat.len() as u64 || symbol("handover_stack_top") != end {
         wrong.push("the stack is not at the end of the flat file".into());
     }
     if stack < MIN_STACK {
-        wrong.push(format!(
-            "the stack has {stack} bytes, less than {MIN_STACK}"
-        ));
+        let what = format!("the stack has {stack} bytes, less than {MIN_STACK}");
+        wrong.push(what);
     }
     Ok(Blob { flat, stack })
 }
 
-/// The loaded sections, one behind the other as in memory.
-fn lay_out(
-    file: &[u8],
-    sections: &SectionTable<'_, Elf>,
-    wrong: &mut Vec<String>,
-) -> object::Result<Vec<u8>> {
-    let endian = LittleEndian;
+/// The loaded sections, one behind the other as in memory. Nothing may be left for a loader to do.
+fn sections(elf: &Elf<'_>, wrong: &mut Vec<String>) -> object::Result<Vec<u8>> {
     let mut flat = vec![];
-    for section in sections.iter() {
-        if section.sh_flags(endian) & u64::from(elf::SHF_ALLOC) == 0 {
+    for section in elf.sections() {
+        let name = String::from_utf8_lossy(section.name_bytes()?);
+        let header = section.elf_section_header();
+        let kind = header.sh_type(LittleEndian);
+        let loader_s = matches!(
+            kind,
+            elf::SHT_REL | elf::SHT_RELA | elf::SHT_RELR | elf::SHT_DYNAMIC | elf::SHT_DYNSYM
+        );
+        if loader_s && section.size() > 0 {
+            wrong.push(format!(
+                "section {name}: there is nobody to do what it asks for"
+            ));
+        }
+        if header.sh_flags(LittleEndian) & u64::from(elf::SHF_ALLOC) == 0 {
             continue;
         }
-        let name = name(sections, section);
-        let start = section.sh_addr(endian);
-        let end = start.saturating_add(section.sh_size(endian));
-        if section.sh_type(endian) != elf::SHT_PROGBITS {
+        let start = section.address();
+        let end = start.saturating_add(section.size());
+        if kind != elf::SHT_PROGBITS {
             wrong.push(format!("section {name} would not be in the flat file"));
         } else if start < flat.len() as u64 {
             wrong.push(format!("section {name} overlaps the one before it"));
@@ -98,77 +95,33 @@ fn lay_out(
             ));
         } else {
             flat.resize(start as usize, 0);
-            flat.extend_from_slice(section.data(endian, file)?);
+            flat.extend_from_slice(section.data()?);
         }
     }
     Ok(flat)
 }
 
-/// Nothing may be left for a loader to do.
-fn relocations(sections: &SectionTable<'_, Elf>, wrong: &mut Vec<String>) {
-    let endian = LittleEndian;
-    for section in sections
-        .iter()
-        .filter(|section| section.sh_size(endian) > 0)
-    {
-        if matches!(
-            section.sh_type(endian),
-            elf::SHT_REL | elf::SHT_RELA | elf::SHT_RELR | elf::SHT_DYNAMIC | elf::SHT_DYNSYM
-        ) {
-            let name = name(sections, section);
-            wrong.push(format!(
-                "section {name}: there is nobody to do what it asks for"
-            ));
+/// The symbols and their values.
+fn symbols<'a>(elf: &Elf<'a>, wrong: &mut Vec<String>) -> object::Result<HashMap<&'a str, u64>> {
+    let mut symbols = HashMap::new();
+    for symbol in elf.symbols() {
+        let name = symbol.name()?;
+        if symbol.is_undefined() {
+            wrong.push(format!("symbol {name} is not defined"));
         }
+        if name.contains("panicking") || name.contains("rust_begin_unwind") {
+            wrong.push(format!("symbol {name}: a panic path is left"));
+        }
+        symbols.insert(name, symbol.address());
     }
-}
-
-/// The symbols that matter here; 0 for one that there is not.
-#[derive(Default)]
-struct Symbols {
-    stack: u64,
-    stack_top: u64,
-    end: u64,
-    params: u64,
-    epitaph: u64,
-}
-
-impl Symbols {
-    fn read(
-        file: &[u8],
-        sections: &SectionTable<'_, Elf>,
-        wrong: &mut Vec<String>,
-    ) -> object::Result<Self> {
-        let endian = LittleEndian;
-        let table = sections.symbols(endian, file, elf::SHT_SYMTAB)?;
-        if table.is_empty() {
-            wrong.push("it has no symbol table to check".into());
-        }
-        let mut symbols = Self::default();
-        // The first symbol of every table is the null symbol.
-        for symbol in table.iter().skip(1) {
-            let name = String::from_utf8_lossy(table.symbol_name(endian, symbol)?);
-            if symbol.is_undefined(endian) {
-                wrong.push(format!("symbol {name} is not defined"));
-            }
-            if name.contains("panicking") || name.contains("rust_begin_unwind") {
-                wrong.push(format!("symbol {name}: a panic path is left"));
-            }
-            match &*name {
-                "handover_stack" => symbols.stack = symbol.st_value(endian),
-                "handover_stack_top" => symbols.stack_top = symbol.st_value(endian),
-                "handover_params" => symbols.params = symbol.st_value(endian),
-                "handover_epitaph" => symbols.epitaph = symbol.st_value(endian),
-                "handover_end" => symbols.end = symbol.st_value(endian),
-                _ => {}
-            }
-        }
-        Ok(symbols)
+    if symbols.is_empty() {
+        wrong.push("it has no symbol table to check".into());
     }
+    Ok(symbols)
 }
 
 /// What the module will rely on, field by field.
-fn header(flat: &[u8], entry: u64, symbols: &Symbols, wrong: &mut Vec<String>) {
+fn header(flat: &[u8], entry: u64, symbol: impl Fn(&str) -> u64, wrong: &mut Vec<String>) {
     let Some(header) = read_header(flat) else {
         wrong.push("it has no room for a header".into());
         return;
@@ -189,28 +142,18 @@ fn header(flat: &[u8], entry: u64, symbols: &Symbols, wrong: &mut Vec<String>) {
         u64::from(header.size) == size && size % PAGE == 0 && header.size <= MAX_SIZE,
         format!("size {:#x}, the flat file has {size:#x}", header.size),
     );
+    let offset = header.entry_offset;
     check(
-        u64::from(header.entry_offset) == entry && entry < size,
-        format!(
-            "entry at {:#x}, the program's is {entry:#x}",
-            header.entry_offset
-        ),
+        u64::from(offset) == entry && entry < size,
+        format!("entry at {offset:#x}, the program's is {entry:#x}"),
     );
     let first = size_of::<Header>() as u32;
-    for (what, offset, len, symbol) in [
-        (
-            "parameters",
-            header.params_offset,
-            size_of::<Params>(),
-            symbols.params,
-        ),
-        (
-            "epitaph",
-            header.epitaph_offset,
-            size_of::<Epitaph>(),
-            symbols.epitaph,
-        ),
+    let (params, epitaph) = (header.params_offset, header.epitaph_offset);
+    for (what, offset, len) in [
+        ("params", params, size_of::<Params>()),
+        ("epitaph", epitaph, size_of::<Epitaph>()),
     ] {
+        let symbol = symbol(&format!("handover_{what}"));
         let bytes = flat.get(offset as usize..).and_then(|rest| rest.get(..len));
         check(
             u64::from(offset) == symbol && offset % 8 == 0,
@@ -237,9 +180,4 @@ fn read_header(flat: &[u8]) -> Option<Header> {
         epitaph_offset: word(24)?,
         _pad: word(28)?,
     })
-}
-
-fn name(sections: &SectionTable<'_, Elf>, section: &Section) -> String {
-    let name = sections.section_name(LittleEndian, section).unwrap_or(b"?");
-    String::from_utf8_lossy(name).into()
 }

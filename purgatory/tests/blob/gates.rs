@@ -50,21 +50,21 @@ fn contains(said: &str, expected: &str) {
 
 #[test]
 fn every_field_of_the_header_is_checked() {
-    let other = "header: parameters at 0x28, the program's are at 0x20";
+    let other = "header: params at 0x28, the program's are at 0x20";
     for (offset, bytes, expected) in [
         (0, &b"R"[..], "header: magic"),
         (8, &[0x77], "header: version 119"),
         (12, &[0, 0x50], "header: size 0x5000"),
         (12, &[1], "header: size"),
         (16, &[0x18, 0x01], "header: entry at 0x118"),
-        (20, &[0x24], "header: parameters at 0x24"),
-        (20, &[0x18], "header: parameters at 0x18"),
+        (20, &[0x24], "header: params at 0x24"),
+        (20, &[0x18], "header: params at 0x18"),
         (20, &[0x28], other),
-        (20, &[0xff, 0xff], "header: parameters at 0xffff"),
+        (20, &[0xff, 0xff], "header: params at 0xffff"),
         (24, &[0xe4], "header: epitaph at 0xe4"),
         (28, &[1], "header: padding 0x1"),
         // The parameters must be empty until the module fills them in.
-        (40, &[1], "header: parameters at 0x20: not 200 zero bytes"),
+        (40, &[1], "header: params at 0x20: not 200 zero bytes"),
     ] {
         contains(&patched(offset, bytes), expected);
     }
