@@ -14,6 +14,28 @@ RUST = """
 test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
 test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
 """
+MACHINES = """
+running 4 tests
+test Xen of sid: boots    ... ignored (without the Xen of sid: 404 (Not Found))
+test dom0: boots          ... ok
+test dom0: boots (twice)  ... FAILED
+test bare metal: ignored  ... ok
+
+failures:
+
+---- dom0: boots (twice) ----
+it never said: x
+
+failures:
+    dom0: boots (twice)
+
+test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 8.00s
+
+passed, and said:
+
+dom0: boots (5 s)
+    test result: ok. 5 passed
+"""
 TAP = """TAP version 13
 1..4
 ok 1 - boots (20 s)
@@ -29,6 +51,20 @@ class Counting(unittest.TestCase):
 
     def test_rust_results_add_up(self):
         self.assertEqual(suite.libtest(RUST), suite.Count(15, 2))
+        ignored = "running 1 test\ntest a ... ignored, needs QEMU\n" \
+            "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n"
+        self.assertEqual(suite.count(suite.libtest, ignored, 0), suite.Count(0, 1))
+
+    def test_rust_tests_are_skipped_that_say_why(self):
+        skip = "Xen of sid: boots: without the Xen of sid: 404 (Not Found)"
+        self.assertEqual(suite.libtest(MACHINES), suite.Count(2, 1, [skip]))
+        self.assertEqual(str(suite.libtest(MACHINES)), "2 passed, 1 failed, 1 skipped")
+
+    def test_of_failures_their_reasons_are_shown(self):
+        lines = suite.shown(MACHINES)
+        self.assertEqual(lines[2], "---- dom0: boots (twice) ----")
+        self.assertTrue(lines[-1].startswith("test result: FAILED."))
+        self.assertEqual(suite.shown("a\nb\n"), ["a", "b"])
 
     def test_tap_results_add_up_without_comments_and_skips(self):
         self.assertEqual(suite.tap(TAP), suite.Count(2, 1, ["no such device: "]))
@@ -40,6 +76,7 @@ class Counting(unittest.TestCase):
     def test_planned_tests_that_are_missing_have_failed(self):
         self.assertEqual(suite.tap("1..4\nok 1\nok 2\n"), suite.Count(2, 2))
         self.assertEqual(suite.tap("ok 1\n"), suite.Count(1, 1))
+        self.assertEqual(suite.libtest("running 3 tests\ntest a ... ok\n"), suite.Count(0, 3))
 
     def test_python_results_count_one_by_one(self):
         self.assertEqual(suite.unittest("Ran 5 tests in 0.1s\n\nOK\n"), suite.Count(5, 0))

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{ensure, Context, Result};
 use clap::Args;
+use libtest_mimic::Arguments;
 
 use crate::assets::Assets;
 use crate::attempts;
 use crate::cases;
 use crate::dump;
 use crate::run_case::Notes;
-use crate::tap::Tap;
+use crate::suite::Suite;
 use crate::xen_build::XenBuild;
 
 /// With what, and how.
@@ -75,24 +75,26 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
             .arg(&disk),
     )?;
     let vmlinux = args.debug.join(format!("vmlinux-{}", files.release()?));
-    let case = cases::kdump(&disk);
-    let log = args.output.join("serial.log");
-    let tap = Tap::begin(2, &args.output);
-
-    let started = Instant::now();
     let saved = args.output.join("saved");
-    let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut ())
-        .and_then(|notes| Ok([notes, fetch(&disk, &saved)?].concat()));
-    tap.result(case.name, &result, started.elapsed(), &log);
-
-    let started = Instant::now();
-    let log = args.output.join("crash.log");
-    let read = match result {
-        Ok(_) => ask_crash(&vmlinux, &saved.join("dump"), &log),
-        Err(_) => Err(anyhow::anyhow!("there is no dump")),
-    };
-    tap.result("crash reads that dump", &read, started.elapsed(), &log);
-    let all_passed = tap.end();
+    if saved.exists() {
+        fs::remove_dir_all(&saved).with_context(|| saved.display().to_string())?;
+    }
+    let case = cases::kdump(&disk);
+    let patience = args.timeout_factor;
+    let mut suite = Suite::new(&args.output);
+    let (from, to) = (disk.clone(), saved.clone());
+    suite.add(case.name, "serial", move |log| {
+        let notes = attempts::run(&case, &files, log, patience, &mut ())?;
+        Ok([notes, fetch(&from, &to)?].concat())
+    });
+    suite.add("crash reads that dump", "crash", move |log| {
+        ask_crash(&vmlinux, &saved.join("dump"), log)
+    });
+    // The second wants what the first has saved.
+    let all_passed = suite.run(&Arguments {
+        test_threads: Some(1),
+        ..Arguments::default()
+    })?;
     prepared.remove()?;
     // After a failure somebody may want to look into it.
     if all_passed {
@@ -152,6 +154,7 @@ fn debugfs(disk: &Path, request: &str) -> Result<String> {
 
 /// Has crash read `dump`, and tell what was going on; what it says goes to `log`.
 fn ask_crash(vmlinux: &Path, dump: &Path, log: &Path) -> Result<Notes> {
+    ensure!(dump.exists(), "there is no dump");
     ensure!(
         vmlinux.exists(),
         "{} is missing: scripts/debug-vmlinux fetches it",

@@ -35,7 +35,7 @@ mod qemu;
 mod run_case;
 mod soak;
 mod socket;
-mod tap;
+mod suite;
 mod test_run;
 mod vmcore;
 mod watch;
@@ -82,13 +82,13 @@ enum Command {
     Boot(BootArgs),
     /// Show the whole thing working, and tell what happens.
     Run(RunArgs),
-    /// Run the tests; the results are TAP, the exit status 0 if all passed.
+    /// Run the tests; the exit status is 0 if none failed.
     Test(TestArgs),
-    /// Load and boot again and again, on every Xen in all ways; the results are TAP.
+    /// Load and boot again and again, on every Xen in all ways.
     Soak(SoakArgs),
-    /// Crash a Debian system in dom0 that has kdump-tools; the results are TAP.
+    /// Crash a Debian system in dom0 that has kdump-tools.
     Kdump(KdumpArgs),
-    /// Measure; the results are remarks in TAP.
+    /// Measure; the results are what the tests have to say.
     Measure(TestArgs),
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
     CrashTime(CrashTimeArgs),

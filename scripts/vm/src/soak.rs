@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{ensure, Result};
 use clap::Args;
+use libtest_mimic::Arguments;
 
 use crate::assets::{Assets, Files};
 use crate::attempts;
 use crate::cases::{self, Abi, Call};
 use crate::machine::Firmware;
 use crate::pieces::Piece;
-use crate::tap::Tap;
-use crate::test_run::for_each;
+use crate::suite::Suite;
 use crate::xen_build::{has_v1, XenBuild};
 
 /// How long, and how.
@@ -27,9 +26,8 @@ pub struct SoakArgs {
     /// Begin with this one, such as the one that has failed.
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     from: u32,
-    /// Machines at a time.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
-    jobs: u8,
+    #[command(flatten)]
+    libtest: Arguments,
     /// Where the serial logs go.
     #[arg(long, default_value = ".build/vm/soak", value_name = "DIR")]
     output: PathBuf,
@@ -161,32 +159,31 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     );
     let turns = turns(&files, builds, &mut missing);
     let cycles = plan(args.from, args.cycles, &turns);
-    let tap = Tap::begin(cycles.len(), &args.output);
     for why in missing {
-        println!("# WARNING: without {why}");
+        println!("without {why}");
     }
-    let counts: Mutex<BTreeMap<XenBuild, (u32, u32)>> = Mutex::default();
-    for_each(cycles, args.jobs, |cycle| {
-        let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
-        let log = args.output.join(format!("cycle-{}.log", cycle.number));
-        let started = Instant::now();
-        let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut ());
-        tap.result(&cycle.to_string(), &result, started.elapsed(), &log);
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (passed, failed) = counts.entry(cycle.xen).or_default();
-        match result {
-            Ok(_) => *passed += 1,
-            Err(_) => *failed += 1,
-        }
-    });
-    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for (build, (passed, failed)) in counts {
+    let (files, patience) = (Arc::new(files), args.timeout_factor);
+    let counts: Arc<Mutex<BTreeMap<XenBuild, (u32, u32)>>> = Arc::default();
+    let mut suite = Suite::new(&args.output);
+    for cycle in cycles {
+        let (files, counts) = (Arc::clone(&files), Arc::clone(&counts));
+        let log = format!("cycle-{}", cycle.number);
+        suite.add(&cycle.to_string(), &log, move |log| {
+            let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
+            let result = attempts::run(&case, &files, log, patience, &mut ());
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let (passed, failed) = counts.entry(cycle.xen).or_default();
+            *if result.is_ok() { passed } else { failed } += 1;
+            result
+        });
+    }
+    let all_passed = suite.run(&args.libtest)?;
+    for (build, (passed, failed)) in &*counts.lock().unwrap_or_else(PoisonError::into_inner) {
         let version = files
-            .xen(build)
+            .xen(*build)
             .map_or_else(String::new, |xen| xen.version.to_string());
-        println!("# Xen {version} ({build}): {passed} passed, {failed} failed");
+        println!("Xen {version} ({build}): {passed} passed, {failed} failed");
     }
-    let all_passed = tap.end();
     files.remove()?;
     Ok(all_passed)
 }
