@@ -11,7 +11,6 @@ use clap::Args;
 
 use crate::assets::{Assets, Files};
 use crate::machine::{Boot, Machine, DOM0};
-use crate::qemu::Vm;
 use crate::xen_build::XenBuild;
 
 /// How often.
@@ -106,7 +105,7 @@ fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Du
         args.blob
     );
     let log = args.output.join(format!("{}-{round}.log", way.call()));
-    let mut vm = Vm::start(&machine.qemu_args(files, &words, way.call())?, &log)?;
+    let (mut vm, _ram) = machine.start(files, &words, &log, &[])?;
     vm.expire_after(PATIENCE);
     let mut crashed: Option<Instant> = None;
     while let Some(line) = vm.next_line()? {

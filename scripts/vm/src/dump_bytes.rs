@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use clap::Args;
+use qemu::{Ram, Vm};
+use serde_json::json;
 
 use crate::assets::{Assets, Files};
 use crate::core_file::{Comparison, Memory};
 use crate::machine::{Boot, Machine, DOM0};
-use crate::monitor::{goes_on_from, Monitor};
 use crate::owners::Owners;
 use crate::pieces::Piece;
-use crate::qemu::Vm;
 use crate::watch::{Event, Report};
 use crate::xen_build::XenBuild;
 
@@ -108,8 +108,7 @@ impl<'a> Scene<'a> {
             report: Report::default(),
             owners: Owners::default(),
         };
-        let monitor = Monitor::new();
-        let mut vm = scene.start("scene", &monitor, &[])?;
+        let (mut vm, _ram) = scene.start("scene", &[])?;
         loop {
             match next_event(&mut vm, &mut scene.report)? {
                 (_, Some(Event::Note(note))) => scene.owners.take(&note)?,
@@ -118,12 +117,19 @@ impl<'a> Scene<'a> {
             }
         }
         sleep(REST);
-        monitor.save_state(&scene.state)?;
+        // It stands still from now on: another one is started that goes on in its place.
+        vm.qmp.execute("migrate", json!({"uri": scene.uri()}))?;
+        vm.qmp.wait_for("query-migrate", "completed")?;
         Ok(scene)
     }
 
+    /// The state, as QEMU calls such a file.
+    fn uri(&self) -> String {
+        format!("file:{}", self.state.display())
+    }
+
     /// Starts a machine; its log is called like it.
-    fn start(&self, name: &str, monitor: &Monitor, more: &[String]) -> Result<Vm> {
+    fn start(&self, name: &str, more: &[String]) -> Result<(Vm, Ram)> {
         let machine = Machine {
             memory_mib: MEMORY_MIB,
             boot: Boot::Dom0 {
@@ -138,12 +144,10 @@ impl<'a> Scene<'a> {
             "{} vmtest.scenario=dump vmtest.by=line vmtest.blob=1",
             self.files.params()
         );
-        let mut args = machine.qemu_args(self.files, &words, name)?;
-        args.extend(monitor.qemu_args());
-        args.extend_from_slice(more);
-        let mut vm = Vm::start(&args, &self.output.join(format!("{name}.log")))?;
+        let log = self.output.join(format!("{name}.log"));
+        let (mut vm, ram) = machine.start(self.files, &words, &log, more)?;
         vm.expire_after(PATIENCE);
-        Ok(vm)
+        Ok((vm, ram))
     }
 
     /// Goes on from there, with `line` as what is to be done, to the end of the crash kernel.
@@ -172,9 +176,8 @@ impl<'a> Scene<'a> {
         low: &Path,
         later: &Path,
     ) -> Result<()> {
-        let monitor = Monitor::new();
-        let mut vm = self.start(name, &monitor, &goes_on_from(&self.state))?;
-        monitor.wait_until_it_runs()?;
+        let (mut vm, ram) = self.start(name, &["-incoming".to_owned(), self.uri()])?;
+        vm.qmp.wait_for("query-status", "running")?;
         vm.type_in(&format!("{line}\n"))?;
         let mut report = self.report.clone();
         // There may be files of an earlier run.
@@ -182,15 +185,15 @@ impl<'a> Scene<'a> {
         loop {
             let (line, event) = next_event(&mut vm, &mut report)?;
             if line.contains(ENTERS) {
-                monitor.save_memory(low, LOW)?;
+                save(&mut vm, &ram, low, LOW)?;
                 seen[0] = true;
             }
             if line.contains(FIRST_LINE) {
-                monitor.save_memory(memory, MEMORY_MIB << 20)?;
+                save(&mut vm, &ram, memory, MEMORY_MIB << 20)?;
                 seen[1] = true;
             }
             match event {
-                Some(Event::Begins(2)) => monitor.save_memory(later, LOW)?,
+                Some(Event::Begins(2)) => save(&mut vm, &ram, later, LOW)?,
                 Some(Event::Ends(2, 0)) => {
                     ensure!(seen == [true; 2], "its memory was not kept");
                     return Ok(());
@@ -199,6 +202,14 @@ impl<'a> Scene<'a> {
             }
         }
     }
+}
+
+/// Writes the first `bytes` of the memory to a file, while the machine stands still.
+fn save(vm: &mut Vm, ram: &Ram, file: &Path, bytes: u64) -> Result<()> {
+    vm.qmp.execute("stop", json!({}))?;
+    ram.save(file, bytes)?;
+    vm.qmp.execute("cont", json!({}))?;
+    Ok(())
 }
 
 /// The next line, and what it means.

@@ -1,8 +1,10 @@
 //! A test machine, and the command line of QEMU that makes it.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use anyhow::{bail, Context, Result};
+use qemu::{Chipset, Ram, Vm};
 
 use crate::assets::Files;
 use crate::dump;
@@ -36,6 +38,21 @@ pub enum Firmware {
     Bios,
     /// OVMF, on one with the Q35 chipset.
     Uefi,
+}
+
+impl Firmware {
+    fn chipset(self) -> Chipset {
+        match self {
+            Self::Bios => Chipset::I440fx,
+            Self::Uefi => Chipset::Q35,
+        }
+    }
+}
+
+/// What a machine is called by the name of its log.
+pub fn name(log: &Path) -> String {
+    let name = log.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// A machine.
@@ -95,8 +112,6 @@ const NO_WATCHDOG: &str = "tsc=nowatchdog";
 /// What every Xen is told.
 const XEN_OPTIONS: &str = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all";
 
-/// Below 4 GiB a PC with more memory than that has this much.
-const LOW_MIB: u64 = 3072;
 /// The firmware keeps this much at the end of the low memory.
 const FIRMWARE_KIB: u64 = 128;
 
@@ -116,11 +131,7 @@ impl Machine {
 
     /// The machine's usable memory as SeaBIOS tells it, in the notation of `vmtest.ram=`.
     pub fn ram(&self) -> String {
-        let low_mib = if self.memory_mib >= 3584 {
-            LOW_MIB
-        } else {
-            self.memory_mib
-        };
+        let low_mib = self.firmware.chipset().low_mib(self.memory_mib);
         let low_end = (low_mib << 20) - (FIRMWARE_KIB << 10);
         let mut ram = format!("0-9fbff,100000-{:x}", low_end - 1);
         if self.memory_mib > low_mib {
@@ -139,46 +150,35 @@ impl Machine {
         }
     }
 
-    /// QEMU's arguments for the machine, with `words` for the kernel. What it needs beside `files`
-    /// is made in the directory `name` there: no two machines that run may have the same.
-    ///
-    /// # Errors
-    ///
-    /// Its Xen is missing, a file cannot be made, or a path cannot be written in a list of modules.
-    pub fn qemu_args(&self, files: &Files, words: &str, name: &str) -> Result<Vec<String>> {
+    /// Starts it, with `words` for the kernel and `more` arguments for QEMU. Its log is the file `log`;
+    /// what it needs beside `files` is made there by the same name: no two machines that run may have the
+    /// same.
+    pub fn start(
+        &self,
+        files: &Files,
+        words: &str,
+        log: &Path,
+        more: &[String],
+    ) -> Result<(Vm, Ram)> {
+        let ram = Ram::new(self.memory_mib, self.firmware.chipset())?;
+        let mut args = self.qemu_args(files, words, &name(log))?;
+        args.extend(ram.qemu_args());
+        args.extend_from_slice(more);
+        Ok((Vm::start(&args, log)?, ram))
+    }
+
+    /// QEMU's arguments for all but its memory.
+    fn qemu_args(&self, files: &Files, words: &str, name: &str) -> Result<Vec<String>> {
         let accel = match self.parallel {
             true => "tcg,thread=multi",
             false => "tcg,thread=single",
         };
-        let mut args: Vec<String> = [
-            "-accel",
-            accel,
-            "-cpu",
-            &self.cpu,
-            "-display",
-            "none",
-            "-monitor",
-            "none",
-            "-serial",
-            "stdio",
-            "-nic",
-            "none",
-            "-no-reboot",
-        ]
-        .map(str::to_owned)
-        .to_vec();
+        let mut args = Vec::new();
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        add("-accel", accel.to_owned());
+        add("-cpu", self.cpu.to_string());
         add("-m", format!("{}M", self.memory_mib));
         add("-smp", self.cpus.to_string());
-        // Not all of a large memory is there.
-        add(
-            "-object",
-            format!(
-                "memory-backend-ram,id=ram,size={}M,reserve=off",
-                self.memory_mib
-            ),
-        );
-        add("-machine", "memory-backend=ram".to_owned());
         if self.firmware == Firmware::Uefi {
             add("-machine", "q35".to_owned());
             add("-bios", OVMF.to_owned());

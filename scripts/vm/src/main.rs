@@ -9,32 +9,27 @@
 //!   ([`crash_time`], [`dump_bytes`]);
 //! - `vm soak` does the same thing on every Xen again and again ([`soak`]).
 //!
-//! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], [`qemu`]).
+//! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], the crate `qemu`).
 
 mod assets;
 mod attempts;
 mod cases;
-mod console;
 mod core_file;
 mod crash_time;
 mod dump;
 mod dump_bytes;
 mod esp;
-mod gdb;
 mod generation;
 mod grub;
 mod initramfs;
 mod kdump;
 mod machine;
-mod monitor;
 mod narrate;
 mod owners;
 mod pieces;
 mod probe;
-mod qemu;
 mod run_case;
 mod soak;
-mod socket;
 mod suite;
 mod test_run;
 mod vmcore;
@@ -56,7 +51,6 @@ use crate::dump_bytes::DumpBytesArgs;
 use crate::kdump::KdumpArgs;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::narrate::RunArgs;
-use crate::qemu::Vm;
 use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
 use crate::xen_build::XenBuild;
@@ -150,7 +144,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    qemu::kill_all_on_ctrl_c()?;
+    // Of a terminal's Ctrl-C the machines learn nothing, which are no part of its group.
+    ctrlc::set_handler(|| {
+        qemu::kill_all();
+        eprintln!("vm: interrupted");
+        std::process::exit(130);
+    })?;
     match cli.command {
         Command::Initramfs { output } => {
             initramfs::build(&cli.assets, &output)?;
@@ -221,7 +220,7 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<ExitCode> {
         args.append
     );
     let log = args.output.join("serial.log");
-    let mut vm = Vm::start(&machine.qemu_args(&files, &cmdline, "boot")?, &log)?;
+    let (mut vm, _ram) = machine.start(&files, &cmdline, &log, &[])?;
     vm.expire_after(Duration::from_secs(args.timeout));
     while let Some(line) = vm.next_line()? {
         println!("{line}");

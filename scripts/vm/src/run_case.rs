@@ -6,18 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
+use qemu::{places, Ram, Silence, Vm};
 use regex::{Regex, RegexSet};
 use rkexec::abi::handover::Header;
 
 use crate::assets::Files;
 use crate::cases::{Case, End, Target};
 use crate::dump;
-use crate::gdb::Gdb;
 use crate::generation::Generations;
-use crate::monitor::{places, Monitor};
+use crate::machine;
 use crate::probe::Findings;
-use crate::qemu::{Silence, Vm};
-use crate::socket::Socket;
 use crate::vmcore;
 use crate::watch::{is_trouble, Event, Report};
 
@@ -93,7 +91,7 @@ pub fn run(
         Ok(Ending::Test) => {
             let mut notes = course.end()?;
             if let End::Dump(_) = case.end {
-                let disk = files.disk(&machine_name(log));
+                let disk = files.disk(&machine::name(log));
                 notes.extend(dump::examine(&disk, &files.release()?)?);
             }
             Ok(notes)
@@ -104,12 +102,6 @@ pub fn run(
         }
         Ok(Ending::Machine) => course.machine_ended(),
     }
-}
-
-/// A machine is called as its log is.
-fn machine_name(log: &Path) -> String {
-    let name = log.file_stem().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 /// What is in all that the module says, and that the kernel says of it.
@@ -221,15 +213,7 @@ impl<'a> Course<'a> {
     ) -> Result<Ending> {
         let case = self.case;
         let seconds = |seconds| Duration::from_secs(seconds * time_factor);
-        let (socket, monitor) = (Socket::new("gdb"), Monitor::new());
-        let mut args = case
-            .machine
-            .qemu_args(files, &words(case, files), &machine_name(log))?;
-        args.extend(monitor.qemu_args());
-        if matches!(case.end, End::Reset(_)) {
-            args.extend(socket.qemu_args("-gdb", "chardev:gdb"));
-        }
-        let mut vm = Vm::start(&args, log)?;
+        let (mut vm, ram) = case.machine.start(files, &words(case, files), log, &[])?;
         vm.expire_after(seconds(case.seconds * PATIENCE));
         vm.expire_after_silence(seconds(SILENCE_AT_START));
         loop {
@@ -237,7 +221,8 @@ impl<'a> Course<'a> {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(Ending::Machine),
                 Err(error) if error.is::<Silence>() => {
-                    let registers = monitor.registers().unwrap_or_else(|why| format!("{why:#}"));
+                    let registers = vm.qmp.human("info registers -a");
+                    let registers = registers.unwrap_or_else(|why| format!("{why:#}"));
                     vm.append_to_log(&registers)?;
                     return Err(self.out_of_time(error.context(places(&registers))));
                 }
@@ -248,20 +233,14 @@ impl<'a> Course<'a> {
             if matches!(event, Some(Event::Begins(_))) {
                 vm.expire_after_silence(seconds(SILENCE));
             }
-            if self.take(&line, event, &mut vm, &socket)? {
+            if self.take(&line, event, &mut vm, &ram)? {
                 return Ok(Ending::Test);
             }
         }
     }
 
     /// Takes a line and its meaning. True when the test has come to its end.
-    fn take(
-        &mut self,
-        line: &str,
-        event: Option<Event>,
-        vm: &mut Vm,
-        socket: &Socket,
-    ) -> Result<bool> {
+    fn take(&mut self, line: &str, event: Option<Event>, vm: &mut Vm, ram: &Ram) -> Result<bool> {
         self.missing.retain(|pattern| !pattern.is_match(line));
         if let Some(address) = self.target.as_ref().and_then(|it| it.captures(line)) {
             self.address = Some(u64::from_str_radix(&address[1], 16)?);
@@ -322,7 +301,7 @@ impl<'a> Course<'a> {
             }
             Some(Event::Waits) => {
                 if let End::Reset(target) = self.case.end {
-                    self.change(target, socket)?;
+                    self.change(target, ram)?;
                 }
                 vm.type_in("go\n")?;
             }
@@ -334,11 +313,10 @@ impl<'a> Course<'a> {
     }
 
     /// Changes memory from outside.
-    fn change(&mut self, target: Target, socket: &Socket) -> Result<()> {
+    fn change(&mut self, target: Target, ram: &Ram) -> Result<()> {
         let address = self
             .address
             .with_context(|| format!("the log has no {}", target.label()))?;
-        let mut gdb = Gdb::connect(socket.path())?;
         let address = address
             + match target {
                 // Anywhere in the page.
@@ -348,12 +326,11 @@ impl<'a> Course<'a> {
                 // In the first parameter, wherever the hand-over has them.
                 Target::Params => {
                     let at = address + offset_of!(Header, params_offset) as u64;
-                    u64::from(u32::from_le_bytes(gdb.read(at)?)) + 2
+                    u64::from(u32::from_le_bytes(ram.read(at)?)) + 2
                 }
             };
-        gdb.flip_bit(address, 5)
+        ram.flip_bit(address, 5)
             .with_context(|| format!("changing {target:?}"))?;
-        gdb.detach()?;
         self.notes.push(format!("changed one bit at {address:#x}"));
         Ok(())
     }

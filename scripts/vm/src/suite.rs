@@ -10,7 +10,6 @@ use std::time::Instant;
 use anyhow::{ensure, Context, Result};
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use crate::console;
 use crate::run_case::{Notes, Skipped};
 
 /// Machines at a time, if nothing else is said.
@@ -103,7 +102,7 @@ fn failure(error: &anyhow::Error, log: &Path) -> String {
 /// The lines of a log that a failure shows.
 fn tail(log: &Path) -> Result<Vec<String>> {
     let bytes = fs::read(log).with_context(|| log.display().to_string())?;
-    let lines = bytes.split(|byte| *byte == b'\n').map(console::clean);
+    let lines = bytes.split(|byte| *byte == b'\n').map(qemu::clean);
     Ok(excerpt(lines.filter(|line| !line.is_empty()).collect()))
 }
 

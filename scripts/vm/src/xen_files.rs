@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use flate2::read::GzDecoder;
+use qemu::Vm;
 use rkexec::xen_abi::Version;
 
-use crate::qemu::Vm;
 use crate::xen_build::parse_version;
 
 /// A build of Xen.
@@ -69,12 +69,11 @@ fn ask_version(elf: &Path) -> Result<Version> {
     let file = elf.display().to_string();
     #[rustfmt::skip]
     let args = [
-        "-accel", "tcg", "-cpu", "max", "-m", "512M", "-display", "none", "-monitor", "none",
-        "-serial", "stdio", "-nic", "none", "-no-reboot", "-append", "console=com1 com1=115200,8n1",
+        "-accel", "tcg", "-cpu", "max", "-m", "512M", "-append", "console=com1 com1=115200,8n1",
         "-kernel", &file,
     ];
     let log = elf.with_extension("log");
-    let mut vm = Vm::start(&args.map(str::to_owned), &log)?;
+    let mut vm = Vm::start(&args, &log)?;
     vm.expire_after(PATIENCE);
     while let Some(line) = vm.next_line()? {
         if let Some(version) = version_in(&line) {

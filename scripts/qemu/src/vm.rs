@@ -1,9 +1,12 @@
-//! A running QEMU: started, watched, and killed in every case.
+//! A running machine: started, watched, and killed in every case.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -13,36 +16,33 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
+use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::sys::prctl;
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 
 use crate::console;
+use crate::qmp::Qmp;
 
 const QEMU: &str = "qemu-system-x86_64";
+/// What all machines have: nothing but a serial port, and no second life.
+#[rustfmt::skip]
+const ARGS: [&str; 9] = [
+    "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot",
+];
 
-/// The process groups of all machines that run, for the end by Ctrl-C.
+/// The process groups of all machines that run, for their end with this program.
 static RUNNING: Mutex<Option<BTreeSet<i32>>> = Mutex::new(Some(BTreeSet::new()));
 
-/// From now on Ctrl-C (or a termination) ends all machines, and then this program.
-///
-/// # Errors
-///
-/// There is a handler already.
-pub fn kill_all_on_ctrl_c() -> Result<()> {
-    ctrlc::set_handler(|| {
-        // Taken, so that no further machine starts.
-        let running = RUNNING
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        for group in running.into_iter().flatten() {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-        eprintln!("vm: interrupted");
-        std::process::exit(130);
-    })
-    .context("cannot handle Ctrl-C")
+/// Ends all machines; from now on none starts.
+pub fn kill_all() {
+    let running = RUNNING
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    for group in running.into_iter().flatten() {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
 }
 
 /// A machine has said nothing for so long.
@@ -60,6 +60,8 @@ impl std::error::Error for Silence {}
 /// A machine that runs, and is killed when this value goes.
 pub struct Vm {
     child: Child,
+    /// What the machine is asked by.
+    pub qmp: Qmp,
     log: File,
     stdin: ChildStdin,
     lines: Receiver<String>,
@@ -69,15 +71,17 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Starts QEMU with `args`; everything from its serial port goes to the file `log` as well.
-    ///
-    /// # Errors
-    ///
-    /// QEMU or the file cannot be started or written.
-    pub fn start(args: &[String], log: &Path) -> Result<Self> {
+    /// Starts QEMU with these arguments beside those of all machines; everything from its serial port
+    /// goes to the file `log` as well.
+    pub fn start<A: AsRef<OsStr>>(args: &[A], log: &Path) -> Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
         let mut log = File::create(log).with_context(|| log.display().to_string())?;
         let mut command = Command::new(QEMU);
         command
+            .args(ARGS)
+            .arg("-chardev")
+            .arg(format!("socket,id=qmp,fd={}", theirs.as_raw_fd()))
+            .args(["-mon", "chardev=qmp,mode=control"])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
@@ -85,9 +89,15 @@ impl Vm {
         let own_log = log.try_clone()?;
         // A group of its own: Ctrl-C on the terminal reaches this program alone, which kills it.
         command.process_group(0);
-        // SAFETY: prctl(2) is a system call and allocates nothing, so it may run after fork(2).
+        let begin = move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            Ok(())
+        };
+        // SAFETY: prctl(2) and fcntl(2) are system calls and allocate nothing, so they may run after
+        // fork(2).
         unsafe {
-            command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
+            command.pre_exec(begin);
         }
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(groups) = running.as_mut() else {
@@ -117,6 +127,7 @@ impl Vm {
         });
         Ok(Self {
             child,
+            qmp: Qmp::new(ours)?,
             log: own_log,
             stdin,
             lines,
@@ -141,11 +152,8 @@ impl Vm {
         self.started.elapsed()
     }
 
-    /// The next line from the serial port, or `None` when the machine has ended.
-    ///
-    /// # Errors
-    ///
-    /// Its time is over; [`Silence`] if it has said nothing for too long.
+    /// The next line from the serial port, or `None` when the machine has ended. It is an error if its time
+    /// is over: [`Silence`] if it has said nothing for too long.
     pub fn next_line(&mut self) -> Result<Option<String>> {
         let left = match self.deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
@@ -162,20 +170,18 @@ impl Vm {
         }
     }
 
+    /// QEMU's exit code, when the machine has ended.
+    pub fn exit_code(&mut self) -> Result<i32> {
+        let status = self.child.wait()?;
+        status.code().with_context(|| format!("QEMU: {status}"))
+    }
+
     /// Adds what somebody else says of the machine to its log.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be written.
     pub fn append_to_log(&mut self, text: &str) -> Result<()> {
         writeln!(self.log, "\n{text}").context("the log")
     }
 
     /// Types `text` on the serial port.
-    ///
-    /// # Errors
-    ///
-    /// The machine has ended.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
         self.stdin.write_all(text.as_bytes())?;
         Ok(self.stdin.flush()?)
