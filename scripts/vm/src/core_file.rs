@@ -32,10 +32,6 @@ struct Piece {
 
 impl Memory {
     /// The memory that a core file has.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or is no core file.
     pub fn of_core(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let file = File::open(path).with_context(name)?;
@@ -57,10 +53,6 @@ impl Memory {
     }
 
     /// The memory of a machine from address 0 on, as it is in the file.
-    ///
-    /// # Errors
-    ///
-    /// There is no such file.
     pub fn of_machine(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| path.display().to_string())?;
         let piece = Piece {
@@ -86,10 +78,6 @@ impl Memory {
     }
 
     /// The `bytes` at `at`, if all of them are in one piece.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read.
     pub fn read(&self, at: u64, bytes: u64) -> Result<Option<Vec<u8>>> {
         let whole = |piece: &&Piece| piece.start <= at && at + bytes <= piece.end;
         let Some(piece) = self.pieces.iter().find(whole) else {
@@ -104,19 +92,11 @@ impl Memory {
     }
 
     /// Whether both have the same at a page of this.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read.
     pub fn agrees(&self, other: &Self, (at, bytes): (u64, u64)) -> Result<bool> {
         Ok(self.read(at, bytes)? == other.read(at, bytes)?)
     }
 
     /// Looks for everything that this has in `other`.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read.
     pub fn compare(&self, other: &Self) -> Result<Comparison> {
         let mut found = Comparison::default();
         for (at, bytes) in self.pages() {

@@ -9,23 +9,6 @@ use anyhow::{ensure, Context, Result};
 
 use crate::run_case::Notes;
 
-/// More than the memory of a test machine, and nothing on the real disk before it is written.
-const DISK_BYTES: u64 = 2 << 30;
-
-/// Makes an empty disk.
-///
-/// # Errors
-///
-/// The file cannot be made.
-pub fn make_disk(disk: &Path) -> Result<()> {
-    let name = || disk.display().to_string();
-    if let Some(dir) = disk.parent() {
-        fs::create_dir_all(dir).with_context(name)?;
-    }
-    let file = File::create(disk).with_context(name)?;
-    file.set_len(DISK_BYTES).with_context(name)
-}
-
 /// Reads the dump on `disk`, which makedumpfile has written in one go (`-F`): it has to be whole, and a
 /// dump of the kernel `release`. (For what the kernel was doing crash wants its debug information, and
 /// makedumpfile does not read again what it has made of a dom0: `vm kdump`.)

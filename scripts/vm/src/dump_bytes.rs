@@ -49,10 +49,6 @@ const FIRST_LINE: &str = "] Linux version ";
 const LOW: u64 = 640 << 10;
 
 /// Compares, and prints what comes out.
-///
-/// # Errors
-///
-/// A machine cannot be run, or does not crash into a crash kernel.
 pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
     let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     if let Err(missing) = files.need(Piece::Makedumpfile) {
@@ -104,7 +100,7 @@ impl<'a> Scene<'a> {
         let mut scene = Self {
             files,
             output,
-            state: files.machines.join("state"),
+            state: files.dir.join("state"),
             report: Report::default(),
             owners: Owners::default(),
         };
@@ -152,7 +148,7 @@ impl<'a> Scene<'a> {
 
     /// Goes on from there, with `line` as what is to be done, to the end of the crash kernel.
     fn crash(&self, name: &'static str, line: &str) -> Result<Crash> {
-        let file = |what| self.files.machines.join(format!("{name}.{what}"));
+        let file = |what| self.files.dir.join(format!("{name}.{what}"));
         let (memory, low, later) = (file("memory"), file("low"), file("later"));
         let followed = self.follow(name, line, &memory, &low, &later);
         followed.with_context(|| name.to_owned())?;

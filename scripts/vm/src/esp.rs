@@ -32,10 +32,6 @@ pub struct Esp<'a> {
 
 impl Esp<'_> {
     /// Makes the directory `dir` new; the files in it are links.
-    ///
-    /// # Errors
-    ///
-    /// A file is missing, or cannot be made.
     pub fn write(&self, dir: &Path) -> Result<()> {
         if dir.exists() {
             fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;

@@ -38,10 +38,6 @@ pub struct Grub<'a> {
 impl Grub<'_> {
     /// Writes down for it, on the disk that is made of `dir`, to make the holes and then to start the
     /// program `next`.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
     pub fn configure(&self, dir: &Path, next: &str) -> Result<()> {
         let file = dir.join(CONFIG);
         let name = || file.display().to_string();

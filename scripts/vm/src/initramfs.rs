@@ -16,7 +16,7 @@ use flate2::Compression;
 
 use self::modules::DISK_DRIVER;
 use self::tree::{read, Tree, CONSOLE, DIRECTORY, REGULAR};
-use crate::assets::Assets;
+use crate::inputs::{asset, Inputs};
 
 /// The names under which busybox is wanted: by the modprobe configuration, by `kexec-syscalls`, and by
 /// the tests.
@@ -30,37 +30,26 @@ const KMOD: [&str; 6] = ["modprobe", "insmod", "rmmod", "lsmod", "depmod", "modi
 const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"];
 
 /// Builds it.
-///
-/// # Errors
-///
-/// An input is missing, or a file cannot be written.
-pub fn build(assets: &Assets, target: &Path) -> Result<()> {
-    let next = next_initrd(assets)?;
-    let mut root = Tree::default();
-    base(assets, &mut root)?;
-    root.file("/boot/vmlinuz", REGULAR, &read(&assets.vmlinuz())?);
-    root.file("/boot/next-initrd", REGULAR, &next);
+pub fn build(inputs: &Inputs, target: &Path) -> Result<()> {
+    let mut root = base()?;
+    root.file("/boot/vmlinuz", REGULAR, &read(&inputs.vmlinuz)?);
+    root.file("/boot/next-initrd", REGULAR, &packed(&base()?)?);
     if has_dump_initrd() {
-        root.file("/boot/dump-initrd", REGULAR, &dump_initrd(assets)?);
+        root.file("/boot/dump-initrd", REGULAR, &dump_initrd(inputs)?);
     }
-    root.file("/boot/probe", REGULAR, &read(&assets.probe())?);
+    root.file("/boot/probe", REGULAR, &read(&asset("probe"))?);
     root.program(Path::new("/usr/bin/kmod"), "/usr/bin/kmod")?;
     for name in KMOD {
         root.link(&format!("/usr/sbin/{name}"), "/usr/bin/kmod");
     }
     root.program(Path::new("/usr/sbin/kexec"), "/usr/sbin/kexec")?;
-    root.program(&assets.kexec_syscalls(), "/usr/sbin/kexec-syscalls")?;
-    root.program(&assets.guest("kexec-client"), "/usr/bin/kexec-client")?;
-    modules::add_all(assets, &mut root)?;
-    if assets.modprobe_conf().exists() {
-        root.file(
-            "/etc/modprobe.d/rkexec.conf",
-            REGULAR,
-            &read(&assets.modprobe_conf())?,
-        );
-    }
-    if assets.xen_utils().exists() {
-        xen_tools(assets, &mut root)?;
+    root.program(&asset("kexec-syscalls"), "/usr/sbin/kexec-syscalls")?;
+    root.program(&asset("guest/kexec-client"), "/usr/bin/kexec-client")?;
+    modules::add_all(inputs, &mut root)?;
+    let conf = read(&asset("rkexec.conf"))?;
+    root.file("/etc/modprobe.d/rkexec.conf", REGULAR, &conf);
+    if asset("xen-utils").exists() {
+        xen_tools(&mut root)?;
     }
     let out = File::create(target).with_context(|| target.display().to_string())?;
     // Not compressed: QEMU loads it in no time, and the emulated processor has nothing to unpack.
@@ -78,8 +67,8 @@ pub fn has_dump_initrd() -> bool {
 const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
 
 /// Xen's tools, in the directory that the package has for its version.
-fn xen_tools(assets: &Assets, root: &mut Tree) -> Result<()> {
-    let lib = assets.xen_utils().join("usr/lib");
+fn xen_tools(root: &mut Tree) -> Result<()> {
+    let lib = asset("xen-utils/usr/lib");
     for version in fs::read_dir(&lib).with_context(|| lib.display().to_string())? {
         let dir = version?.path().join("bin");
         if dir.join("xl").exists() {
@@ -92,19 +81,12 @@ fn xen_tools(assets: &Assets, root: &mut Tree) -> Result<()> {
     bail!("no xl in {}/*/bin", lib.display())
 }
 
-/// What the next kernel's initrd begins with, gzipped as usual.
-fn next_initrd(assets: &Assets) -> Result<Vec<u8>> {
-    let mut root = Tree::default();
-    base(assets, &mut root)?;
-    packed(&root)
-}
-
-/// The same for a crash kernel that saves its dump: with makedumpfile, and the driver of a disk.
-fn dump_initrd(assets: &Assets) -> Result<Vec<u8>> {
-    let mut root = Tree::default();
-    base(assets, &mut root)?;
+/// What the initrd of a crash kernel begins with that saves its dump: as that of any next kernel, with
+/// makedumpfile, and the driver of a disk.
+fn dump_initrd(inputs: &Inputs) -> Result<Vec<u8>> {
+    let mut root = base()?;
     root.program(Path::new(MAKEDUMPFILE), MAKEDUMPFILE)?;
-    let driver = DISK_DRIVER.find(&assets.modules())?;
+    let driver = DISK_DRIVER.find(&inputs.modules)?;
     let xz = Command::new("xz").arg("-dcf").arg(&driver).output();
     let xz = xz.context("cannot run xz (package xz-utils)")?;
     ensure!(
@@ -114,22 +96,24 @@ fn dump_initrd(assets: &Assets) -> Result<Vec<u8>> {
         xz.status
     );
     root.file(
-        &format!("/lib/dump/{}.ko", DISK_DRIVER.name),
+        &format!("/lib/dump/{}.ko", DISK_DRIVER.0),
         REGULAR,
         &xz.stdout,
     );
     packed(&root)
 }
 
+/// As an initrd usually is.
 fn packed(root: &Tree) -> Result<Vec<u8>> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     root.write(&mut packed)?;
     Ok(packed.finish()?)
 }
 
-/// What both kernels need.
-fn base(assets: &Assets, root: &mut Tree) -> Result<()> {
-    root.program(&assets.guest("init"), "/init")?;
+/// What both kernels need; the next one's initrd begins with it.
+fn base() -> Result<Tree> {
+    let mut root = Tree::default();
+    root.program(&asset("guest/init"), "/init")?;
     root.program(Path::new("/usr/bin/busybox"), "/bin/busybox")?;
     for name in BUSYBOX {
         root.link(&format!("/bin/{name}"), "/bin/busybox");
@@ -139,5 +123,5 @@ fn base(assets: &Assets, root: &mut Tree) -> Result<()> {
     // The kernel opens it for process 1 before anything is mounted.
     root.add("/dev/console", CONSOLE, Vec::new());
     root.add("/tmp", DIRECTORY, Vec::new());
-    Ok(())
+    Ok(root)
 }

@@ -7,9 +7,10 @@ use anyhow::{bail, Context, Result};
 use qemu::{Chipset, Ram, Vm};
 
 use crate::assets::Files;
-use crate::dump;
 use crate::esp::Esp;
 use crate::grub::{Grub, Holes};
+use crate::inputs::asset;
+use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
 /// Text that a table has or that a user gives.
@@ -100,9 +101,6 @@ pub const DOM0: Machine = Machine {
     qemu: Cow::Borrowed(&[]),
 };
 
-/// UEFI for virtual machines, as the Debian package `ovmf` has it.
-pub const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
-
 /// No comparing of the processors' clocks, for a kernel on the bare machine. Linux 7.3 does it with a
 /// lock held, and gives up by a clock that stands still early in the boot; a processor that waits for
 /// the lock with interrupts off then never answers. That is read from the source. What was seen: 2 of
@@ -191,7 +189,7 @@ impl Machine {
         let common = "panic=-1 printk.devkmsg=on";
         match &self.boot {
             Boot::Native => {
-                add("-kernel", files.vmlinuz.display().to_string());
+                add("-kernel", files.inputs.vmlinuz.display().to_string());
                 add("-initrd", files.initramfs.display().to_string());
                 add(
                     "-append",
@@ -206,10 +204,9 @@ impl Machine {
                 let xen = files
                     .xen(*build)
                     .with_context(|| format!("there is no Xen of {build}"))?;
-                let kernel = if unpacks_zstd(xen.version) {
-                    &files.vmlinuz
-                } else {
-                    &files.vmlinux
+                let kernel = match unpacks_zstd(xen.version) {
+                    true => files.inputs.vmlinuz.clone(),
+                    false => files.vmlinux(),
                 };
                 let limit = match dom0_mem.as_ref() {
                     "" => String::new(),
@@ -231,9 +228,10 @@ impl Machine {
                         add("-initrd", format!("{kernel} {words},{initramfs}"));
                     }
                     Firmware::Uefi => {
-                        let dir = files.machines.join(name);
+                        let dir = files.dir.join(name);
+                        let program = asset("grub.efi");
                         let grub = self.holes.map(|holes| Grub {
-                            program: &files.grub,
+                            program: &program,
                             holes,
                         });
                         let efi = xen.efi.as_ref();
@@ -241,7 +239,7 @@ impl Machine {
                             grub,
                             xen: efi.with_context(|| format!("there is no xen.efi of {build}"))?,
                             options: &options,
-                            kernel,
+                            kernel: &kernel,
                             words: &words,
                             initramfs: &files.initramfs,
                         };
@@ -257,8 +255,7 @@ impl Machine {
             }
         }
         if self.disk {
-            let disk = files.disk(name);
-            dump::make_disk(&disk)?;
+            let disk = files.make_disk(name)?;
             let file = disk.display().to_string().replace(',', ",,");
             args.extend([
                 "-drive".to_owned(),

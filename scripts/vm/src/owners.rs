@@ -21,10 +21,6 @@ pub struct Owners(Vec<(String, u64, u64)>);
 
 impl Owners {
     /// Takes a remark; one that tells of something else is left out.
-    ///
-    /// # Errors
-    ///
-    /// It makes no sense.
     pub fn take(&mut self, note: &str) -> Result<()> {
         if let Some(words) = REMARK.captures(note) {
             let number = |nr| u64::from_str_radix(&words[nr], 16).context("an address");

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::xen_build::XenBuild;
 
+/// UEFI for virtual machines, as the Debian package `ovmf` has it.
+pub const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
+
 /// Something that may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece {

@@ -140,11 +140,7 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
         false => BUILDS.to_vec(),
     };
     let files = assets.prepare(&args.output, &wanted.iter().copied().collect())?;
-    ensure!(
-        files.has_module,
-        "{} is missing: nothing can be tested",
-        assets.ko().display()
-    );
+    files.need_module()?;
     let (mut builds, mut missing) = (Vec::new(), Vec::new());
     for build in wanted {
         match files.need(Piece::Xen(build)) {

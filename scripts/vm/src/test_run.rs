@@ -48,15 +48,11 @@ pub fn run(mut cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<boo
     // The longest first, so that no processor has nothing to do at the end.
     cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
     let builds = cases.iter().filter_map(|case| case.machine.xen()).collect();
-    let mut files = assets.prepare(&args.output, &builds)?;
+    let files = assets.prepare(&args.output, &builds)?;
     if cases.iter().any(|case| case.needs == Needs::Selftests) {
-        files.add_selftests(assets)?;
+        files.add_selftests()?;
     }
-    ensure!(
-        files.has_module,
-        "{} is missing: nothing can be tested",
-        assets.ko().display()
-    );
+    files.need_module()?;
     let (files, patience) = (Arc::new(files), args.timeout_factor);
     let mut suite = Suite::new(&args.output);
     for case in cases {
@@ -83,11 +79,10 @@ fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>> {
         let v1 = "kexec interface V1, which newer versions of Xen do not have";
         return Err(Skipped(v1.to_owned()).into());
     }
-    let own = match case.needs {
-        Needs::Selftests => files.with_selftests(),
-        Needs::Nothing | Needs::XenTools => None,
-    };
-    Ok(own.map_or(Cow::Borrowed(files), Cow::Owned))
+    Ok(match case.needs {
+        Needs::Selftests => Cow::Owned(files.with_selftests()),
+        Needs::Nothing | Needs::XenTools => Cow::Borrowed(files),
+    })
 }
 
 /// A name as the name of a file.

@@ -61,10 +61,6 @@ pub fn has_v1(version: Version) -> bool {
 }
 
 /// The version in a text that begins with one, such as `4.20.4-pre`.
-///
-/// # Errors
-///
-/// It does not.
 pub fn parse_version(text: &str) -> Result<Version> {
     let version = text.split_once('.').and_then(|(major, rest)| {
         let digits = rest.find(|c: char| !c.is_ascii_digit());

@@ -26,10 +26,6 @@ pub struct XenFiles {
 impl XenFiles {
     /// The build in the directory `place`: `xen.gz`, `xen.efi`, and its `version`. The file `elf` is
     /// made of the first.
-    ///
-    /// # Errors
-    ///
-    /// A file is missing, or cannot be written.
     pub fn in_place(place: &Path, elf: PathBuf) -> Result<Self> {
         unpack(&place.join("xen.gz"), &elf)?;
         let version = place.join("version");
@@ -44,10 +40,6 @@ impl XenFiles {
 
     /// The build that somebody else has made, with its `xen.efi` beside `file`, or without. The file
     /// `elf` is made of it.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or is no Xen that starts; `elf` cannot be written.
     pub fn given(file: &Path, elf: PathBuf) -> Result<Self> {
         unpack(file, &elf)?;
         let version = ask_version(&elf).with_context(|| file.display().to_string())?;

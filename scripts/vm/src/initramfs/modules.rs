@@ -6,87 +6,54 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
-use formats::bzimage::BzImage;
 
-use super::tree::{read, Tree};
-use crate::assets::Assets;
+use super::tree::Tree;
+use crate::inputs::Inputs;
 
-/// A module of the kernel's.
-pub struct KernelModule {
-    /// Its name, as its file has it.
-    pub name: &'static str,
-    /// The option that has it built.
-    option: &'static str,
-}
+/// A module of the kernel's: its name, as its file has it, and the option that has it built.
+pub struct KernelModule(pub &'static str, &'static str);
 
 /// What a dom0 needs for its tests.
 const MODULES: [KernelModule; 5] = [
-    KernelModule {
-        name: "xen-privcmd",
-        option: "CONFIG_XEN_PRIVCMD",
-    },
-    KernelModule {
-        name: "xenfs",
-        option: "CONFIG_XENFS",
-    },
-    KernelModule {
-        name: "xen-evtchn",
-        option: "CONFIG_XEN_DEV_EVTCHN",
-    },
-    KernelModule {
-        name: "xen-gntdev",
-        option: "CONFIG_XEN_GNTDEV",
-    },
-    KernelModule {
-        name: "xen-gntalloc",
-        option: "CONFIG_XEN_GRANT_DEV_ALLOC",
-    },
+    KernelModule("xen-privcmd", "CONFIG_XEN_PRIVCMD"),
+    KernelModule("xenfs", "CONFIG_XENFS"),
+    KernelModule("xen-evtchn", "CONFIG_XEN_DEV_EVTCHN"),
+    KernelModule("xen-gntdev", "CONFIG_XEN_GNTDEV"),
+    KernelModule("xen-gntalloc", "CONFIG_XEN_GRANT_DEV_ALLOC"),
 ];
 
 /// What a crash kernel needs that saves its dump. Virtio is what an emulator is quickest with.
-pub const DISK_DRIVER: KernelModule = KernelModule {
-    name: "virtio_blk",
-    option: "CONFIG_VIRTIO_BLK",
-};
+pub const DISK_DRIVER: KernelModule = KernelModule("virtio_blk", "CONFIG_VIRTIO_BLK");
 
 impl KernelModule {
     /// Its file, below the directory of a kernel's modules.
-    ///
-    /// # Errors
-    ///
-    /// It is not there, or the directory cannot be read.
     pub fn find(&self, dir: &Path) -> Result<PathBuf> {
-        let Self { name, option } = self;
+        let Self(name, option) = self;
         find(dir, name)?
             .with_context(|| format!("no module {name} ({option}=m) below {}", dir.display()))
     }
 }
 
 /// `/lib/modules`, with the lists that depmod makes.
-///
-/// # Errors
-///
-/// A module is missing, or depmod does not do its work.
-pub fn add_all(assets: &Assets, root: &mut Tree) -> Result<()> {
-    let version = BzImage::parse(&read(&assets.vmlinuz())?)?.version()?;
+pub fn add_all(inputs: &Inputs, root: &mut Tree) -> Result<()> {
+    let version = inputs.release()?;
     let stage = std::env::temp_dir().join(format!("vm-modules-{}", std::process::id()));
-    let result = stage_modules(assets, root, &version, &stage);
+    let result = stage_modules(inputs, root, &version, &stage);
     fs::remove_dir_all(&stage).with_context(|| stage.display().to_string())?;
     result
 }
 
-fn stage_modules(assets: &Assets, root: &mut Tree, version: &str, stage: &Path) -> Result<()> {
+fn stage_modules(inputs: &Inputs, root: &mut Tree, version: &str, stage: &Path) -> Result<()> {
     let dir = stage.join("lib/modules").join(version);
     fs::create_dir_all(dir.join("updates"))?;
-    let available = assets.modules();
     for module in MODULES {
-        let file = module.find(&available)?;
+        let file = module.find(&inputs.modules)?;
         let to = dir.join(file.file_name().unwrap_or_default());
         fs::copy(&file, to).with_context(|| file.display().to_string())?;
     }
-    let ko = assets.ko();
+    let ko = &inputs.ko;
     if ko.exists() {
-        fs::copy(&ko, dir.join("updates/rkexec.ko")).with_context(|| ko.display().to_string())?;
+        fs::copy(ko, dir.join("updates/rkexec.ko")).with_context(|| ko.display().to_string())?;
     }
     // Without these it complains about every module that is built in.
     for list in ["modules.builtin", "modules.order"] {
@@ -138,7 +105,7 @@ mod tests {
     #[test]
     fn ktests_own_kernel_has_every_module() {
         let config = include_str!("../../../ktest/jump.config");
-        for KernelModule { name, option } in MODULES.iter().chain([&DISK_DRIVER]) {
+        for KernelModule(name, option) in MODULES.iter().chain([&DISK_DRIVER]) {
             let line = format!("{option}=m");
             assert!(
                 config.lines().any(|it| it == line),

@@ -7,10 +7,9 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use formats::bzimage::BzImage;
 
 use super::tree::{read, Tree, REGULAR};
-use crate::assets::Assets;
+use crate::inputs::{asset, Inputs};
 
 /// Programs of this system. Not `stdbuf`: the runner of the tests uses it if it is there, and it
 /// wants a library that no program is linked with. Not `perl` either: without it the runner makes
@@ -38,13 +37,9 @@ const BASH: &str = "/bin/bash";
 const ALIGN: u64 = 4;
 
 /// Makes `target` out of the initramfs `base` and what the tests want.
-///
-/// # Errors
-///
-/// An input is missing, or a file cannot be written.
-pub fn build(assets: &Assets, base: &Path, target: &Path) -> Result<()> {
+pub fn build(inputs: &Inputs, base: &Path, target: &Path) -> Result<()> {
     let mut root = Tree::default();
-    root.directory(&assets.kselftests(), "/kselftests")?;
+    root.directory(&asset("kselftests"), "/kselftests")?;
     root.program(Path::new(BASH), BASH)?;
     for shell in SHELLS {
         root.link(shell, BASH);
@@ -58,10 +53,10 @@ pub fn build(assets: &Assets, base: &Path, target: &Path) -> Result<()> {
         root.program(Path::new(&path), &path)?;
     }
     root.directory(Path::new(NSS_DATA), NSS_DATA)?;
-    let release = BzImage::parse(&read(&assets.vmlinuz())?)?.version()?;
+    let release = inputs.release()?;
     root.link(&format!("/boot/vmlinuz-{release}"), "vmlinuz");
     // Stock kernels do not carry their configuration themselves.
-    let config = read(&assets.modules().join("config"))?;
+    let config = read(&inputs.modules.join("config"))?;
     root.file(&format!("/lib/modules/{release}/config"), REGULAR, &config);
 
     let name = || target.display().to_string();
