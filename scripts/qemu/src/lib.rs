@@ -10,4 +10,4 @@ mod vm;
 pub use console::clean;
 pub use qmp::{places, Qmp};
 pub use ram::{Chipset, Ram};
-pub use vm::{kill_all, Silence, Vm};
+pub use vm::{Silence, Vm};

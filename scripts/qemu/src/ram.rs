@@ -97,14 +97,21 @@ impl Ram {
         Ok(self.file.write_all_at(&changed, self.offset(address)?)?)
     }
 
-    /// Copies its first bytes to a file.
-    pub fn save(&self, to: &Path, bytes: u64) -> Result<()> {
+    /// Copies its first bytes to the file `to`, which is made.
+    pub fn save(&self, to: &Path, bytes: u64) -> Result<File> {
+        let mut options = File::options();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(to);
+        let mut file = file.with_context(|| to.display().to_string())?;
         let mut from = &self.file;
         from.rewind()?;
-        let file = File::create(to).with_context(|| to.display().to_string());
-        let copied = io::copy(&mut from.take(bytes), &mut file?)?;
+        let copied = io::copy(&mut from.take(bytes), &mut file)?;
         ensure!(copied == bytes, "{copied} of {bytes} bytes");
-        Ok(())
+        Ok(file)
     }
 }
 

@@ -1,25 +1,22 @@
 //! A running machine: started, watched, and killed in every case.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::sys::prctl;
-use nix::sys::signal::{killpg, Signal};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::console;
 use crate::qmp::Qmp;
@@ -30,20 +27,6 @@ const QEMU: &str = "qemu-system-x86_64";
 const ARGS: [&str; 9] = [
     "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot",
 ];
-
-/// The process groups of all machines that run, for their end with this program.
-static RUNNING: Mutex<Option<BTreeSet<i32>>> = Mutex::new(Some(BTreeSet::new()));
-
-/// Ends all machines; from now on none starts.
-pub fn kill_all() {
-    let running = RUNNING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    for group in running.into_iter().flatten() {
-        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-    }
-}
 
 /// A machine has said nothing for so long.
 #[derive(Debug)]
@@ -75,7 +58,7 @@ impl Vm {
     /// goes to the file `log` as well.
     pub fn start<A: AsRef<OsStr>>(args: &[A], log: &Path) -> Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut log = File::create(log).with_context(|| log.display().to_string())?;
+        let log = File::create(log).with_context(|| log.display().to_string())?;
         let mut command = Command::new(QEMU);
         command
             .args(ARGS)
@@ -84,12 +67,10 @@ impl Vm {
             .args(["-mon", "chardev=qmp,mode=control"])
             .args(args)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        command.stderr(log.try_clone()?);
-        let own_log = log.try_clone()?;
-        // A group of its own: Ctrl-C on the terminal reaches this program alone, which kills it.
-        command.process_group(0);
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone()?);
         let begin = move || {
+            // However this program ends.
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
             Ok(())
@@ -99,36 +80,17 @@ impl Vm {
         unsafe {
             command.pre_exec(begin);
         }
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(groups) = running.as_mut() else {
-            bail!("interrupted")
-        };
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {QEMU}"))?;
-        groups.insert(child.id() as i32);
-        drop(running);
-
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("cannot start {QEMU}"))?;
         let stdin = child.stdin.take().context("QEMU has no standard input")?;
-        let mut stdout = child.stdout.take().context("QEMU has no standard output")?;
+        let stdout = child.stdout.take().context("QEMU has no standard output")?;
         let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            let mut splitter = Splitter::default();
-            let mut chunk = [0; 4096];
-            while let Ok(got @ 1..) = stdout.read(&mut chunk) {
-                let _ = log.write_all(&chunk[..got]);
-                for line in splitter.feed(&chunk[..got]) {
-                    let _ = sender.send(line);
-                }
-            }
-            if let Some(line) = splitter.end() {
-                let _ = sender.send(line);
-            }
-        });
+        let copy = log.try_clone()?;
+        thread::spawn(move || read_lines(BufReader::new(stdout), copy, &sender));
         Ok(Self {
             child,
             qmp: Qmp::new(ours)?,
-            log: own_log,
+            log,
             stdin,
             lines,
             started: Instant::now(),
@@ -190,46 +152,34 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+        let _ = self.child.kill();
         let _ = self.child.wait();
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(groups) = running.as_mut() {
-            groups.remove(&(self.child.id() as i32));
-        }
     }
 }
 
-/// Cuts a stream of bytes into lines.
-#[derive(Default)]
-struct Splitter(Vec<u8>);
-
-impl Splitter {
-    /// Takes `bytes`, and gives the lines that they complete.
-    fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.0.extend_from_slice(bytes);
-        let mut lines = Vec::new();
-        while let Some(at) = self.0.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.0.drain(..=at).collect();
-            lines.push(console::clean(&line));
-        }
-        lines
-    }
-
-    /// What is left when the stream ends.
-    fn end(self) -> Option<String> {
-        (!self.0.is_empty()).then(|| console::clean(&self.0))
+/// Copies all that comes, and sends it line by line as a person sees it.
+fn read_lines(mut from: impl BufRead, mut copy: impl Write, to: &Sender<String>) {
+    let mut line = Vec::new();
+    while let Ok(1..) = from.read_until(b'\n', &mut line) {
+        let _ = copy.write_all(&line);
+        let _ = to.send(console::clean(&line));
+        line.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
     fn lines_are_whole_however_the_bytes_arrive() {
-        let mut splitter = Splitter::default();
-        assert!(splitter.feed(b"one").is_empty());
-        assert_eq!(splitter.feed(b" line\r\n\ntw"), ["one line", ""]);
-        assert_eq!(splitter.end().as_deref(), Some("tw"));
+        let pieces = b"one".chain(&b" line\r\n\ntw"[..]).chain(&b"o"[..]);
+        let (mut copy, (sender, lines)) = (Vec::new(), mpsc::channel());
+        read_lines(pieces, &mut copy, &sender);
+        drop(sender);
+        assert_eq!(lines.iter().collect::<Vec<_>>(), ["one line", "", "two"]);
+        assert_eq!(copy, b"one line\r\n\ntwo");
     }
 }

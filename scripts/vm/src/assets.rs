@@ -67,7 +67,7 @@ impl Assets {
         if let (XenBuild::Main, Some(file)) = (build, &self.xen) {
             return XenFiles::given(file, elf).map(Some);
         }
-        let place = asset("xen").join(build.name());
+        let place = asset(&format!("xen/{build}"));
         if build != XenBuild::Main && !place.exists() {
             return Ok(None);
         }

@@ -7,12 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use object::elf::{FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::LittleEndian;
+use object::{LittleEndian, ReadCache};
 
 /// The size of a page.
 pub const PAGE: u64 = 4096;
-/// More than enough for the headers of any test machine's dump.
-const HEADERS: u64 = 1 << 16;
 
 /// Memory at physical addresses, in a file.
 pub struct Memory {
@@ -35,35 +33,27 @@ impl Memory {
     pub fn of_core(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let file = File::open(path).with_context(name)?;
-        let mut head = vec![0; file.metadata()?.len().min(HEADERS) as usize];
-        file.read_exact_at(&mut head, 0).with_context(name)?;
-        let (endian, head) = (LittleEndian, &*head);
-        let header = FileHeader64::<LittleEndian>::parse(head).with_context(name)?;
-        let segments = header.program_headers(endian, head).with_context(name)?;
+        let (endian, data) = (LittleEndian, &ReadCache::new(&file));
+        let header = FileHeader64::<LittleEndian>::parse(data).with_context(name)?;
+        let segments = header.program_headers(endian, data).with_context(name)?;
         let loads = segments.iter().filter(|it| it.p_type(endian) == PT_LOAD);
         let pieces = loads.map(|it| Piece {
             start: it.p_paddr(endian),
             end: it.p_paddr(endian) + it.p_filesz(endian),
             offset: it.p_offset(endian),
         });
-        Ok(Self {
-            pieces: pieces.collect(),
-            file,
-        })
+        let pieces = pieces.collect();
+        Ok(Self { file, pieces })
     }
 
     /// The memory of a machine from address 0 on, as it is in the file.
-    pub fn of_machine(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
-        let piece = Piece {
+    pub fn of_machine(file: File) -> Result<Self> {
+        let pieces = vec![Piece {
             start: 0,
             end: file.metadata()?.len(),
             offset: 0,
-        };
-        Ok(Self {
-            file,
-            pieces: vec![piece],
-        })
+        }];
+        Ok(Self { file, pieces })
     }
 
     /// Its pages, those that are cut included: start and length.
@@ -133,26 +123,26 @@ pub struct Comparison {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
-    fn memory(name: &str, data: &[u8], pieces: &[(u64, u64, u64)]) -> Memory {
-        let path = std::env::temp_dir().join(format!("core-file-{}-{name}", std::process::id()));
-        std::fs::write(&path, data).unwrap();
-        let mut memory = Memory::of_machine(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        memory.pieces.clear();
-        for &(start, end, offset) in pieces {
-            memory.pieces.push(Piece { start, end, offset });
-        }
-        memory
+    fn memory(data: &[u8], pieces: &[(u64, u64, u64)]) -> Memory {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(data, 0).unwrap();
+        let pieces = pieces
+            .iter()
+            .map(|&(start, end, offset)| Piece { start, end, offset });
+        let pieces = pieces.collect();
+        Memory { file, pieces }
     }
 
     #[test]
     fn every_byte_is_looked_for_where_it_was() {
         let mut data = vec![7; 3 * PAGE as usize];
-        let one = memory("one", &data, &[(0, 0x1800, 0), (0x3000, 0x4000, 0x2000)]);
+        let one = memory(&data, &[(0, 0x1800, 0), (0x3000, 0x4000, 0x2000)]);
         data[0x1400] = 8;
-        let other = memory("other", &data, &[(0, 0x2000, 0)]);
+        let other = memory(&data, &[(0, 0x2000, 0)]);
         let found = one.compare(&other).unwrap();
         let expected = Comparison {
             bytes: 0x2800,
@@ -168,10 +158,8 @@ mod tests {
 
     #[test]
     fn a_file_of_something_else_is_no_core_file() {
-        let path = std::env::temp_dir().join(format!("no-core-file-{}", std::process::id()));
-        std::fs::write(&path, [0; 100]).unwrap();
-        let result = Memory::of_core(&path);
-        std::fs::remove_file(&path).unwrap();
-        assert!(result.is_err());
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[0; 100]).unwrap();
+        assert!(Memory::of_core(file.path()).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
 
+use crate::command;
 use crate::run_case::Notes;
 
 /// Reads the dump on `disk`, which makedumpfile has written in one go (`-F`): it has to be whole, and a
@@ -47,15 +48,6 @@ pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
 /// # Errors
 ///
 /// It fails: then with all that it said.
-pub fn run(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}: {said}{}",
-        output.status,
-        complaint.trim()
-    );
-    Ok(said)
+pub fn run(program: &mut Command) -> Result<String> {
+    Ok(String::from_utf8_lossy(&command::run(program)?).into_owned())
 }

@@ -8,13 +8,13 @@
 //! differ this tells a dump that is wrong from memory that was another.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use clap::Args;
 use qemu::{Ram, Vm};
 use serde_json::json;
@@ -148,64 +148,47 @@ impl<'a> Scene<'a> {
 
     /// Goes on from there, with `line` as what is to be done, to the end of the crash kernel.
     fn crash(&self, name: &'static str, line: &str) -> Result<Crash> {
-        let file = |what| self.files.dir.join(format!("{name}.{what}"));
-        let (memory, low, later) = (file("memory"), file("low"), file("later"));
-        let followed = self.follow(name, line, &memory, &low, &later);
-        followed.with_context(|| name.to_owned())?;
-        let overwritten = Memory::of_machine(&low)?.compare(&Memory::of_machine(&later)?)?;
-        let file = File::options().write(true).open(&memory)?;
-        file.write_all_at(&fs::read(&low)?, 0)?;
-        Ok(Crash {
-            name,
-            dump: Memory::of_core(&self.files.disk(name))?,
-            memory: Memory::of_machine(&memory)?,
-            overwritten: overwritten.differ,
-        })
-    }
-
-    /// The machine's part of it: writes to files its memory, and the low memory before and later.
-    fn follow(
-        &self,
-        name: &str,
-        line: &str,
-        memory: &Path,
-        low: &Path,
-        later: &Path,
-    ) -> Result<()> {
         let (mut vm, ram) = self.start(name, &["-incoming".to_owned(), self.uri()])?;
         vm.qmp.wait_for("query-status", "running")?;
         vm.type_in(&format!("{line}\n"))?;
         let mut report = self.report.clone();
-        // There may be files of an earlier run.
-        let mut seen = [false; 2];
+        let (mut low, mut memory, mut later) = (None, None, None);
         loop {
-            let (line, event) = next_event(&mut vm, &mut report)?;
-            if line.contains(ENTERS) {
-                save(&mut vm, &ram, low, LOW)?;
-                seen[0] = true;
-            }
-            if line.contains(FIRST_LINE) {
-                save(&mut vm, &ram, memory, MEMORY_MIB << 20)?;
-                seen[1] = true;
-            }
+            let (line, event) = next_event(&mut vm, &mut report).context(name)?;
+            let mut keep = |what: &str, bytes| {
+                let file = self.files.dir.join(format!("{name}.{what}"));
+                save(&mut vm, &ram, &file, bytes).map(Some)
+            };
             match event {
-                Some(Event::Begins(2)) => save(&mut vm, &ram, later, LOW)?,
-                Some(Event::Ends(2, 0)) => {
-                    ensure!(seen == [true; 2], "its memory was not kept");
-                    return Ok(());
-                }
+                _ if line.contains(ENTERS) => low = keep("low", LOW)?,
+                _ if line.contains(FIRST_LINE) => memory = keep("memory", MEMORY_MIB << 20)?,
+                Some(Event::Begins(2)) => later = keep("later", LOW)?,
+                Some(Event::Ends(2, 0)) => break,
                 _ => {}
             }
         }
+        let (Some(low), Some(memory), Some(later)) = (low, memory, later) else {
+            bail!("the memory of {name} was not kept");
+        };
+        // What the crash kernel has overwritten before it said its first line is as it was, too.
+        let low = Memory::of_machine(low)?;
+        let before = low.read(0, LOW)?.context("the low memory")?;
+        memory.write_all_at(&before, 0)?;
+        Ok(Crash {
+            name,
+            dump: Memory::of_core(&self.files.disk(name))?,
+            memory: Memory::of_machine(memory)?,
+            overwritten: low.compare(&Memory::of_machine(later)?)?.differ,
+        })
     }
 }
 
 /// Writes the first `bytes` of the memory to a file, while the machine stands still.
-fn save(vm: &mut Vm, ram: &Ram, file: &Path, bytes: u64) -> Result<()> {
+fn save(vm: &mut Vm, ram: &Ram, file: &Path, bytes: u64) -> Result<File> {
     vm.qmp.execute("stop", json!({}))?;
-    ram.save(file, bytes)?;
+    let file = ram.save(file, bytes)?;
     vm.qmp.execute("cont", json!({}))?;
-    Ok(())
+    Ok(file)
 }
 
 /// The next line, and what it means.

@@ -1,7 +1,11 @@
 //! The disk that a dom0 with UEFI starts from: a directory, of which QEMU makes a FAT file system.
 //!
 //! xen.efi reads its options and the files' names from a text file beside it
-//! (docs/misc/efi.pandoc in Xen's source). The firmware starts it, or GRUB does ([`crate::grub`]).
+//! (docs/misc/efi.pandoc in Xen's source). The firmware starts it, or GRUB does, to make a memory map of
+//! very many entries. A BIOS tells Xen of 128 entries at most, so such a map can only come from UEFI; and
+//! the firmware's own map gets longer when somebody takes single pages for good before Xen asks for it.
+//! That is what GRUB's `cutmem` does: the pages are unusable memory from then on, for Xen and for all
+//! kernels.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,15 +13,35 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::grub::Grub;
+use crate::inputs::asset;
 
-/// What UEFI looks for in `EFI/BOOT` on a disk that it knows nothing about.
-const FIRST: &str = "BOOTX64.EFI";
+const PAGE: u64 = 4096;
+
+/// Single pages, at equal distances. Each parts the memory where it is: two entries more. Xen itself
+/// can have about 256 ranges of RAM while it boots, and dies of more (`bootmem_region_add`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holes {
+    /// The address of the first.
+    pub first: u64,
+    /// From one to the next, in bytes.
+    pub distance: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl Holes {
+    /// What GRUB is told: to make them, and then to start the program `next`.
+    fn commands(self, next: &str) -> String {
+        let starts = (0..self.count).map(|number| self.first + number * self.distance);
+        let cuts = starts.map(|start| format!("cutmem {start:#x} {:#x}\n", start + PAGE));
+        format!("{}chainloader {next}\nboot\n", cuts.collect::<String>())
+    }
+}
 
 /// What is on it.
 pub struct Esp<'a> {
-    /// What comes before Xen, if anything.
-    pub grub: Option<Grub<'a>>,
+    /// What GRUB takes out of the memory before Xen, if it is to.
+    pub holes: Option<Holes>,
     /// `xen.efi`.
     pub xen: &'a Path,
     /// Its options.
@@ -31,39 +55,54 @@ pub struct Esp<'a> {
 }
 
 impl Esp<'_> {
-    /// Makes the directory `dir` new; the files in it are links.
+    /// Makes the directory `dir` new; the programs in it are links.
     pub fn write(&self, dir: &Path) -> Result<()> {
         if dir.exists() {
             fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
         let boot = dir.join("EFI/BOOT");
-        fs::create_dir_all(&boot).with_context(|| boot.display().to_string())?;
-        let mut files = vec![(self.kernel, "KERNEL"), (self.initramfs, "INITRD")];
-        if let Some(grub) = &self.grub {
-            files.extend([(grub.program, FIRST), (self.xen, "XEN.EFI")]);
-            grub.configure(dir, "/EFI/BOOT/XEN.EFI")?;
-        } else {
-            files.push((self.xen, FIRST));
-        }
-        for (file, name) in files {
-            let file = file
-                .canonicalize()
-                .with_context(|| file.display().to_string())?;
-            symlink(file, boot.join(name)).with_context(|| name.to_owned())?;
-        }
-        // Xen looks for a name like its own.
-        let name = if self.grub.is_some() {
-            "XEN.CFG"
-        } else {
-            "BOOTX64.CFG"
+        fs::create_dir_all(&boot)?;
+        let link = |file: &Path, name: &str| {
+            let file = file.canonicalize();
+            let linked = file.and_then(|file| symlink(file, boot.join(name)));
+            linked.with_context(|| format!("{name} for UEFI"))
         };
-        fs::write(boot.join(name), self.config()).context(name)
+        // UEFI looks for this name on a disk that it knows nothing about.
+        let mut xen = "BOOTX64";
+        if let Some(holes) = self.holes {
+            link(&asset("grub.efi"), "BOOTX64.EFI")?;
+            xen = "XEN";
+            // Where Debian's GRUB looks for what to do.
+            fs::create_dir_all(dir.join("EFI/debian"))?;
+            let commands = holes.commands("/EFI/BOOT/XEN.EFI");
+            fs::write(dir.join("EFI/debian/grub.cfg"), commands)?;
+        }
+        link(self.xen, &format!("{xen}.EFI"))?;
+        link(self.kernel, "KERNEL")?;
+        link(self.initramfs, "INITRD")?;
+        let Self { options, words, .. } = self;
+        let config = format!(
+            "[global]\ndefault=dom0\n[dom0]\noptions={options}\nkernel=KERNEL {words}\nramdisk=INITRD\n"
+        );
+        // Xen looks for a name like its own.
+        Ok(fs::write(boot.join(format!("{xen}.CFG")), config)?)
     }
+}
 
-    fn config(&self) -> String {
-        format!(
-            "[global]\ndefault=dom0\n[dom0]\noptions={}\nkernel=KERNEL {}\nramdisk=INITRD\n",
-            self.options, self.words
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hole_is_a_page_and_then_comes_the_next_program() {
+        let holes = Holes {
+            first: 0x10_0000,
+            distance: 0x2000,
+            count: 2,
+        };
+        assert_eq!(
+            holes.commands("/X.EFI"),
+            "cutmem 0x100000 0x101000\ncutmem 0x102000 0x103000\nchainloader /X.EFI\nboot\n"
+        );
     }
 }

@@ -10,12 +10,13 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use flate2::write::GzEncoder;
 use flate2::Compression;
 
 use self::modules::DISK_DRIVER;
 use self::tree::{read, Tree, CONSOLE, DIRECTORY, REGULAR};
+use crate::command;
 use crate::inputs::{asset, Inputs};
 
 /// The names under which busybox is wanted: by the modprobe configuration, by `kexec-syscalls`, and by
@@ -87,19 +88,9 @@ fn dump_initrd(inputs: &Inputs) -> Result<Vec<u8>> {
     let mut root = base()?;
     root.program(Path::new(MAKEDUMPFILE), MAKEDUMPFILE)?;
     let driver = DISK_DRIVER.find(&inputs.modules)?;
-    let xz = Command::new("xz").arg("-dcf").arg(&driver).output();
-    let xz = xz.context("cannot run xz (package xz-utils)")?;
-    ensure!(
-        xz.status.success(),
-        "xz: {}: {}",
-        driver.display(),
-        xz.status
-    );
-    root.file(
-        &format!("/lib/dump/{}.ko", DISK_DRIVER.0),
-        REGULAR,
-        &xz.stdout,
-    );
+    let driver = command::run(Command::new("xz").arg("-dcf").arg(driver))?;
+    let path = format!("/lib/dump/{}.ko", DISK_DRIVER.0);
+    root.file(&path, REGULAR, &driver);
     packed(&root)
 }
 

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{ensure, Context, Result};
 use qemu::{Chipset, Ram, Vm};
 
 use crate::assets::Files;
-use crate::esp::Esp;
-use crate::grub::{Grub, Holes};
-use crate::inputs::asset;
+use crate::esp::{Esp, Holes};
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
@@ -54,6 +52,11 @@ impl Firmware {
 pub fn name(log: &Path) -> String {
     let name = log.file_stem().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+/// A path in a list of QEMU's, whose members commas part.
+fn quoted(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// A machine.
@@ -167,43 +170,40 @@ impl Machine {
 
     /// QEMU's arguments for all but its memory.
     fn qemu_args(&self, files: &Files, words: &str, name: &str) -> Result<Vec<String>> {
-        let accel = match self.parallel {
-            true => "tcg,thread=multi",
-            false => "tcg,thread=single",
-        };
+        let Self {
+            memory_mib, cpus, ..
+        } = self;
+        let thread = if self.parallel { "multi" } else { "single" };
         let mut args = Vec::new();
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
-        add("-accel", accel.to_owned());
+        add("-accel", format!("tcg,thread={thread}"));
         add("-cpu", self.cpu.to_string());
-        add("-m", format!("{}M", self.memory_mib));
-        add("-smp", self.cpus.to_string());
+        add("-m", format!("{memory_mib}M"));
+        add("-smp", cpus.to_string());
         if self.firmware == Firmware::Uefi {
             add("-machine", "q35".to_owned());
             add("-bios", OVMF.to_owned());
         }
-        if self.holes.is_some() && (self.xen().is_none() || self.firmware == Firmware::Bios) {
-            bail!("holes are made by GRUB, which starts no other machine than a dom0 with UEFI");
-        }
-        let words = format!("{words} {}", self.words());
+        ensure!(
+            self.holes.is_none() || (self.xen().is_some() && self.firmware == Firmware::Uefi),
+            "holes are made by GRUB, which starts no other machine than a dom0 with UEFI"
+        );
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
-        let common = "panic=-1 printk.devkmsg=on";
+        let words = format!("panic=-1 printk.devkmsg=on {words} {}", self.words());
         match &self.boot {
             Boot::Native => {
                 add("-kernel", files.inputs.vmlinuz.display().to_string());
                 add("-initrd", files.initramfs.display().to_string());
-                add(
-                    "-append",
-                    format!("console=ttyS0,115200 {NO_WATCHDOG} {common} {words}"),
-                );
+                let words = format!("console=ttyS0,115200 {NO_WATCHDOG} {words}");
+                add("-append", words);
             }
             Boot::Dom0 {
                 xen: build,
                 dom0_mem,
                 options,
             } => {
-                let xen = files
-                    .xen(*build)
-                    .with_context(|| format!("there is no Xen of {build}"))?;
+                let xen = files.xen(*build);
+                let xen = xen.with_context(|| format!("there is no Xen of {build}"))?;
                 let kernel = match unpacks_zstd(xen.version) {
                     true => files.inputs.vmlinuz.clone(),
                     false => files.vmlinux(),
@@ -213,54 +213,35 @@ impl Machine {
                     limit => format!("dom0_mem={limit}"),
                 };
                 let options = format!("{XEN_OPTIONS} {limit} {options}");
-                let words = format!("console=hvc0 {common} vmtest.xen={} {words}", xen.version);
-                match self.firmware {
-                    Firmware::Bios => {
-                        let (kernel, initramfs) =
-                            (kernel.display(), files.initramfs.display().to_string());
-                        let kernel = kernel.to_string();
-                        if kernel.contains([',', ' ']) || initramfs.contains(',') {
-                            bail!("QEMU cannot take a comma in {kernel} or {initramfs}");
-                        }
-                        add("-kernel", xen.elf.display().to_string());
-                        add("-append", options);
-                        let words = words.replace(',', ",,");
-                        add("-initrd", format!("{kernel} {words},{initramfs}"));
-                    }
-                    Firmware::Uefi => {
-                        let dir = files.dir.join(name);
-                        let program = asset("grub.efi");
-                        let grub = self.holes.map(|holes| Grub {
-                            program: &program,
-                            holes,
-                        });
-                        let efi = xen.efi.as_ref();
-                        let esp = Esp {
-                            grub,
-                            xen: efi.with_context(|| format!("there is no xen.efi of {build}"))?,
-                            options: &options,
-                            kernel: &kernel,
-                            words: &words,
-                            initramfs: &files.initramfs,
-                        };
-                        esp.write(&dir)?;
-                        let dir = dir.display().to_string().replace(',', ",,");
-                        // Virtio is what an emulator is quickest with.
-                        add(
-                            "-drive",
-                            format!("driver=vvfat,dir={dir},if=virtio,readonly=on"),
-                        );
-                    }
+                let words = format!("console=hvc0 vmtest.xen={} {words}", xen.version);
+                if self.firmware == Firmware::Bios {
+                    // A list of modules: the kernel with its command line, and the initramfs.
+                    let words = words.replace(',', ",,");
+                    let (kernel, initramfs) = (quoted(&kernel), quoted(&files.initramfs));
+                    ensure!(!kernel.contains(' '), "QEMU cannot take the name {kernel}");
+                    add("-kernel", xen.elf.display().to_string());
+                    add("-append", options);
+                    add("-initrd", format!("{kernel} {words},{initramfs}"));
+                } else {
+                    let esp = Esp {
+                        holes: self.holes,
+                        xen: xen.efi.as_deref().context("there is no xen.efi")?,
+                        options: &options,
+                        kernel: &kernel,
+                        words: &words,
+                        initramfs: &files.initramfs,
+                    };
+                    let dir = files.dir.join(name);
+                    esp.write(&dir)?;
+                    // Virtio is what an emulator is quickest with.
+                    let drive = format!("driver=vvfat,dir={},if=virtio,readonly=on", quoted(&dir));
+                    add("-drive", drive);
                 }
             }
         }
         if self.disk {
-            let disk = files.make_disk(name)?;
-            let file = disk.display().to_string().replace(',', ",,");
-            args.extend([
-                "-drive".to_owned(),
-                format!("file={file},format=raw,if=virtio"),
-            ]);
+            let disk = quoted(&files.make_disk(name)?);
+            add("-drive", format!("file={disk},format=raw,if=virtio"));
         }
         args.extend(self.qemu.iter().map(ToString::to_string));
         Ok(args)

@@ -13,13 +13,13 @@
 mod assets;
 mod attempts;
 mod cases;
+mod command;
 mod core_file;
 mod crash_time;
 mod dump;
 mod dump_bytes;
 mod esp;
 mod generation;
-mod grub;
 mod initramfs;
 mod inputs;
 mod kdump;
@@ -121,12 +121,6 @@ fn main() -> ExitCode {
 
 /// True if all went well.
 fn run(cli: Cli) -> Result<bool> {
-    // Of a terminal's Ctrl-C the machines learn nothing, which are no part of its group.
-    ctrlc::set_handler(|| {
-        qemu::kill_all();
-        eprintln!("vm: interrupted");
-        std::process::exit(130);
-    })?;
     let assets = &cli.assets;
     match cli.command {
         Command::Boot(args) => boot(assets, &args).map(|()| true),

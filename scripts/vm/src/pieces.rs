@@ -31,30 +31,32 @@ pub enum Piece {
 impl Piece {
     /// What it is called in the directory of reasons.
     fn name(self) -> String {
-        match self {
-            Self::Xen(build) | Self::XenEfi(build) => format!("xen-{build}"),
-            Self::XenUtils => "xen-utils".to_owned(),
-            Self::Ovmf => "ovmf".to_owned(),
-            Self::Grub => "grub".to_owned(),
-            Self::Makedumpfile => "makedumpfile".to_owned(),
-            Self::Selftests => "selftests".to_owned(),
-        }
+        let name = match self {
+            Self::Xen(build) | Self::XenEfi(build) => return format!("xen-{build}"),
+            Self::XenUtils => "xen-utils",
+            Self::Ovmf => "ovmf",
+            Self::Grub => "grub",
+            Self::Makedumpfile => "makedumpfile",
+            Self::Selftests => "selftests",
+        };
+        name.to_owned()
     }
 
     /// What it is, for people.
     fn what(self) -> String {
-        match self {
-            Self::Xen(XenBuild::Main) => "the usual Xen".to_owned(),
-            Self::Xen(XenBuild::WithoutKexec) => "a Xen without kexec".to_owned(),
-            Self::Xen(release) => format!("the Xen of {release}"),
-            Self::XenEfi(XenBuild::Main) => "xen.efi beside the Xen that was given".to_owned(),
-            Self::XenEfi(build) => format!("xen.efi of {build}"),
-            Self::XenUtils => "Xen's own tools".to_owned(),
-            Self::Ovmf => "UEFI for virtual machines (OVMF)".to_owned(),
-            Self::Grub => "GRUB for UEFI".to_owned(),
-            Self::Makedumpfile => "makedumpfile".to_owned(),
-            Self::Selftests => "Linux's own tests".to_owned(),
-        }
+        let what = match self {
+            Self::Xen(XenBuild::Main) => "the usual Xen",
+            Self::Xen(XenBuild::WithoutKexec) => "a Xen without kexec",
+            Self::Xen(release) => return format!("the Xen of {release}"),
+            Self::XenEfi(XenBuild::Main) => "xen.efi beside the Xen that was given",
+            Self::XenEfi(build) => return format!("xen.efi of {build}"),
+            Self::XenUtils => "Xen's own tools",
+            Self::Ovmf => "UEFI for virtual machines (OVMF)",
+            Self::Grub => "GRUB for UEFI",
+            Self::Makedumpfile => "makedumpfile",
+            Self::Selftests => "Linux's own tests",
+        };
+        what.to_owned()
     }
 
     /// What a test says that cannot be run without it. The reason is the first line of the file in
@@ -75,18 +77,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_has_the_reason_behind_it_that_was_left() {
-        let dir = std::env::temp_dir().join(format!("vm-missing-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
         fs::write(dir.join("xen-sid"), "the mirror has none \nand more\n").unwrap();
         fs::write(dir.join("ovmf"), "\n").unwrap();
-        let of = |piece: Piece| piece.missing(&dir);
+        let of = |piece: Piece| piece.missing(dir);
         assert_eq!(
             of(Piece::Xen(XenBuild::Sid)),
             "the Xen of sid: the mirror has none"
         );
         assert_eq!(of(Piece::Ovmf), "UEFI for virtual machines (OVMF)");
         assert_eq!(of(Piece::Makedumpfile), "makedumpfile");
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

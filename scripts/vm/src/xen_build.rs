@@ -4,11 +4,10 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use rkexec::xen_abi::Version;
 
 /// A build of Xen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum XenBuild {
     /// The one that machines have if nothing else is said.
     Main,
@@ -24,23 +23,17 @@ pub enum XenBuild {
     WithoutKexec,
 }
 
-impl XenBuild {
-    /// What its files are called.
-    pub fn name(self) -> &'static str {
-        match self {
+/// What its files are called.
+impl fmt::Display for XenBuild {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
             Self::Main => "main",
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
             Self::Sid => "sid",
             Self::WithoutKexec => "without-kexec",
-        }
-    }
-}
-
-impl fmt::Display for XenBuild {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The files of a build of Xen: as the build root has them, or as a user brings them.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,17 +84,15 @@ fn version_in(line: &str) -> Option<Version> {
 /// Copies `from`, unpacked if it was gzipped.
 fn unpack(from: &Path, to: &Path) -> Result<()> {
     let name = || from.display().to_string();
-    let mut packed = Vec::new();
-    File::open(from)
-        .and_then(|mut file| file.read_to_end(&mut packed))
-        .with_context(name)?;
-    if packed.starts_with(&[0x1f, 0x8b]) {
-        io::copy(&mut GzDecoder::new(&*packed), &mut File::create(to)?).with_context(name)?;
-    } else {
-        fs::write(to, &packed).with_context(|| to.display().to_string())?;
+    let mut data = fs::read(from).with_context(name)?;
+    if data.starts_with(&[0x1f, 0x8b]) {
+        let packed = std::mem::take(&mut data);
+        GzDecoder::new(&*packed)
+            .read_to_end(&mut data)
+            .with_context(name)?;
     }
-    ensure!(fs::metadata(to)?.len() > 0, "{} is empty", name());
-    Ok(())
+    ensure!(!data.is_empty(), "{} is empty", name());
+    fs::write(to, data).with_context(|| to.display().to_string())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{dom0_with, Case, End, BOOTS};
-use crate::grub::Holes;
+use crate::esp::Holes;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::probe::Maker;
 use crate::xen_build::XenBuild;

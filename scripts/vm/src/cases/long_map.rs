@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Case, BOOTS};
-use crate::grub::Holes;
+use crate::esp::Holes;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::xen_build::XenBuild;
 

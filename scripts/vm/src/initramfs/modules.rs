@@ -5,9 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, Context, Result};
+use walkdir::WalkDir;
 
 use super::tree::Tree;
+use crate::command;
 use crate::inputs::Inputs;
 
 /// A module of the kernel's: its name, as its file has it, and the option that has it built.
@@ -26,25 +28,29 @@ const MODULES: [KernelModule; 5] = [
 pub const DISK_DRIVER: KernelModule = KernelModule("virtio_blk", "CONFIG_VIRTIO_BLK");
 
 impl KernelModule {
-    /// Its file, below the directory of a kernel's modules.
+    /// Its file, whatever it is packed with, below the directory of a kernel's modules.
     pub fn find(&self, dir: &Path) -> Result<PathBuf> {
         let Self(name, option) = self;
-        find(dir, name)?
-            .with_context(|| format!("no module {name} ({option}=m) below {}", dir.display()))
+        for entry in WalkDir::new(dir) {
+            let entry = entry?;
+            let rest = entry.file_name().to_string_lossy();
+            if rest
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(".ko"))
+            {
+                return Ok(entry.into_path());
+            }
+        }
+        bail!("no module {name} ({option}=m) below {}", dir.display())
     }
 }
 
 /// `/lib/modules`, with the lists that depmod makes.
 pub fn add_all(inputs: &Inputs, root: &mut Tree) -> Result<()> {
     let version = inputs.release()?;
-    let stage = std::env::temp_dir().join(format!("vm-modules-{}", std::process::id()));
-    let result = stage_modules(inputs, root, &version, &stage);
-    fs::remove_dir_all(&stage).with_context(|| stage.display().to_string())?;
-    result
-}
-
-fn stage_modules(inputs: &Inputs, root: &mut Tree, version: &str, stage: &Path) -> Result<()> {
-    let dir = stage.join("lib/modules").join(version);
+    let stage = tempfile::tempdir()?;
+    let stage = stage.path();
+    let dir = stage.join("lib/modules").join(&version);
     fs::create_dir_all(dir.join("updates"))?;
     for module in MODULES {
         let file = module.find(&inputs.modules)?;
@@ -62,38 +68,8 @@ fn stage_modules(inputs: &Inputs, root: &mut Tree, version: &str, stage: &Path) 
     // Where depmod looks depends on whether the distribution has merged /usr.
     fs::create_dir(stage.join("usr"))?;
     symlink("../lib", stage.join("usr/lib"))?;
-    let depmod = Command::new("depmod")
-        .arg("-b")
-        .arg(stage)
-        .arg(version)
-        .output();
-    let depmod = depmod.context("cannot run depmod (package kmod)")?;
-    let said = String::from_utf8_lossy(&depmod.stderr);
-    ensure!(depmod.status.success(), "depmod: {}: {said}", depmod.status);
+    command::run(Command::new("depmod").arg("-b").arg(stage).arg(&version))?;
     root.directory(&dir, &format!("/lib/modules/{version}"))
-}
-
-/// A module by its name, whatever it is packed with.
-fn find(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let entry = entry?;
-        let path = entry.path();
-        // Not through links: `build` is one, to all of the kernel's headers.
-        if entry.file_type()?.is_dir() {
-            if let Some(found) = find(&path, name)? {
-                return Ok(Some(found));
-            }
-        } else {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            if file
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(".ko"))
-            {
-                return Ok(Some(path));
-            }
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

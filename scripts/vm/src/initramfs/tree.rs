@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{bail, Context, Result};
 use cpio::newc;
+use walkdir::WalkDir;
 
 const EXECUTABLE: u32 = 0o100_755;
 pub(super) const REGULAR: u32 = 0o100_644;
@@ -66,35 +67,29 @@ impl Tree {
 
     /// All the files below a directory. What may be executed there may be executed here.
     pub(super) fn directory(&mut self, from: &Path, path: &str) -> Result<()> {
-        for entry in fs::read_dir(from)? {
+        for entry in WalkDir::new(from) {
             let entry = entry?;
-            let name = format!("{path}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type()?.is_dir() {
-                self.directory(&entry.path(), &name)?;
+            if entry.file_type().is_dir() {
                 continue;
             }
+            let name = Path::new(path).join(entry.path().strip_prefix(from)?);
             let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
             let mode = if executable { EXECUTABLE } else { REGULAR };
-            self.file(&name, mode, &read(&entry.path())?);
+            self.file(&name.display().to_string(), mode, &read(entry.path())?);
         }
         Ok(())
     }
 
     /// Writes the tree as a newc archive.
-    pub(super) fn write(&self, mut out: impl Write) -> Result<()> {
-        for (number, (path, (mode, data))) in (1..).zip(&self.0) {
-            let mut entry = newc::Builder::new(path.trim_start_matches('/'))
-                .mode(*mode)
-                .ino(number);
+    pub(super) fn write(&self, out: impl Write) -> Result<()> {
+        let entries = self.0.iter().map(|(path, (mode, data))| {
+            let mut entry = newc::Builder::new(path.trim_start_matches('/')).mode(*mode);
             if *mode == CONSOLE {
                 entry = entry.rdev_major(5).rdev_minor(1);
             }
-            let mut file = entry.write(&mut out, u32::try_from(data.len())?);
-            file.write_all(data)?;
-            file.finish()?;
-        }
-        newc::trailer(&mut out)?;
-        Ok(out.flush()?)
+            (entry, Cursor::new(data))
+        });
+        Ok(cpio::write_cpio(entries, out)?.flush()?)
     }
 }
 
