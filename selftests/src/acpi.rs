@@ -20,10 +20,6 @@ pub fn root_pointer() -> u64 {
 
 /// The tables that this kernel has found, in its words (`acpi_tb_print_table_header()`): signature,
 /// address, and bytes.
-///
-/// # Errors
-///
-/// The log cannot be read, or tells of none.
 pub fn tables() -> Result<Vec<(String, u64, u64)>> {
     let log = KernelLog::from_the_start()?.lines()?;
     let tables: Vec<_> = log.iter().filter_map(|line| table(line)).collect();
@@ -46,10 +42,6 @@ fn table(line: &str) -> Option<(String, u64, u64)> {
 
 /// Checks that this kernel has found it. Without it a kernel starts too, with what it finds by
 /// itself.
-///
-/// # Errors
-///
-/// It has not, or has a complaint.
 pub fn is_found(report: &mut Report) -> Result<()> {
     for table in ["APIC", "DSDT", "FACP"] {
         let path = Path::new("/sys/firmware/acpi/tables").join(table);

@@ -12,10 +12,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Gives memory to Xen or takes some back, until dom0 has `kib`.
-///
-/// # Errors
-///
-/// There is no such driver, or it does not come to an end.
 pub fn resize(kib: u64) -> Result<()> {
     // The kernel knows of some pages that it does not give.
     const NEAR_KIB: u64 = 1024;
@@ -27,10 +23,6 @@ pub fn resize(kib: u64) -> Result<()> {
 }
 
 /// Wants `kib` for dom0, until `done`.
-///
-/// # Errors
-///
-/// As for [`resize`], or those of `done`.
 pub fn until(kib: u64, done: impl Fn() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     loop {

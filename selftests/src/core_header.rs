@@ -13,10 +13,6 @@ use crate::memory::Map;
 use crate::xen::Range;
 
 /// Builds it for a dump of this memory with notes at these places.
-///
-/// # Errors
-///
-/// There are more pieces than a header can have.
 pub fn build(memory: &Map, notes: &[Range]) -> Result<Vec<u8>> {
     let notes = notes.iter().map(|it| (PT_NOTE, it.start, it.bytes));
     let loads = memory.entries().iter();

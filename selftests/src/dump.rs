@@ -14,61 +14,54 @@ use anyhow::{ensure, Context, Result};
 use object::elf::{PT_LOAD, PT_NOTE};
 use object::read::elf::ProgramHeader;
 use object::LittleEndian;
+use rkexec_protocol::choice::Dump as What;
+use rkexec_protocol::hex::Hex;
+use rkexec_protocol::Fact;
 
 use crate::module;
-use crate::params::Params;
+use crate::program::run;
 use crate::report::Report;
 use crate::vmcore::{Dump, VMCORE};
 
-/// The parameter that asks for it: `headers`, which are only told, `raw`, a copy of it all, or `all`,
-/// what people do. With `all`, `vmtest.level=` is what makedumpfile is to leave out (its option -d).
-pub const PARAM: &str = "dump";
-
-/// What each line starts with that is for the runner to compare.
-const MARK: &str = "vmcore: ";
 /// The driver of the disk.
 const DRIVER: &str = "/lib/dump/virtio_blk.ko";
 const DISK: &str = "/dev/vda";
 const DMESG: &str = "/tmp/dmesg";
 /// What dom0 said last.
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
-
-/// Runs the checks.
-///
-/// # Errors
-///
-/// Nothing could be checked.
-pub fn check(report: &mut Report, params: &Params) -> Result<()> {
-    let what: String = params.need(PARAM)?;
+pub fn check(report: &mut Report, what: What) -> Result<()> {
     report.test("/proc/vmcore tells what it has", tell);
-    if what == "raw" {
-        report.test("/proc/vmcore is copied to a disk", copy);
-        return Ok(());
+    match what {
+        What::Headers => {}
+        What::Raw => {
+            report.test("/proc/vmcore is copied to a disk", copy);
+        }
+        What::Whole => whole(report),
     }
-    if what == "headers" {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// What people do.
+fn whole(report: &mut Report) {
     report.test("makedumpfile --dump-dmesg shows dom0's panic", |_| {
-        makedumpfile(&["--dump-dmesg", VMCORE, DMESG])?;
+        run(Command::new("makedumpfile").args(["--dump-dmesg", VMCORE, DMESG]))?;
         let text = std::fs::read(DMESG).context(DMESG)?;
         let text = String::from_utf8_lossy(&text);
         ensure!(text.contains(PANIC), "not in {} bytes", text.len());
         Ok(())
     });
     // 31 is what kdump-tools uses: all that can be left out is left out.
-    let level: u32 = params.get("level")?.unwrap_or(31);
-    let name = format!("makedumpfile -c -d {level} writes the dump to a disk");
-    report.test(&name, |report| {
+    let name = "makedumpfile -c -d 31 writes the dump to a disk";
+    report.test(name, |report| {
         module::insert(DRIVER)?;
         let started = Instant::now();
         // -F: in one go from beginning to end, so that a pipe or a disk will do.
-        let shell = format!("exec makedumpfile -F -c -d {level} {VMCORE} >{DISK}");
+        let shell = format!("exec makedumpfile -F -c -d 31 {VMCORE} >{DISK}");
         run(Command::new("sh").args(["-c", &shell]))?;
         File::open(DISK)?.sync_all().context(DISK)?;
         report.note(&format!("in {} s", started.elapsed().as_secs()));
         Ok(())
     });
-    Ok(())
 }
 
 /// Copies all of it.
@@ -94,22 +87,6 @@ fn copy(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn makedumpfile(arguments: &[&str]) -> Result<()> {
-    run(Command::new("makedumpfile").args(arguments))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}: {}",
-        output.status,
-        said.trim()
-    );
-    Ok(())
-}
-
 /// Tells of every piece of memory where it was, where the crashed kernel had it mapped, and how long
 /// it is; of every note its owner, type and length.
 fn tell(report: &mut Report) -> Result<()> {
@@ -121,12 +98,11 @@ fn tell(report: &mut Report) -> Result<()> {
                     segment.p_filesz(endian) == segment.p_memsz(endian),
                     "a piece of memory is not all there"
                 );
-                report.note(&format!(
-                    "{MARK}memory {:x} {:x} {:x}",
-                    segment.p_paddr(endian),
-                    segment.p_vaddr(endian),
-                    segment.p_memsz(endian)
-                ));
+                report.fact(&Fact::Dumped {
+                    start: Hex(segment.p_paddr(endian)),
+                    mapped: Hex(segment.p_vaddr(endian)),
+                    bytes: Hex(segment.p_memsz(endian)),
+                });
             }
             PT_NOTE => {}
             other => report.note(&format!("a program header of type {other:#x}")),
@@ -134,11 +110,11 @@ fn tell(report: &mut Report) -> Result<()> {
     }
     for note in dump.all_notes()? {
         let name = String::from_utf8_lossy(note.name());
-        report.note(&format!(
-            "{MARK}note {name} {:x} {:x}",
-            note.n_type(endian),
-            note.desc().len()
-        ));
+        report.fact(&Fact::Noted {
+            owner: name.clone().into_owned(),
+            kind: Hex(note.n_type(endian).into()),
+            bytes: Hex(note.desc().len() as u64),
+        });
         // The length of Linux's own is no matter: when it crashes it adds the time.
         if name == "VMCOREINFO" {
             let text = String::from_utf8_lossy(note.desc());

@@ -1,10 +1,10 @@
 //! What stage 1 writes down for stage 2: what the next kernel must find.
 
 use anyhow::{Context, Result};
+use rkexec_protocol::choice::Lockdown;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Map;
-use crate::params::PREFIX;
 use crate::xen::Range;
 
 /// The directory of the two.
@@ -60,33 +60,19 @@ pub enum Head {
 }
 
 impl Expected {
-    /// How far the kernel is to be locked down, if it is: as the one before.
-    pub fn lockdown(&self) -> Option<&str> {
-        let mut words = self.cmdline.split(' ');
-        words.find_map(|word| word.strip_prefix(PREFIX)?.strip_prefix("lockdown="))
-    }
-
-    /// `line`, a command line, without what makes a kernel lock itself down, which has to come first:
-    /// nothing on the given line can then undo it.
-    ///
-    /// # Errors
-    ///
-    /// It does not come first.
-    pub fn without_lockdown<'a>(&self, line: &'a str) -> Result<&'a str> {
-        let Some(level) = self.lockdown() else {
-            return Ok(line);
-        };
-        line.strip_prefix(&format!("lockdown={level} "))
-            .with_context(|| format!("it does not begin with lockdown={level}: {line:?}"))
-    }
-
     /// Reads what the initrd brought along.
-    ///
-    /// # Errors
-    ///
-    /// It is not there, or not whole.
     pub fn read() -> Result<Self> {
         let text = std::fs::read(PATH).context(PATH)?;
         serde_json::from_slice(&text).context(PATH)
     }
+}
+
+/// `line`, a command line, without what makes a kernel lock itself down, which has to come first:
+/// nothing on the given line can then undo it.
+pub fn without_lockdown(line: &str, level: Option<Lockdown>) -> Result<&str> {
+    let Some(level) = level else {
+        return Ok(line);
+    };
+    line.strip_prefix(&format!("lockdown={level} "))
+        .with_context(|| format!("it does not begin with lockdown={level}: {line:?}"))
 }

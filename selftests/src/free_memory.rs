@@ -12,10 +12,6 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Memory that nobody has, in bytes: also what the processors have set aside for themselves, which
 /// `MemFree` leaves out. Waits until it does not change any more.
-///
-/// # Errors
-///
-/// The kernel does not tell.
 pub fn settled() -> Result<i64> {
     let mut last = None;
     loop {

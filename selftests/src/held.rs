@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::Pid;
 
+use crate::program::kexec_files;
 use crate::sys::bindings::xen::{
     ioctl_privcmd_hypercall, privcmd_hypercall, KEXEC_CMD_kexec_load, __HYPERVISOR_kexec_op,
 };
@@ -22,16 +23,11 @@ pub struct Held(Child);
 
 impl Held {
     /// Starts it to load a crash kernel, and lets it come that far.
-    ///
-    /// # Errors
-    ///
-    /// It ends before.
     pub fn crash(kernel: &str, initrd: &str, cmdline: &str) -> Result<Self> {
         let mut command = Command::new("kexec");
         command
             .args(["-p", kernel])
-            .arg(format!("--initrd={initrd}"))
-            .arg(format!("--command-line={cmdline}"))
+            .args(kexec_files(initrd, cmdline))
             .stderr(Stdio::piped());
         // SAFETY: ptrace(2) is a system call and allocates nothing, so it may run after fork(2).
         unsafe {
@@ -56,10 +52,6 @@ impl Held {
     }
 
     /// Lets it go on to its end.
-    ///
-    /// # Errors
-    ///
-    /// It fails: then with what it said.
     pub fn release(mut self) -> Result<()> {
         ptrace::detach(pid(&self.0), None)?;
         let status = self.0.wait()?;

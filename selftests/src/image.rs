@@ -12,7 +12,6 @@ use formats::bzimage::BzImage;
 
 use crate::acpi;
 use crate::memory::{Entry, Map};
-use crate::places::Places;
 use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header, SETUP_E820_EXT};
 use crate::sys::kexec::Segment;
 
@@ -50,6 +49,17 @@ impl Sizes {
     }
 }
 
+/// Where the parts of an image go: machine addresses (on bare metal: physical ones).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The kernel.
+    pub kernel: u64,
+    /// The initrd.
+    pub initrd: u64,
+    /// What the kernel is started with.
+    pub start: u64,
+}
+
 /// An image, complete but for the system call.
 pub struct Image<'a> {
     kernel: BzImage<'a>,
@@ -61,10 +71,6 @@ pub struct Image<'a> {
 
 impl<'a> Image<'a> {
     /// Puts it together, for a machine with this memory.
-    ///
-    /// # Errors
-    ///
-    /// The command line is too long.
     pub fn new(
         kernel: BzImage<'a>,
         initrd: &'a [u8],

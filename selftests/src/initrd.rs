@@ -29,10 +29,6 @@ pub struct Initrd {
 
 impl Initrd {
     /// Begins a copy of `base`, to be at `target`.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read or written.
     pub fn upon(base: &Path, target: &Path) -> Result<Self> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(target)?);
         let mut base = File::open(base).with_context(|| base.display().to_string())?;
@@ -50,10 +46,6 @@ impl Initrd {
     }
 
     /// Adds a directory.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
     pub fn dir(&mut self, path: &str) -> Result<()> {
         self.entry(path, DIRECTORY)
             .write(&mut self.out, 0)
@@ -62,10 +54,6 @@ impl Initrd {
     }
 
     /// Adds a file.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
     pub fn file(&mut self, path: &str, data: &[u8]) -> Result<()> {
         let entry = self.entry(path, REGULAR);
         let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
@@ -111,10 +99,6 @@ impl Initrd {
     }
 
     /// Completes it.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
     pub fn finish(mut self) -> Result<()> {
         newc::trailer(&mut self.out)?;
         // A length that is no multiple of the page size, so that the last page is a partial one.
@@ -137,10 +121,6 @@ pub struct Contents {
 }
 
 /// Builds the initrd for the next kernel at `target`: `base`, `contents`, and what to expect.
-///
-/// # Errors
-///
-/// A file cannot be read or written.
 pub fn build(
     base: &Path,
     target: &Path,
@@ -170,10 +150,6 @@ pub fn build(
 }
 
 /// The SHA-256 of the file at `path`, in hexadecimal, and its length.
-///
-/// # Errors
-///
-/// It cannot be read.
 pub fn digest_of(path: &Path) -> Result<(String, u64)> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let mut hash = Sha256::new();

@@ -4,17 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 
 /// What the kernel has logged since a moment, or all of it.
 pub struct KernelLog(File);
 
 impl KernelLog {
     /// From now on.
-    ///
-    /// # Errors
-    ///
-    /// `/dev/kmsg` cannot be read.
     pub fn from_now_on() -> Result<Self> {
         let mut log = Self::from_the_start()?;
         log.0.seek(SeekFrom::End(0))?;
@@ -22,10 +18,6 @@ impl KernelLog {
     }
 
     /// From the first line that the kernel still has.
-    ///
-    /// # Errors
-    ///
-    /// `/dev/kmsg` cannot be read.
     pub fn from_the_start() -> Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -33,10 +25,6 @@ impl KernelLog {
     }
 
     /// What has come since the last time.
-    ///
-    /// # Errors
-    ///
-    /// `/dev/kmsg` cannot be read.
     pub fn lines(&mut self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         let mut record = [0; 8192];
@@ -52,6 +40,25 @@ impl KernelLog {
                 Err(error) => return Err(error).context("/dev/kmsg"),
             }
         }
+    }
+
+    /// Whether the kernel has said this since the last time.
+    pub fn says(&mut self, this: &str) -> Result<bool> {
+        Ok(self.lines()?.iter().any(|line| line.contains(this)))
+    }
+
+    /// Checks that it has.
+    pub fn expect(&mut self, this: &str) -> Result<()> {
+        self.expect_all(&[this])
+    }
+
+    /// Checks that it has said all of these in one line.
+    pub fn expect_all(&mut self, these: &[&str]) -> Result<()> {
+        let lines = self.lines()?;
+        let has_all = |line: &String| these.iter().all(|it| line.contains(it));
+        let said = lines.iter().any(has_all);
+        ensure!(said, "the log does not say {these:?}: {lines:?}");
+        Ok(())
     }
 }
 

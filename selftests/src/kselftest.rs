@@ -48,10 +48,6 @@ impl Outcome {
     }
 
     /// Checks that the results are these.
-    ///
-    /// # Errors
-    ///
-    /// They are others.
     pub fn expect_results(&self, expected: &[&str]) -> Result<()> {
         let results = self.results();
         ensure!(results == expected, "{results:?}, and not {expected:?}");
@@ -59,10 +55,6 @@ impl Outcome {
     }
 
     /// Checks that another run has said the same.
-    ///
-    /// # Errors
-    ///
-    /// It has not: the first difference.
     pub fn expect_same(&self, other: &Self) -> Result<()> {
         let nothing = "(nothing)".to_owned();
         for at in 0..self.lines.len().max(other.lines.len()) {
@@ -103,10 +95,6 @@ pub fn known(can_jump: bool) -> [&'static str; 4] {
 }
 
 /// Whether the running kernel has `CONFIG_KEXEC_JUMP`: what the tests themselves go by.
-///
-/// # Errors
-///
-/// Its configuration is not where the tests look for it.
 pub fn kernel_can_jump() -> Result<bool> {
     let release = uname()?.release().to_string_lossy().into_owned();
     let path = format!("/lib/modules/{release}/config");
@@ -115,10 +103,6 @@ pub fn kernel_can_jump() -> Result<bool> {
 }
 
 /// Runs `tests`, or all of them.
-///
-/// # Errors
-///
-/// They cannot be run.
 pub fn run(tests: &[&str]) -> Result<Outcome> {
     link_standard_streams()?;
     let mut command = without_xen::command(RUNNER);

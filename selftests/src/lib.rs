@@ -5,12 +5,16 @@
 //! with what stage 1 wrote down for it ([`expect::Expected`]), or reads the dump of stage 1
 //! ([`vmcore`], [`dump`]). It may go on with a scenario of its own: stage 3, and so on.
 
+// Programs, whose functions have no other users.
+#![allow(missing_docs)]
+
 pub mod acpi;
 pub mod balloon;
 pub mod console;
 pub mod core_header;
 pub mod dump;
 pub mod expect;
+pub mod files;
 pub mod free_memory;
 pub mod held;
 pub mod image;
@@ -22,10 +26,10 @@ pub mod marker;
 pub mod memory;
 pub mod module;
 pub mod ownership;
-pub mod params;
 pub mod past_kernel;
 pub mod places;
 pub mod pressure;
+pub mod program;
 pub mod report;
 pub mod scenario;
 pub mod stage2;

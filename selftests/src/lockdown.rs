@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
 use nix::mount::{mount, MsFlags};
+use rkexec_protocol::choice::Lockdown;
 
 use crate::kernel_log::KernelLog;
 
@@ -22,21 +23,13 @@ fn file() -> Result<&'static Path> {
     }
 }
 
-/// Locks this kernel down: `level` is `integrity` or `confidentiality`. There is no way back.
-///
-/// # Errors
-///
-/// The kernel's.
-pub fn raise(level: &str) -> Result<()> {
-    fs::write(file()?, level).context(FILE)
+/// Locks this kernel down. There is no way back.
+pub fn raise(level: Lockdown) -> Result<()> {
+    fs::write(file()?, level.to_string()).context(FILE)
 }
 
 /// Checks that this kernel is locked down at this `level`, by its command line and not by the firmware.
-///
-/// # Errors
-///
-/// It is not.
-pub fn check(level: &str) -> Result<()> {
+pub fn check(level: Lockdown) -> Result<()> {
     let levels = fs::read_to_string(file()?).context(FILE)?;
     ensure!(levels.contains(&format!("[{level}]")), "{FILE}: {levels}");
     let log = KernelLog::from_the_start()?.lines()?;

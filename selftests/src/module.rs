@@ -6,39 +6,18 @@ use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
 use nix::kmod::{finit_module, ModuleInitFlags};
+use rkexec_protocol::choice::Abi;
 
-use crate::params::Params;
 use crate::xen::{self, Xen};
-
-/// Its name.
+use crate::{files, program};
 pub const NAME: &str = "rkexec";
 
-/// Runs modprobe.
-///
-/// # Errors
-///
-/// It cannot be run, or fails: then with what it said.
+/// Runs modprobe, which must succeed.
 pub fn modprobe(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("modprobe")
-        .args(arguments)
-        .output()
-        .context("modprobe")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "modprobe {}: {}: {}",
-        arguments.join(" "),
-        output.status,
-        said.trim()
-    );
-    Ok(())
+    program::run(Command::new("modprobe").args(arguments)).map(drop)
 }
 
 /// Loads the file at `path` without modprobe.
-///
-/// # Errors
-///
-/// It cannot be opened, or the kernel's.
 pub fn insert(path: &str) -> Result<()> {
     let file = File::open(path).with_context(|| path.to_owned())?;
     finit_module(file, c"", ModuleInitFlags::empty()).context("finit_module")
@@ -59,10 +38,6 @@ pub const MAP: &str = "/sys/kernel/debug/rkexec/identity_map";
 
 /// What it says of the loaded image `kind` (default or crash): a line with its name, and those of
 /// its map.
-///
-/// # Errors
-///
-/// It says nothing of it.
 pub fn map(kind: &str) -> Result<Vec<String>> {
     let maps = std::fs::read_to_string(MAP).context(MAP)?;
     let name = format!("# {kind} image:");
@@ -75,10 +50,6 @@ pub fn map(kind: &str) -> Result<Vec<String>> {
 
 /// Checks that it has made the page tables of the loaded image `kind`. They tell by the video
 /// memory: the kernel's own map it like any other.
-///
-/// # Errors
-///
-/// It has not.
 pub fn expect_map(kind: &str) -> Result<()> {
     const VIDEO: &str = "00000000000a0000 00000000000fffff 4K UC";
     let map = map(kind)?;
@@ -94,53 +65,40 @@ pub fn expect_map(kind: &str) -> Result<()> {
 /// What it says of its way to Xen.
 pub const XEN: &str = "/sys/kernel/debug/rkexec/xen";
 
-/// Checks that it uses the interface of Xen that the runner wants (`vmtest.abi=`), and has seen the
-/// Xen that is there: the one that the runner has booted (`vmtest.xen=`), as Linux says it too.
-///
-/// # Errors
-///
-/// It does not.
-pub fn expect_interface(params: &Params) -> Result<()> {
-    let said = std::fs::read_to_string(XEN).context(XEN)?;
-    let value = |name: &str| {
-        let mut lines = said.lines();
-        lines
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-            .with_context(|| format!("{XEN} has no {name}:\n{said}"))
-    };
+/// Checks that it uses this interface of Xen, and has seen the Xen that is there: the one that the runner
+/// has `booted`, as Linux says it too.
+pub fn expect_interface(abi: Abi, booted: &str) -> Result<()> {
+    let said = files::read(XEN)?;
     let version = xen::version()?;
     ensure!(
-        value("version")? == version,
-        "{XEN} has another version than {version}:\n{said}"
-    );
-    let booted: String = params.need("xen")?;
-    ensure!(
-        xen::is_of_release(&version, &booted),
+        xen::is_of_release(&version, booted),
         "this is Xen {version}, and not {booted}"
     );
     let interfaces = Xen::open()?.kexec_interfaces()?.join(" ");
-    ensure!(
-        value("interfaces")? == interfaces,
-        "this Xen has {interfaces}:\n{said}"
-    );
-    let wanted = match params.need::<String>("abi")?.as_str() {
-        "v1" => "V1",
-        _ => "V2",
-    };
-    ensure!(value("used")? == wanted, "not {wanted}:\n{said}");
+    for (name, wanted) in [
+        ("version", &*version),
+        ("interfaces", &*interfaces),
+        ("used", abi.name()),
+    ] {
+        let line = format!("{name}: {wanted}");
+        let has = said.lines().any(|it| it == line);
+        ensure!(has, "{XEN} does not say {line}:\n{said}");
+    }
     Ok(())
 }
 
-/// Loads it, with the interface of Xen that the runner wants (`vmtest.abi=`), if any.
-///
-/// # Errors
-///
-/// modprobe fails, or does not do it.
+/// Loads it.
 pub fn load() -> Result<()> {
-    let abi: Option<String> = Params::of_this_kernel()?.get("abi")?;
-    let abi = abi.map(|abi| format!("xen_abi={abi}"));
-    let words: Vec<_> = [NAME].into_iter().chain(abi.as_deref()).collect();
-    modprobe(&words)?;
+    load_with(&[])
+}
+
+/// The same for this interface of Xen.
+pub fn load_by(abi: Abi) -> Result<()> {
+    load_with(&[&format!("xen_abi={abi}")])
+}
+
+fn load_with(parameters: &[&str]) -> Result<()> {
+    modprobe(&[&[NAME], parameters].concat())?;
     ensure!(
         is_loaded(),
         "modprobe says yes, and the module is not there"
@@ -149,10 +107,6 @@ pub fn load() -> Result<()> {
 }
 
 /// Unloads it.
-///
-/// # Errors
-///
-/// modprobe fails, or does not do it.
 pub fn unload() -> Result<()> {
     modprobe(&["-r", NAME])?;
     ensure!(

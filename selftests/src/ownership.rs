@@ -14,10 +14,6 @@ pub struct Ownership(Vec<Option<u64>>);
 
 impl Ownership {
     /// Asks Xen.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn read(xen: &Xen) -> Result<Self> {
         Ok(Self::from_table(&xen.machine_to_physical()?))
     }
@@ -47,10 +43,6 @@ impl Ownership {
     }
 
     /// The largest run of pages that dom0 has.
-    ///
-    /// # Errors
-    ///
-    /// It has none.
     pub fn largest_run(&self) -> Result<(u64, u64)> {
         let runs = self.runs(true).into_iter();
         runs.max_by_key(|(start, end)| end - start)
@@ -78,10 +70,6 @@ impl Ownership {
     }
 
     /// The machine address of what dom0 calls the physical address `address`.
-    ///
-    /// # Errors
-    ///
-    /// dom0 has no such page.
     pub fn machine_address(&self, address: u64) -> Result<u64> {
         let found = self
             .0
@@ -93,10 +81,6 @@ impl Ownership {
 }
 
 /// The machine address at which the code of the running kernel begins.
-///
-/// # Errors
-///
-/// `/proc/iomem` does not say where it is, or it is none of dom0's pages.
 pub fn machine_address_of_kernel_code(ownership: &Ownership) -> Result<u64> {
     let iomem = std::fs::read_to_string("/proc/iomem").context("/proc/iomem")?;
     ownership.machine_address(kernel_code(&iomem).context("/proc/iomem has no kernel code")?)

@@ -1,73 +1,12 @@
 //! Where in the machine's memory to put an image: the cases that matter, by name.
 
-use std::fmt;
-use std::str::FromStr;
-
 use anyhow::{bail, ensure, Context, Result};
+use rkexec_protocol::choice::Destination;
 
-use crate::image::Sizes;
+use crate::image::{Places, Sizes};
 use crate::memory::Map;
 use crate::ownership::{self, Ownership};
 use crate::xen::Xen;
-
-/// A choice of destinations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// The lowest that fit, as a boot loader does.
-    Lowest,
-    /// Memory that is Xen's own to give away.
-    XenHeap,
-    /// Memory that dom0 has.
-    Dom0,
-    /// The kernel over the code of the one that runs now.
-    Dom0Kernel,
-    /// The initrd over Xen.
-    Xen,
-    /// Above 4 GiB.
-    High,
-}
-
-const NAMES: [(Destination, &str); 6] = [
-    (Destination::Lowest, "lowest"),
-    (Destination::XenHeap, "xen-heap"),
-    (Destination::Dom0, "dom0"),
-    (Destination::Dom0Kernel, "dom0-kernel"),
-    (Destination::Xen, "xen"),
-    (Destination::High, "high"),
-];
-
-impl FromStr for Destination {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = NAMES.iter().find(|(_, name)| *name == text);
-        Ok(found
-            .with_context(|| format!("there is no destination {text:?}"))?
-            .0)
-    }
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            NAMES
-                .iter()
-                .find(|(it, _)| it == self)
-                .map_or("?", |(_, name)| name),
-        )
-    }
-}
-
-/// Where the parts of an image go: machine addresses (on bare metal: physical ones).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
-    /// The kernel.
-    pub kernel: u64,
-    /// The initrd.
-    pub initrd: u64,
-    /// What the kernel is started with.
-    pub start: u64,
-}
 
 /// Firmware and boot code are at home below, and the kernel does not want to be there.
 const LOWEST: u64 = 16 << 20;
@@ -75,10 +14,6 @@ const HIGH: u64 = 4 << 30;
 const PAGE: u64 = 4096;
 
 /// Finds places for an image of these sizes in the machine that `machine` describes.
-///
-/// # Errors
-///
-/// There is no such place, or Xen does not tell what would have to be known.
 pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Places> {
     let mut free = Free::of(machine);
     free.keep(LOWEST, u64::MAX);
@@ -89,7 +24,7 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
             let xen = Xen::open()?;
             let own = xen.own_range()?;
             free.keep_runs(&Ownership::read(&xen)?.runs(false));
-            free.remove(own.start, own.start + own.bytes);
+            free.remove(own.start, own.end());
             // The end of memory is where Xen takes the pages from that it needs for an image.
             free.0.reverse();
         }
@@ -101,15 +36,7 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
             let code = ownership::machine_address_of_kernel_code(&Ownership::read(&Xen::open()?)?)?;
             let kernel = code & !(sizes.alignment - 1);
             free.take_at(kernel, sizes.kernel)?;
-            let (initrd, start) = (
-                free.take(sizes.initrd, PAGE)?,
-                free.take(sizes.start, PAGE)?,
-            );
-            return Ok(Places {
-                kernel,
-                initrd,
-                start,
-            });
+            return free.places(sizes, Some(kernel), None);
         }
         Destination::Xen => {
             let own = Xen::open()?.own_range()?;
@@ -119,28 +46,14 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
                 .context("the initrd is too large")?;
             let initrd = own.start.min(last) & !(PAGE - 1);
             ensure!(
-                initrd <= own.start && own.start + own.bytes <= initrd + sizes.initrd,
+                initrd <= own.start && own.end() <= initrd + sizes.initrd,
                 "the initrd does not cover all of Xen"
             );
             free.take_at(initrd, sizes.initrd)?;
-            let kernel = free.take(sizes.kernel, sizes.alignment)?;
-            return Ok(Places {
-                kernel,
-                initrd,
-                start: free.take(sizes.start, PAGE)?,
-            });
+            return free.places(sizes, None, Some(initrd));
         }
     }
-    let kernel = free.take(sizes.kernel, sizes.alignment)?;
-    let (initrd, start) = (
-        free.take(sizes.initrd, PAGE)?,
-        free.take(sizes.start, PAGE)?,
-    );
-    Ok(Places {
-        kernel,
-        initrd,
-        start,
-    })
+    free.places(sizes, None, None)
 }
 
 /// Memory that is still to be had: ranges of whole pages, in the order of preference.
@@ -184,6 +97,19 @@ impl Free {
     fn prefer_largest(&mut self) {
         self.0
             .sort_by_key(|(start, end)| std::cmp::Reverse(end - start));
+    }
+
+    /// Places for all parts that have none yet.
+    fn places(&mut self, sizes: Sizes, kernel: Option<u64>, initrd: Option<u64>) -> Result<Places> {
+        let mut place = |known: Option<u64>, bytes, alignment| match known {
+            Some(place) => Ok(place),
+            None => self.take(bytes, alignment),
+        };
+        Ok(Places {
+            kernel: place(kernel, sizes.kernel, sizes.alignment)?,
+            initrd: place(initrd, sizes.initrd, PAGE)?,
+            start: place(None, sizes.start, PAGE)?,
+        })
     }
 
     /// The first place of this size that there is.
@@ -260,15 +186,5 @@ mod tests {
             ..sizes()
         };
         assert!(find(Destination::Lowest, &map, sizes).is_err());
-    }
-
-    #[test]
-    fn names_are_read_as_they_are_written() {
-        for (destination, _) in NAMES {
-            assert_eq!(
-                destination.to_string().parse::<Destination>().unwrap(),
-                destination
-            );
-        }
     }
 }

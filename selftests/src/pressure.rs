@@ -17,10 +17,6 @@ pub struct Pressure {
 
 impl Pressure {
     /// Nothing yet, and room for so many MiB.
-    ///
-    /// # Errors
-    ///
-    /// The file system cannot be mounted.
     pub fn mount(mib: u64) -> Result<Self> {
         fs::create_dir_all(DIR).context(DIR)?;
         let options = format!("size={mib}m");
@@ -36,10 +32,6 @@ impl Pressure {
     }
 
     /// Fills so many MiB more.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory.
     pub fn fill(&mut self, mib: u64) -> Result<()> {
         let number = self.files.len() as u64;
         let path = Path::new(DIR).join(number.to_string());
@@ -50,20 +42,12 @@ impl Pressure {
     }
 
     /// Writes all of it once more, to the same pages.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's.
     pub fn rewrite(&self) -> Result<()> {
         let mut files = (0..).zip(&self.files);
         files.try_for_each(|(number, (path, mib))| write(number, path, *mib))
     }
 
     /// Checks that all of it is as it was written.
-    ///
-    /// # Errors
-    ///
-    /// Where it is not.
     pub fn check(&self) -> Result<()> {
         let (mut expected, mut found) = (vec![0; MIB], vec![0; MIB]);
         for (number, (path, mib)) in (0..).zip(&self.files) {

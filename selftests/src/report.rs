@@ -1,78 +1,45 @@
-//! The test report: TAP 13 on the kernel log, one record a line.
+//! The test report: [`Record`]s on the kernel log, one a line.
 //!
 //! The kernel log rather than the console: the kernel writes it out line by line, so neither its
-//! own messages nor Xen's break a line in the middle. Every line starts with [`MARK`]; the VM
-//! runner picks them out of the serial log.
+//! own messages nor Xen's break a line in the middle. The VM runner picks them out of the serial log.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
 use anyhow::{Context, Result};
-
-/// What each line of the report starts with.
-pub const MARK: &str = "vmtest: ";
+use rkexec_protocol::{Fact, Record, Verdict, MARK};
 
 /// The kernel refuses longer records (`PRINTKRB_RECORD_MAX` is 1024, prefix included).
 const LINE_MAX: usize = 900;
 
-/// How a program ends, as kselftest has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything passed: exit code 0.
-    Pass,
-    /// Something failed: exit code 1.
-    Fail,
-    /// Nothing was tested: exit code 4.
-    Skip,
-}
-
-impl Verdict {
-    /// The exit code.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Pass => 0,
-            Self::Fail => 1,
-            Self::Skip => 4,
-        }
-    }
-}
-
 /// A report under way.
 pub struct Report {
     out: Box<dyn Write>,
+    stage: u32,
     passed: usize,
     failed: usize,
     skipped: usize,
 }
 
 impl Report {
-    /// Begins a report on the kernel log.
-    ///
-    /// # Errors
-    ///
-    /// `/dev/kmsg` cannot be opened.
-    pub fn on_kernel_log() -> Result<Self> {
-        let kmsg = OpenOptions::new()
-            .write(true)
-            .open("/dev/kmsg")
-            .context("/dev/kmsg")?;
-        Ok(Self::on(KernelLog(kmsg)))
+    /// Begins the report of a stage on the kernel log.
+    pub fn on_kernel_log(stage: u32) -> Result<Self> {
+        let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
+        Ok(Self::on(KernelLog(kmsg.context("/dev/kmsg")?), stage))
     }
 
-    /// Begins a report on any stream.
-    pub fn on(out: impl Write + 'static) -> Self {
-        Self {
+    /// Begins one on any stream.
+    pub fn on(out: impl Write + 'static, stage: u32) -> Self {
+        let mut report = Self {
             out: Box::new(out),
+            stage,
             passed: 0,
             failed: 0,
             skipped: 0,
-        }
-    }
-
-    /// Writes the header; what follows belongs to `title`.
-    pub fn begin(&mut self, title: &str) {
-        self.line(&format!("{title} begins"));
-        self.line("TAP version 13");
+        };
+        report.record(&Record::Begins(stage));
+        report.record(&Record::Version);
+        report
     }
 
     /// Runs one test. An error is its failure, and is not the end of the report.
@@ -84,15 +51,14 @@ impl Report {
 
     /// Reports one test that has already run.
     pub fn result<T>(&mut self, name: &str, result: &Result<T>) {
-        let number = self.passed + self.failed + self.skipped + 1;
         match result {
             Ok(_) => {
                 self.passed += 1;
-                self.line(&format!("ok {number} - {name}"));
+                self.record(&Record::Passed(self.tests(), name.to_owned()));
             }
             Err(error) => {
                 self.failed += 1;
-                self.line(&format!("not ok {number} - {name}"));
+                self.record(&Record::Failed(self.tests(), name.to_owned()));
                 self.note(&format!("{error:#}"));
             }
         }
@@ -100,63 +66,68 @@ impl Report {
 
     /// Reports a test that could not run, and why.
     pub fn skip(&mut self, name: &str, why: &str) {
-        let number = self.passed + self.failed + self.skipped + 1;
         self.skipped += 1;
-        self.line(&format!("ok {number} - {name} # SKIP {why}"));
+        let number = self.tests();
+        self.record(&Record::Skipped(number, name.to_owned(), why.to_owned()));
     }
 
     /// Writes a remark.
     pub fn note(&mut self, text: &str) {
-        for line in text.lines() {
-            self.line(&format!("# {line}"));
+        for line in text.lines().flat_map(pieces) {
+            self.record(&Record::Remark(line.to_owned()));
         }
     }
 
+    /// Writes a remark that the runner understands.
+    pub fn fact(&mut self, fact: &Fact) {
+        self.note(&fact.to_string());
+    }
+
     /// Writes the plan and the totals.
-    pub fn end(&mut self, title: &str) -> Verdict {
-        let Self {
+    pub fn end(&mut self) -> Verdict {
+        let (passed, failed, skipped) = (self.passed, self.failed, self.skipped);
+        self.record(&Record::Plan(self.tests()));
+        self.record(&Record::Totals {
             passed,
             failed,
             skipped,
-            ..
-        } = *self;
-        self.line(&format!("1..{}", passed + failed + skipped));
-        self.line(&format!(
-            "# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0"
-        ));
+        });
         let verdict = match (passed, failed) {
             (_, 1..) => Verdict::Fail,
             (0, 0) => Verdict::Skip,
             _ => Verdict::Pass,
         };
-        self.line(&format!("{title} ends with {}", verdict.code()));
+        self.record(&Record::Ends(self.stage, verdict));
         verdict
     }
 
-    /// Writes one line of any kind. A report that cannot be written cannot be reported either: the
+    /// Writes a record of any kind. A report that cannot be written cannot be reported either: the
     /// runner misses the line, and that is a failure there.
-    pub fn line(&mut self, text: &str) {
-        let mut rest = text;
-        loop {
-            let cut = rest
-                .char_indices()
-                .map(|(at, _)| at)
-                .take_while(|at| *at <= LINE_MAX)
-                .last();
-            let cut = if rest.len() <= LINE_MAX {
-                rest.len()
-            } else {
-                cut.unwrap_or(rest.len())
-            };
-            let (now, later) = rest.split_at(cut);
-            let _ = self.out.write_all(format!("{MARK}{now}\n").as_bytes());
-            if later.is_empty() {
-                break;
-            }
-            rest = later;
-        }
+    pub fn record(&mut self, record: &Record) {
+        let line = format!("{MARK}{record}\n");
+        let _ = self.out.write_all(line.as_bytes());
         let _ = self.out.flush();
     }
+
+    fn tests(&self) -> usize {
+        self.passed + self.failed + self.skipped
+    }
+}
+
+/// A line in pieces that the kernel takes.
+fn pieces(mut rest: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while rest.len() > LINE_MAX {
+        let mut cut = LINE_MAX;
+        while !rest.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let (now, later) = rest.split_at(cut);
+        pieces.push(now);
+        rest = later;
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// `/dev/kmsg`, with a level that the console always shows: one record for each write.
@@ -196,16 +167,20 @@ mod tests {
         }
     }
 
+    impl Shared {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).unwrap()
+        }
+    }
+
     #[test]
     fn a_report_counts_and_ends_with_the_exit_code_of_kselftest() {
         let out = Shared::default();
-        let mut report = Report::on(out.clone());
-        report.begin("stage 1");
+        let mut report = Report::on(out.clone(), 1);
         assert!(report.test("good", |_| Ok(())));
         report.skip("odd", "not here");
         assert!(!report.test("bad", |_| bail!("the reason")));
-        assert_eq!(report.end("stage 1"), Verdict::Fail);
-        let text = String::from_utf8(out.0.borrow().clone()).unwrap();
+        assert_eq!(report.end(), Verdict::Fail);
         let expected = [
             "stage 1 begins",
             "TAP version 13",
@@ -217,6 +192,7 @@ mod tests {
             "# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0",
             "stage 1 ends with 1",
         ];
+        let text = out.text();
         let lines: Vec<_> = text
             .lines()
             .map(|line| line.strip_prefix(MARK).unwrap())
@@ -225,11 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_the_kernel_would_refuse_is_cut_between_characters() {
+    fn a_remark_that_the_kernel_would_refuse_is_cut_between_characters() {
         let out = Shared::default();
-        Report::on(out.clone()).line(&"ä".repeat(1000));
-        let text = String::from_utf8(out.0.borrow().clone()).unwrap();
-        assert!(text.lines().all(|line| line.len() <= LINE_MAX + MARK.len()));
+        Report::on(out.clone(), 1).note(&"ä".repeat(1000));
+        let text = out.text();
+        let room = LINE_MAX + MARK.len() + "# ".len();
+        assert!(text.lines().all(|line| line.len() <= room));
+        assert!(text
+            .lines()
+            .skip(2)
+            .all(|line| line.starts_with("vmtest: # ")));
         assert_eq!(text.matches('ä').count(), 1000);
     }
 }

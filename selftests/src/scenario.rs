@@ -1,9 +1,9 @@
-//! What stage 1 does. The runner names a scenario on the kernel's command line
-//! (`vmtest.scenario=`); [`run`] is the list of them.
+//! What stage 1 does: one of the [`Scenario`]s.
 
 mod bad_input;
 mod balloon;
 mod boot;
+mod by_file;
 mod clients;
 mod crash;
 mod crash_bad_input;
@@ -14,12 +14,14 @@ mod guest;
 mod lifecycle;
 mod load_time;
 mod loader;
+mod plan;
 mod prepare_time;
 mod probe;
 mod races;
 mod refusal;
 mod refuse;
 mod selftests;
+mod stage;
 mod stalls;
 mod state;
 mod tools;
@@ -27,90 +29,54 @@ mod tools;
 pub use clients::exec as exec_by_kexec_tools;
 pub use guest::relay;
 pub use races::exec as race_to_exec;
+pub use stage::{Next, Stage};
 
 use anyhow::{bail, Result};
+use rkexec_protocol::Scenario;
 
-use crate::params::Params;
-use crate::report::Report;
-use crate::trigger::Trigger;
 use crate::xen::{self, Xen};
 
-/// What comes after the scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Switch the machine off.
-    PowerOff,
-    /// Enter the loaded kernel.
-    Exec,
-    /// The same, by kexec-tools.
-    KexecTools,
-    /// Enter an image while others are being loaded.
-    Race,
-    /// Crash this kernel.
-    Crash(Trigger),
-    /// Let the guest go that the scenario has made, and tell what it says.
-    Guest,
-}
-
-/// What a scenario works with.
-pub struct Stage1<'a> {
-    /// Where to report.
-    pub report: &'a mut Report,
-    /// The runner's wishes.
-    pub params: &'a Params,
-}
-
-/// Runs the scenario that the command line names.
-///
-/// # Errors
-///
-/// There is no such scenario, or it could not go on.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let name: String = stage.params.need("scenario")?;
-    match name.as_str() {
-        "hello" => hello(stage),
-        "boot" => boot::run(stage),
-        "lifecycle" => lifecycle::run(stage),
-        "balloon" => balloon::run(stage),
-        "bad-input" => bad_input::run(stage),
-        "clients" => clients::run(stage),
-        "crash" => crash::run(stage),
-        "crash-bad-input" => crash_bad_input::run(stage),
-        "crash-refusal" => crash_refusal::run(stage),
-        "dump" => dump::run(stage),
-        "guest" => guest::run(stage),
-        "load-time" => load_time::run(stage),
-        "prepare-time" => prepare_time::run(stage),
-        "probe" => probe::run(stage),
-        "races" => races::run(stage),
-        "refusal" => refusal::run(stage),
-        "refuse" => refuse::run(stage),
-        "selftests" => selftests::run(stage),
-        "stalls" => stalls::run(stage),
-        "state" => state::run(stage),
-        "tools" => tools::run(stage),
-        other => bail!("there is no scenario {other:?}"),
+/// Runs a scenario.
+pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
+    match scenario {
+        Scenario::Hello => hello(stage),
+        Scenario::BadInput => bad_input::run(stage),
+        Scenario::Balloon => balloon::run(stage),
+        Scenario::Boot(boot) => boot::run(stage, boot),
+        Scenario::Clients => clients::run(stage),
+        Scenario::Crash(crash) => crash::run(stage, crash),
+        Scenario::CrashBadInput => crash_bad_input::run(stage),
+        Scenario::CrashRefusal => crash_refusal::run(stage),
+        Scenario::Dump(dumped) => dump::run(stage, dumped),
+        Scenario::Guest => guest::run(stage),
+        Scenario::Kdump => bail!("that is for a machine with scripts/kdump-guest"),
+        Scenario::Lifecycle => lifecycle::run(stage),
+        Scenario::LoadTime(times) => load_time::run(stage, times),
+        Scenario::PrepareTime => prepare_time::run(stage),
+        Scenario::Probe => probe::run(stage),
+        Scenario::Races => races::run(stage),
+        Scenario::Refusal => refusal::run(stage),
+        Scenario::Refuse(refuse) => refuse::run(stage, refuse),
+        Scenario::Selftests => selftests::run(stage),
+        Scenario::Stalls => stalls::run(stage),
+        Scenario::State => state::run(stage),
+        Scenario::Tools(tools) => tools::run(stage, tools),
     }
 }
 
 /// Tells what kind of machine this is.
-fn hello(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage.report.note(&format!(
-        "on Xen: {}, as dom0: {}",
-        xen::present(),
-        xen::is_dom0()
-    ));
-    if xen::is_dom0() {
+fn hello(stage: &mut Stage<'_>) -> Result<Next> {
+    let (present, dom0) = (xen::present(), xen::is_dom0());
+    let report = &mut *stage.report;
+    report.note(&format!("on Xen: {present}, as dom0: {dom0}"));
+    if dom0 {
         let xen = Xen::open()?;
         for entry in xen.machine_map()?.entries() {
-            stage.report.note(&entry.to_string());
+            report.note(&entry.to_string());
         }
-        stage.report.note(&format!(
-            "Xen at {:x?}, free pages: {}",
-            xen.own_range()?,
-            xen.free_pages()?
-        ));
+        let (own, free) = (xen.own_range()?, xen.free_pages()?);
+        report.note(&format!("Xen at {own:x?}, free pages: {free}"));
     }
-    stage.report.test("the machine boots", |_| Ok(()));
+    report.test("the machine boots", |_| Ok(()));
     Ok(Next::PowerOff)
 }

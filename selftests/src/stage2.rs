@@ -3,55 +3,42 @@
 use std::path::Path;
 
 use anyhow::{bail, ensure, Context, Result};
+use rkexec_protocol::choice::Lockdown;
+use rkexec_protocol::{Fact, Told};
 
-use crate::acpi;
-use crate::expect::{self, Expected};
-use crate::initrd;
-use crate::lockdown;
+use crate::expect::{self, without_lockdown, Expected};
 use crate::memory::Map;
-use crate::params::Params;
 use crate::report::Report;
 use crate::sys::bindings::linux;
-use crate::xen;
+use crate::{acpi, files, initrd, lockdown, xen};
 
 /// Runs all the checks.
-///
-/// # Errors
-///
-/// Nothing could be checked.
-pub fn check(report: &mut Report, params: &Params) -> Result<()> {
-    if let Some(generation) = params.get::<u32>("generation")? {
-        report.note(&format!("generation {generation} runs"));
+pub fn check(report: &mut Report, told: &Told) -> Result<()> {
+    if let Some(generation) = told.generation {
+        report.fact(&Fact::Runs(generation));
     }
     report.test("the next kernel does not run on Xen", |_| not_on_xen());
-    let mut expected = None;
-    report.test("its initrd brought what to expect", |_| {
-        expected = Some(Expected::read()?);
-        Ok(())
-    });
-    let Some(expected) = expected else {
+    let expected = Expected::read();
+    report.result("its initrd brought what to expect", &expected);
+    let Ok(expected) = expected else {
         return Ok(());
     };
     report.test(
         "its command line is the given one, and not a word more",
         |_| {
-            let line = read("/proc/cmdline")?;
-            let line = expected.without_lockdown(&line)?;
-            ensure!(
-                line == expected.cmdline,
-                "{line:?} instead of {:?}",
-                expected.cmdline
-            );
+            let (line, given) = (files::read("/proc/cmdline")?, &expected.cmdline);
+            let line = without_lockdown(&line, told.lockdown)?;
+            ensure!(line == given, "{line:?} instead of {given:?}");
             Ok(())
         },
     );
-    locked_down_as_before(report, &expected);
+    locked_down_as_before(report, told.lockdown);
     report.test(
         "the random bytes in its initrd have the right SHA-256",
         |report| blob_is_right(report, &expected),
     );
     // Some clients keep the interrupt vectors of real mode from the next kernel.
-    let first = params.get("first")?.unwrap_or(0);
+    let first = told.first;
     report.test("it was handed the memory map of the machine", |report| {
         let map = Map::of_firmware()?;
         for entry in map.entries() {
@@ -59,20 +46,21 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
         }
         expected.memory.above(first).expect(&map)
     });
-    if let Some(least) = params.get("lines")? {
+    if told.lines > 0 {
         report.test("and that is as long as it should be", |report| {
-            Map::of_firmware()?.expect_lines(report, least)
+            Map::of_firmware()?.expect_lines(report, told.lines)
         });
     }
-    if let Some(built) = params.get::<Map>("ram")? {
+    if let Some(built) = &told.ram {
         report.test("and that is what the machine was built with", |_| {
+            let built: Map = built.parse()?;
             built.above(first).expect(&Map::of_firmware()?.ram())
         });
     }
     report.test("it uses all of that memory", uses_memory);
     report.test("it uses all processors", |_| {
-        let online = read("/sys/devices/system/cpu/online")?;
-        let all = match params.need::<u32>("cpus")? {
+        let online = files::read("/sys/devices/system/cpu/online")?;
+        let all = match told.cpus {
             1 => "0".to_owned(),
             many => format!("0-{}", many - 1),
         };
@@ -90,8 +78,8 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
 }
 
 /// Checks that a kernel has not got rid of a lockdown that the one before had.
-pub(crate) fn locked_down_as_before(report: &mut Report, expected: &Expected) {
-    if let Some(level) = expected.lockdown() {
+pub(crate) fn locked_down_as_before(report: &mut Report, level: Option<Lockdown>) {
+    if let Some(level) = level {
         report.test("it is locked down as the kernel before was", |_| {
             lockdown::check(level)
         });
@@ -100,33 +88,18 @@ pub(crate) fn locked_down_as_before(report: &mut Report, expected: &Expected) {
 
 /// Checks that the random bytes of its initrd have arrived.
 pub(crate) fn blob_is_right(report: &mut Report, expected: &Expected) -> Result<()> {
-    let (digest, bytes) = initrd::digest_of(Path::new(expect::BLOB_PATH))?;
-    report.note(&format!("{bytes} bytes, {digest}"));
-    ensure!(
-        bytes == expected.blob_bytes,
-        "{bytes} bytes instead of {}",
-        expected.blob_bytes
-    );
-    ensure!(
-        digest == expected.blob_sha256,
-        "{digest}, not {}",
-        expected.blob_sha256
-    );
+    let found = initrd::digest_of(Path::new(expect::BLOB_PATH))?;
+    report.note(&format!("{} bytes, {}", found.1, found.0));
+    let wanted = (expected.blob_sha256.clone(), expected.blob_bytes);
+    ensure!(found == wanted, "{found:?}, not {wanted:?}");
     Ok(())
 }
 
 /// Checks that this kernel has had no trouble, and has no module that it would be tainted by.
 pub(crate) fn is_untainted() -> Result<()> {
-    let tainted: u64 = read("/proc/sys/kernel/tainted")?.parse()?;
+    let tainted = files::tainted()?;
     ensure!(tainted == 0, "tainted: {tainted:#x}");
     Ok(())
-}
-
-fn read(path: &str) -> Result<String> {
-    Ok(std::fs::read_to_string(path)
-        .context(path.to_owned())?
-        .trim_end()
-        .to_owned())
 }
 
 /// Checks that this kernel has the machine for itself.
@@ -136,27 +109,16 @@ pub(crate) fn not_on_xen() -> Result<()> {
     // need another instruction, and they have /sys/hypervisor.
     // SAFETY: Every x86-64 processor has the instruction.
     let leaf = unsafe { std::arch::x86_64::__cpuid(0x4000_0000) };
-    let name: Vec<u8> = [leaf.ebx, leaf.ecx, leaf.edx]
-        .iter()
-        .flat_map(|part| part.to_le_bytes())
-        .collect();
-    ensure!(name != b"XenVMMXenVMM", "CPUID says Xen");
+    let name = [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes);
+    ensure!(name.concat() != b"XenVMMXenVMM", "CPUID says Xen");
     Ok(())
 }
 
 fn uses_memory(report: &mut Report) -> Result<()> {
-    let info = read("/proc/meminfo")?;
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let total = total
-        .and_then(|text| text.trim().strip_suffix(" kB"))
-        .context("MemTotal")?;
-    let total = total.trim().parse::<u64>()? << 10;
+    let total = files::memory("MemTotal")?;
     let ram = Map::of_firmware()?.ram().bytes();
-    report.note(&format!(
-        "MemTotal {} MiB of {} MiB",
-        total >> 20,
-        ram >> 20
-    ));
+    let (total_mib, ram_mib) = (total >> 20, ram >> 20);
+    report.note(&format!("MemTotal {total_mib} MiB of {ram_mib} MiB"));
     // What is missing is the kernel itself and its page array: a constant and a share.
     ensure!(
         total <= ram && total + (96 << 20) + ram / 32 >= ram,

@@ -10,12 +10,12 @@ use anyhow::{ensure, Context, Result};
 use object::elf::{FileHeader64, ProgramHeader64, ET_CORE, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader, Note, ProgramHeader};
 use object::LittleEndian;
+use rkexec_protocol::{Marker, Told};
 use sha2::{Digest, Sha256};
 
 use crate::acpi;
 use crate::expect::Expected;
-use crate::marker::Marker;
-use crate::params::Params;
+use crate::files;
 use crate::report::Report;
 
 /// The dump.
@@ -25,46 +25,27 @@ const PAGE: usize = 4096;
 const HEADERS: usize = 1 << 20;
 
 type Segment = ProgramHeader64<LittleEndian>;
-
-/// Runs the checks.
-///
-/// # Errors
-///
-/// Nothing could be checked.
-pub fn check(report: &mut Report, params: &Params) -> Result<()> {
-    let marker: Marker = params.need("marker")?;
+pub fn check(report: &mut Report, told: &Told, marker: &Marker) -> Result<()> {
     report.test("it has found the tables of ACPI", acpi::is_found);
     let dump = Dump::open()?;
     report.test("/proc/vmcore is an ELF core file with notes", |report| {
-        let bytes: u64 = dump
-            .loads()?
-            .iter()
-            .map(|it| it.p_memsz(LittleEndian))
-            .sum();
-        report.note(&format!(
-            "{} pieces of memory, {} MiB",
-            dump.loads()?.len(),
-            bytes >> 20
-        ));
-        ensure!(
-            !dump.notes(b"CORE", None)?.is_empty(),
-            "no note of a processor"
-        );
+        let loads = dump.loads()?;
+        let bytes: u64 = loads.iter().map(|it| it.p_memsz(LittleEndian)).sum();
+        let (pieces, mib) = (loads.len(), bytes >> 20);
+        report.note(&format!("{pieces} pieces of memory, {mib} MiB"));
+        let notes = dump.notes(b"CORE", None)?;
+        ensure!(!notes.is_empty(), "no note of a processor");
         Ok(())
     });
     report.test("the crashed kernel's marker is where it was", |_| {
-        let digest = hex::encode(Sha256::digest(dump.page(marker.at)?));
-        ensure!(
-            digest == marker.sha256,
-            "{digest} at {:#x}, not {}",
-            marker.at,
-            marker.sha256
-        );
+        let (Marker { at, sha256 }, page) = (marker, dump.page(marker.at.0)?);
+        let digest = hex::encode(Sha256::digest(page));
+        ensure!(digest == *sha256, "{digest} at {at}, not {sha256}");
         Ok(())
     });
     let expected = Expected::read()?;
     if let Some(crash) = &expected.crash {
-        return dom0::check(report, &dump, &expected, crash);
+        return dom0::check(report, &dump, &expected, crash, told.lockdown);
     }
     report.test("the crashed kernel tells of itself", |_| {
         dump.expect_release(&release()?, true)
@@ -73,14 +54,8 @@ pub fn check(report: &mut Report, params: &Params) -> Result<()> {
 }
 
 /// This kernel's version.
-///
-/// # Errors
-///
-/// It does not tell.
 pub fn release() -> Result<String> {
-    let path = "/proc/sys/kernel/osrelease";
-    let text = std::fs::read_to_string(path).context(path)?;
-    Ok(text.trim().to_owned())
+    files::read("/proc/sys/kernel/osrelease")
 }
 
 /// The dump.
@@ -91,10 +66,6 @@ pub struct Dump {
 
 impl Dump {
     /// Reads its headers and notes.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
     pub fn open() -> Result<Self> {
         let file = File::open(VMCORE).context(VMCORE)?;
         let mut headers = vec![0; HEADERS];
@@ -104,10 +75,6 @@ impl Dump {
     }
 
     /// Its program headers.
-    ///
-    /// # Errors
-    ///
-    /// It is no core file.
     pub fn segments(&self) -> Result<&[Segment]> {
         let headers = &*self.headers;
         let header = FileHeader64::<LittleEndian>::parse(headers)?;
@@ -136,10 +103,6 @@ impl Dump {
     }
 
     /// The notes.
-    ///
-    /// # Errors
-    ///
-    /// They are not well formed.
     pub fn all_notes(&self) -> Result<Vec<Note<'_, FileHeader64<LittleEndian>>>> {
         let segments = self.segments()?.iter();
         let mut found = Vec::new();

@@ -5,9 +5,9 @@
 
 use std::process::Command;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::Result;
 
-use crate::xen;
+use crate::{program, xen};
 
 /// The arguments are the program and its own arguments.
 const HIDE: &str = "
@@ -32,19 +32,6 @@ pub fn command(program: &str) -> Command {
 }
 
 /// Runs kexec-tools so.
-///
-/// # Errors
-///
-/// It fails: then with what it said.
 pub fn kexec_tools(arguments: &[&str]) -> Result<()> {
-    let output = command("kexec").args(arguments).output().context("kexec")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "kexec {}: {}: {}",
-        arguments.join(" "),
-        output.status,
-        said.trim()
-    );
-    Ok(())
+    program::run(command("kexec").args(arguments)).map(drop)
 }

@@ -28,10 +28,6 @@ pub fn is_dom0() -> bool {
 }
 
 /// Xen's version, as it writes it in its banner.
-///
-/// # Errors
-///
-/// This kernel does not run on Xen.
 pub fn version() -> Result<String> {
     let part = |name: &str| {
         let path = format!("/sys/hypervisor/version/{name}");
@@ -53,9 +49,7 @@ pub struct Xen(Privcmd);
 /// A range of machine addresses, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
-    /// The first byte.
     pub start: u64,
-    /// The length.
     pub bytes: u64,
 }
 
@@ -71,19 +65,11 @@ const MAP_ENTRIES: usize = 1024;
 
 impl Xen {
     /// Opens the way.
-    ///
-    /// # Errors
-    ///
-    /// This is no dom0, or `xen-privcmd` is not loaded.
     pub fn open() -> Result<Self> {
         Ok(Self(Privcmd::open()?))
     }
 
     /// The machine's memory map (`XENMEM_machine_memory_map`).
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn machine_map(&self) -> Result<Map> {
         let lines = Locked::<linux::boot_e820_entry>::zeroed(MAP_ENTRIES)?;
         let request = Locked::holding(xen::xen_memory_map {
@@ -115,10 +101,6 @@ impl Xen {
     }
 
     /// Pages in Xen's heap that nobody has (`XEN_SYSCTL_physinfo`).
-    ///
-    /// # Errors
-    ///
-    /// Xen's, and a Xen that speaks none of the versions of this interface that are known here.
     pub fn free_pages(&self) -> Result<u64> {
         // From this version on, Xen 4.17's, there is one number more before those of pages.
         const LONGER: u32 = 0x15;
@@ -172,10 +154,6 @@ impl Xen {
     }
 
     /// Writes a line on the serial port by Xen's own hand, past this kernel's log.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn say(&self, line: &str) -> Result<()> {
         let text = format!("{line}\n");
         let mut buffer = Locked::<u8>::zeroed(text.len())?;
@@ -188,10 +166,6 @@ impl Xen {
     }
 
     /// What Xen says to `KEXEC_CMD_kexec_status` about a default image.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn kexec_status(&self) -> Result<bool> {
         self.status(xen::KEXEC_TYPE_DEFAULT)
     }
@@ -205,10 +179,6 @@ impl Xen {
 
     /// Loads an image past the kernel (`KEXEC_CMD_kexec_load`): one page with `code`, which Xen
     /// copies and puts to the machine address `at`, where the image is entered.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn kexec_load_page(&self, at: u64, code: &[u8]) -> Result<()> {
         const PAGE: usize = 4096;
         let mut page = Locked::<u8>::zeroed(PAGE)?;
@@ -239,10 +209,6 @@ impl Xen {
     }
 
     /// Makes Xen drop the default image that it has, past the kernel (`KEXEC_CMD_kexec_unload`).
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn kexec_unload(&self) -> io::Result<()> {
         let request = xen::xen_kexec_unload {
             type_: xen::KEXEC_TYPE_DEFAULT as u8,
@@ -255,10 +221,6 @@ impl Xen {
     }
 
     /// Where Xen itself is (`KEXEC_RANGE_MA_XEN`).
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn own_range(&self) -> Result<Range> {
         let range = self.range(xen::KEXEC_RANGE_MA_XEN, 0);
         range.context("KEXEC_CMD_kexec_get_range")
@@ -282,10 +244,6 @@ impl Xen {
     }
 
     /// The table of what each machine frame is called by the guest that has it.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn machine_to_physical(&self) -> Result<Vec<u64>> {
         // One extent describes 1 GiB of the machine: it is 2 MiB of the table.
         const EXTENT_FRAMES: usize = 512;

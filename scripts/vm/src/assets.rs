@@ -174,13 +174,4 @@ impl Files {
     pub fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.dir).with_context(|| self.dir.display().to_string())
     }
-
-    /// What `init` has to know about them.
-    pub fn params(&self) -> &'static str {
-        if self.has_module {
-            "vmtest.module=rkexec"
-        } else {
-            ""
-        }
-    }
 }

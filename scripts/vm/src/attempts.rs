@@ -6,15 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::assets::Files;
-use crate::cases::{Case, End};
+use crate::case::Case;
+use crate::ending::End;
 use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
-///
-/// # Errors
-///
-/// It failed: why.
 pub fn run(
     case: &Case,
     files: &Files,
@@ -55,10 +52,6 @@ pub fn run(
 /// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
 /// the stock kernel starts, or right after, on which nothing of the module has run by then. Such a machine is
 /// started once more, and that is said; its log is kept as `log` with the ending `first`.
-///
-/// # Errors
-///
-/// It failed: why.
 fn one(
     case: &Case,
     files: &Files,

@@ -2,12 +2,14 @@
 //! kexec-tools and by rkexec, with the same files and by turns.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
+use rkexec_protocol::choice::{Extra, Way};
+use rkexec_protocol::scenario::Crash;
+use rkexec_protocol::{Scenario, Told};
 
 use crate::assets::{Assets, Files};
 use crate::machine::{Boot, Machine, DOM0};
@@ -27,63 +29,30 @@ pub struct CrashTimeArgs {
     output: PathBuf,
 }
 
-/// Who loads the crash kernel.
-#[derive(Clone, Copy)]
-enum Way {
-    KexecTools,
-    Rkexec,
-}
-
-impl Way {
-    /// What the scenario calls it.
-    fn call(self) -> &'static str {
-        match self {
-            Self::KexecTools => "tools",
-            Self::Rkexec => "file",
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::KexecTools => "kexec-tools",
-            Self::Rkexec => "rkexec",
-        })
-    }
-}
-
 /// The longest that a machine may live.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// What the kernel says when it is told to crash.
 const CRASH: &str = "sysrq: Trigger a crash";
-/// What a kernel says first. With this word it does so before it has a console.
+/// What a kernel says first, as it does here before it has a console.
 const FIRST_LINE: &str = "] Linux version ";
-const EARLY: &str = "vmtest.next=earlyprintk=ttyS0,115200";
+/// Who loads the crash kernel.
+const WAYS: [(&str, Way); 2] = [("kexec-tools", Way::Tools), ("rkexec", Way::File)];
 
 /// Measures, and prints what comes out.
-///
-/// # Errors
-///
-/// A machine cannot be run, or does not crash into a crash kernel.
 pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
     let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
-    let mut times = [(Way::KexecTools, Vec::new()), (Way::Rkexec, Vec::new())];
+    let mut times = WAYS.map(|way| (way, Vec::new()));
     for round in 1..=args.rounds {
-        for (way, times) in &mut times {
-            let took = crash(&files, *way, round, args).with_context(|| way.to_string())?;
-            println!("# round {round}, {way}: {} ms", took.as_millis());
+        for ((name, way), times) in &mut times {
+            let took = crash(&files, *way, round, args).with_context(|| name.to_owned())?;
+            println!("# round {round}, {name}: {} ms", took.as_millis());
             times.push(took);
         }
     }
-    for (way, times) in &mut times {
+    for ((name, _), times) in &mut times {
         times.sort();
-        let median = times[times.len() / 2];
-        println!(
-            "# {way}: {} ms (median of {})",
-            median.as_millis(),
-            times.len()
-        );
+        let (median, count) = (times[times.len() / 2].as_millis(), times.len());
+        println!("# {name}: {median} ms (median of {count})");
     }
     files.remove()
 }
@@ -98,14 +67,14 @@ fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Du
         },
         ..DOM0
     };
-    let words = format!(
-        "{} vmtest.scenario=crash vmtest.call={} vmtest.trigger=sysrq vmtest.blob={} {EARLY}",
-        files.params(),
-        way.call(),
-        args.blob
-    );
-    let log = args.output.join(format!("{}-{round}.log", way.call()));
-    let (mut vm, _ram) = machine.start(files, &words, &log, &[])?;
+    let crash = Crash::NEW.call(way).blob(args.blob.into());
+    let told = Told {
+        scenario: Some(Scenario::Crash(crash.next(Some(Extra::EarlyConsole)))),
+        module: files.has_module,
+        ..Told::default()
+    };
+    let log = args.output.join(format!("{way}-{round}.log"));
+    let (mut vm, _ram) = machine.start(files, &told.to_string(), &log, &[])?;
     vm.expire_after(PATIENCE);
     let mut crashed: Option<Instant> = None;
     while let Some(line) = vm.next_line()? {

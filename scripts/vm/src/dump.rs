@@ -13,10 +13,6 @@ use crate::run_case::Notes;
 /// Reads the dump on `disk`, which makedumpfile has written in one go (`-F`): it has to be whole, and a
 /// dump of the kernel `release`. (For what the kernel was doing crash wants its debug information, and
 /// makedumpfile does not read again what it has made of a dom0: `vm kdump`.)
-///
-/// # Errors
-///
-/// It cannot be read, or is of another kernel.
 pub fn examine(disk: &Path, release: &str) -> Result<Notes> {
     let dump = disk.with_extension("dump");
     rearrange(disk, &dump)?;
@@ -27,10 +23,6 @@ pub fn examine(disk: &Path, release: &str) -> Result<Notes> {
 }
 
 /// Makes a dump that programs can read out of one that was written in one go.
-///
-/// # Errors
-///
-/// It is not whole.
 pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
     if dump.exists() {
         fs::remove_file(dump).with_context(|| dump.display().to_string())?;
@@ -44,10 +36,6 @@ pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
 }
 
 /// Runs a command, and gives what it says.
-///
-/// # Errors
-///
-/// It fails: then with all that it said.
 pub fn run(program: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&command::run(program)?).into_owned())
 }

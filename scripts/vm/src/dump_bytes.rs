@@ -17,6 +17,9 @@ use std::time::Duration;
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use qemu::{Ram, Vm};
+use rkexec_protocol::choice::By;
+use rkexec_protocol::scenario::Dumped;
+use rkexec_protocol::{Record, Scenario, Told, Verdict};
 use serde_json::json;
 
 use crate::assets::{Assets, Files};
@@ -24,7 +27,7 @@ use crate::core_file::{Comparison, Memory};
 use crate::machine::{Boot, Machine, DOM0};
 use crate::owners::Owners;
 use crate::pieces::Piece;
-use crate::watch::{Event, Report};
+use crate::watch::Report;
 use crate::xen_build::XenBuild;
 
 /// Where.
@@ -55,9 +58,9 @@ pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
         bail!("without {missing} there is no initrd for a dump");
     }
     let scene = Scene::set(&files, &args.output)?;
-    let ours = scene.crash("rkexec", "kernel")?;
-    let theirs = scene.crash("kexec-tools", "xen")?;
-    let again = scene.crash("rkexec-again", "kernel")?;
+    let ours = scene.crash("rkexec", By::Kernel)?;
+    let theirs = scene.crash("kexec-tools", By::Xen)?;
+    let again = scene.crash("rkexec-again", By::Kernel)?;
     tell_head();
     let different = compare("kexec-tools in rkexec", &theirs.dump, &ours.dump)?.differ;
     let baseline = compare("rkexec in rkexec again", &ours.dump, &again.dump)?.differ;
@@ -106,9 +109,9 @@ impl<'a> Scene<'a> {
         };
         let (mut vm, _ram) = scene.start("scene", &[])?;
         loop {
-            match next_event(&mut vm, &mut scene.report)? {
-                (_, Some(Event::Note(note))) => scene.owners.take(&note)?,
-                (_, Some(Event::Waits)) => break,
+            match next_record(&mut vm, &mut scene.report)? {
+                (_, Some(Record::Remark(note))) => scene.owners.take(&note)?,
+                (_, Some(Record::Waits)) => break,
                 _ => {}
             }
         }
@@ -136,34 +139,35 @@ impl<'a> Scene<'a> {
             disk: true,
             ..DOM0
         };
-        let words = format!(
-            "{} vmtest.scenario=dump vmtest.by=line vmtest.blob=1",
-            self.files.params()
-        );
+        let told = Told {
+            scenario: Some(Scenario::Dump(Dumped::NEW.by(By::Line).blob(1))),
+            module: self.files.has_module,
+            ..Told::default()
+        };
         let log = self.output.join(format!("{name}.log"));
-        let (mut vm, ram) = machine.start(self.files, &words, &log, more)?;
+        let (mut vm, ram) = machine.start(self.files, &told.to_string(), &log, more)?;
         vm.expire_after(PATIENCE);
         Ok((vm, ram))
     }
 
-    /// Goes on from there, with `line` as what is to be done, to the end of the crash kernel.
-    fn crash(&self, name: &'static str, line: &str) -> Result<Crash> {
+    /// Goes on from there to the end of the crash kernel.
+    fn crash(&self, name: &'static str, by: By) -> Result<Crash> {
         let (mut vm, ram) = self.start(name, &["-incoming".to_owned(), self.uri()])?;
         vm.qmp.wait_for("query-status", "running")?;
-        vm.type_in(&format!("{line}\n"))?;
+        vm.type_in(&format!("{by}\n"))?;
         let mut report = self.report.clone();
         let (mut low, mut memory, mut later) = (None, None, None);
         loop {
-            let (line, event) = next_event(&mut vm, &mut report).context(name)?;
+            let (line, record) = next_record(&mut vm, &mut report).context(name)?;
             let mut keep = |what: &str, bytes| {
                 let file = self.files.dir.join(format!("{name}.{what}"));
                 save(&mut vm, &ram, &file, bytes).map(Some)
             };
-            match event {
+            match record {
                 _ if line.contains(ENTERS) => low = keep("low", LOW)?,
                 _ if line.contains(FIRST_LINE) => memory = keep("memory", MEMORY_MIB << 20)?,
-                Some(Event::Begins(2)) => later = keep("later", LOW)?,
-                Some(Event::Ends(2, 0)) => break,
+                Some(Record::Begins(2)) => later = keep("later", LOW)?,
+                Some(Record::Ends(2, Verdict::Pass)) => break,
                 _ => {}
             }
         }
@@ -192,13 +196,12 @@ fn save(vm: &mut Vm, ram: &Ram, file: &Path, bytes: u64) -> Result<File> {
 }
 
 /// The next line, and what it means.
-fn next_event(vm: &mut Vm, report: &mut Report) -> Result<(String, Option<Event>)> {
+fn next_record(vm: &mut Vm, report: &mut Report) -> Result<(String, Option<Record>)> {
     let line = vm.next_line()?.context("the machine has ended")?;
-    let event = report.feed(&line)?;
-    match event {
-        Some(Event::Test { ok: false, name }) => bail!("not ok: {name}"),
-        Some(Event::CameBack(error)) => bail!("it does not crash: {error}"),
-        event => Ok((line, event)),
+    match report.feed(&line)? {
+        Some(Record::Failed(_, name)) => bail!("not ok: {name}"),
+        Some(Record::CameBack(error)) => bail!("it does not crash: {error}"),
+        record => Ok((line, record)),
     }
 }
 

@@ -5,10 +5,8 @@
 //! load and after it. The image that runs is the last one that was loaded, or the one that was being
 //! loaded, if its load had succeeded and nobody could say so any more. An older one is stale.
 
-use std::sync::LazyLock;
-
 use anyhow::{ensure, Result};
-use regex::Regex;
+use rkexec_protocol::Fact;
 
 /// What the machine has said of its images.
 #[derive(Debug, Default)]
@@ -17,31 +15,19 @@ pub struct Generations {
     loaded: u32,
 }
 
-static NOTE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^generation (\d+) (is being loaded|is loaded|runs)$").expect("constant")
-});
-
 impl Generations {
-    /// Takes a remark of a guest's report.
-    ///
-    /// # Errors
-    ///
-    /// An image runs that must not.
-    pub fn note(&mut self, note: &str) -> Result<()> {
-        let Some(said) = NOTE.captures(note) else {
-            return Ok(());
-        };
-        let number = said[1].parse()?;
-        match &said[2] {
-            "is being loaded" => self.begun = number,
-            "is loaded" => self.loaded = number,
-            _ => ensure!(
-                (self.loaded..=self.begun).contains(&number),
-                "generation {number} runs; {} is the last that was loaded, and {} the last that \
-                 was begun",
-                self.loaded,
-                self.begun
+    /// Takes what a guest has told. An error is that an image runs that must not.
+    pub fn take(&mut self, fact: &Fact) -> Result<()> {
+        let (begun, loaded) = (self.begun, self.loaded);
+        match fact {
+            Fact::Loading(number) => self.begun = *number,
+            Fact::Loaded(number) => self.loaded = *number,
+            Fact::Runs(number) => ensure!(
+                (loaded..=begun).contains(number),
+                "generation {number} runs; {loaded} is the last that was loaded, and {begun} the \
+                 last that was begun"
             ),
+            _ => {}
         }
         Ok(())
     }
@@ -51,29 +37,26 @@ impl Generations {
 mod tests {
     use super::*;
 
-    fn runs(number: u32, notes: &[&str]) -> bool {
+    fn runs(number: u32, facts: &[Fact]) -> bool {
         let mut generations = Generations::default();
-        for note in notes {
-            generations.note(note).unwrap();
+        for fact in facts {
+            generations.take(fact).unwrap();
         }
-        generations
-            .note(&format!("generation {number} runs"))
-            .is_ok()
+        generations.take(&Fact::Runs(number)).is_ok()
     }
 
     #[test]
     fn the_last_one_loaded_may_run_or_the_one_behind_it_but_none_before() {
-        let between = ["generation 4 is being loaded", "generation 4 is loaded"];
+        let between = [Fact::Loading(4), Fact::Loaded(4)];
         assert_eq!([3, 4, 5].map(|it| runs(it, &between)), [false, true, false]);
-        let during = [&between[..], &["generation 5 is being loaded"]].concat();
+        let during = [&between[..], &[Fact::Loading(5)]].concat();
         let expected = [false, true, true, false];
         assert_eq!([3, 4, 5, 6].map(|it| runs(it, &during)), expected);
     }
 
     #[test]
-    fn other_remarks_are_nothing() {
-        Generations::default()
-            .note("12 pages of Xen's heap")
-            .unwrap();
+    fn other_facts_are_nothing() {
+        let fact = Fact::Map("a line".to_owned());
+        Generations::default().take(&fact).unwrap();
     }
 }

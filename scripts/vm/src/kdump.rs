@@ -59,10 +59,6 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
 ];
 
 /// Runs it. True if all is well.
-///
-/// # Errors
-///
-/// It cannot be run.
 pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
     let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let files = prepared.with_initramfs(args.image.join("initrd"));

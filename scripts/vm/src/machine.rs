@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{ensure, Context, Result};
 use qemu::{Chipset, Ram, Vm};
+use rkexec_protocol::Told;
 
 use crate::assets::Files;
 use crate::esp::{Esp, Holes};
@@ -120,17 +121,19 @@ impl Machine {
     /// What the kernel is told of the machine: its processors, and where that can be known its
     /// memory.
     fn words(&self) -> String {
-        let mut words = format!("vmtest.cpus={}", self.cpus);
-        if self.firmware == Firmware::Bios {
-            words.push_str(&format!(" vmtest.ram={}", self.ram()));
-        }
+        let told = Told {
+            cpus: self.cpus,
+            ram: (self.firmware == Firmware::Bios).then(|| self.ram()),
+            ..Told::default()
+        };
+        let mut words = told.to_string();
         if !self.kernel.is_empty() {
             words.push_str(&format!(" {}", self.kernel));
         }
         words
     }
 
-    /// The machine's usable memory as SeaBIOS tells it, in the notation of `vmtest.ram=`.
+    /// The machine's usable memory as SeaBIOS tells it, in the notation of [`Told::ram`].
     pub fn ram(&self) -> String {
         let low_mib = self.firmware.chipset().low_mib(self.memory_mib);
         let low_end = (low_mib << 20) - (FIRMWARE_KIB << 10);
@@ -213,7 +216,11 @@ impl Machine {
                     limit => format!("dom0_mem={limit}"),
                 };
                 let options = format!("{XEN_OPTIONS} {limit} {options}");
-                let words = format!("console=hvc0 vmtest.xen={} {words}", xen.version);
+                let told = Told {
+                    xen: Some(xen.version.to_string()),
+                    ..Told::default()
+                };
+                let words = format!("console=hvc0 {told} {words}");
                 if self.firmware == Firmware::Bios {
                     // A list of modules: the kernel with its command line, and the initramfs.
                     let words = words.replace(',', ",,");

@@ -12,12 +12,14 @@
 
 mod assets;
 mod attempts;
+mod case;
 mod cases;
 mod command;
 mod core_file;
 mod crash_time;
 mod dump;
 mod dump_bytes;
+mod ending;
 mod esp;
 mod generation;
 mod initramfs;
@@ -43,6 +45,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 use clap::{Args, Parser, Subcommand};
+use rkexec_protocol::{Scenario, Told};
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
@@ -88,9 +91,9 @@ struct BootArgs {
     /// The kernel on the bare machine, without Xen.
     #[arg(long)]
     native: bool,
-    /// What `init` does (`vmtest.scenario=`).
+    /// What `init` does: NAME,PARAMETER=VALUE,...
     #[arg(long, default_value = "hello")]
-    scenario: String,
+    scenario: Scenario,
     /// With Linux's own tests of kexec in the initramfs.
     #[arg(long)]
     selftests: bool,
@@ -146,8 +149,12 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<()> {
         files = files.with_selftests();
     }
     files.has_module &= !args.without_module;
-    let (module, scenario, append) = (files.params(), &args.scenario, &args.append);
-    let words = format!("{module} vmtest.scenario={scenario} {append}");
+    let told = Told {
+        scenario: Some(args.scenario),
+        module: files.has_module,
+        ..Told::default()
+    };
+    let words = format!("{told} {}", args.append);
     let log = args.output.join("serial.log");
     let (mut vm, _ram) = machine.start(&files, &words, &log, &[])?;
     vm.expire_after(Duration::from_secs(args.timeout));

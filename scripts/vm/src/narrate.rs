@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use regex::Regex;
+use rkexec_protocol::Record;
 
 use crate::assets::Assets;
 use crate::attempts;
 use crate::cases;
 use crate::run_case::{self, Observer};
-use crate::watch::Event;
 
 /// How to run it.
 #[derive(Args)]
@@ -72,10 +72,6 @@ const STORY: [Chapter; 7] = [
 ];
 
 /// Runs it. True if everything worked.
-///
-/// # Errors
-///
-/// It cannot be run.
 pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
     let case = cases::story();
     let files = assets.prepare(&args.output, &case.machine.xen().into_iter().collect())?;
@@ -135,17 +131,17 @@ impl<W: Write> Story<W> {
         }
     }
 
-    fn tell(&mut self, line: &str, event: Option<&Event>) -> Result<()> {
-        match event {
-            Some(Event::Test { ok: true, name }) => {
+    fn tell(&mut self, line: &str, record: Option<&Record>) -> Result<()> {
+        match record {
+            Some(Record::Passed(_, name)) => {
                 let tick = self.styled("32", "ok");
                 self.say(&format!("   {tick} {name}"))?;
             }
-            Some(Event::Test { ok: false, name }) => {
+            Some(Record::Failed(_, name)) => {
                 let cross = self.styled("1;31", "NOT OK");
                 self.say(&format!("   {cross} {name}"))?;
             }
-            Some(Event::Note(note)) => self.say(&format!("      {note}"))?,
+            Some(Record::Remark(note)) => self.say(&format!("      {note}"))?,
             _ => {}
         }
         if let Some((number, chapter, _)) = self.next.take_if(|(_, _, it)| it.is_match(line)) {
@@ -185,9 +181,9 @@ fn take(
 }
 
 impl<W: Write> Observer for Story<W> {
-    fn line(&mut self, line: &str, event: Option<&Event>) {
+    fn line(&mut self, line: &str, record: Option<&Record>) {
         // A terminal that is gone is no reason to stop: the exit status still tells.
-        let _ = self.tell(line, event);
+        let _ = self.tell(line, record);
     }
 }
 
@@ -230,13 +226,8 @@ mod tests {
         ] {
             story.line(line, None);
         }
-        story.line(
-            "x",
-            Some(&Event::Test {
-                ok: true,
-                name: "kexec_file_load".to_owned(),
-            }),
-        );
+        let passed = Record::Passed(2, "kexec_file_load".to_owned());
+        story.line("x", Some(&passed));
         let text = String::from_utf8(out).unwrap();
         let expected = "\n1. Xen boots (0 s)\n   (XEN) Xen version 4.20\n\
             \n2. A stock Debian kernel boots as its dom0, with half of the memory (0 s)\n   \

@@ -8,11 +8,10 @@ mod claim;
 mod map;
 mod state;
 
-use std::sync::LazyLock;
-
 use anyhow::{bail, ensure, Context, Result};
-use regex::Regex;
+use rkexec_protocol::Fact;
 
+use crate::ending::Ending;
 use crate::machine::Boot;
 use claim::Claim;
 use map::{Bytes, Pages};
@@ -27,11 +26,13 @@ pub enum Maker {
     Module,
 }
 
-/// A line of the machine's memory map that is rightly mapped write-back as a whole.
-static MEMORY: LazyLock<Regex> = LazyLock::new(|| {
-    let kinds = "System RAM|ACPI Tables|ACPI Non-volatile Storage|EFI tables|table .{4}";
-    Regex::new(&format!(r"^0x([0-9a-f]+)-0x([0-9a-f]+) ({kinds})$")).expect("constant")
-});
+/// What a line of the machine's memory map is called that is rightly mapped write-back as a whole.
+const MEMORY: [&str; 4] = [
+    "System RAM",
+    "ACPI Tables",
+    "ACPI Non-volatile Storage",
+    "EFI tables",
+];
 
 /// What the kind of a line begins with that is the pages of a table of ACPI's, which have to be there
 /// even where the memory map calls them reserved.
@@ -44,9 +45,40 @@ const LOW_MEMORY: Bytes = 0..0xa_0000;
 /// Video memory and the BIOS, which are mapped, but not write-back.
 const LEGACY: Bytes = 0xa_0000..0x10_0000;
 
+/// A machine that ends with the probe, which finds the page tables as they should be.
+pub struct Probe {
+    maker: Maker,
+    boot: Boot,
+    findings: Findings,
+}
+
+impl Probe {
+    pub fn new(maker: Maker, boot: Boot) -> Self {
+        Self {
+            maker,
+            boot,
+            findings: Findings::default(),
+        }
+    }
+}
+
+impl Ending for Probe {
+    fn line(&mut self, line: &str) -> Result<()> {
+        self.findings.line(line)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<bool> {
+        self.findings.fact(fact)
+    }
+
+    fn machine_ended(&mut self, _stage: u32) -> Result<Vec<String>> {
+        self.findings.judge(self.maker, &self.boot)
+    }
+}
+
 /// What has been said so far.
 #[derive(Debug, Default)]
-pub struct Findings {
+struct Findings {
     memory: Vec<Bytes>,
     /// Of these, the tables of ACPI.
     acpi: Vec<Bytes>,
@@ -59,11 +91,7 @@ pub struct Findings {
 
 impl Findings {
     /// Takes a line from the serial port.
-    ///
-    /// # Errors
-    ///
-    /// It is the probe's, and tells of something that must not be, or makes no sense.
-    pub fn line(&mut self, line: &str) -> Result<()> {
+    fn line(&mut self, line: &str) -> Result<()> {
         let Some(text) = line.strip_prefix("probe: ") else {
             return Ok(());
         };
@@ -80,36 +108,28 @@ impl Findings {
         Ok(())
     }
 
-    /// Takes a remark of the guest. False if it has nothing to do with the probe.
-    ///
-    /// # Errors
-    ///
-    /// It has, and makes no sense.
-    pub fn note(&mut self, note: &str) -> Result<bool> {
-        if let Some(entry) = note.strip_prefix("memory: ") {
-            if let Some(found) = MEMORY.captures(entry) {
-                let number = |group| u64::from_str_radix(&found[group], 16);
-                let bytes = number(1)?..number(2)?.saturating_add(1);
-                if found[3].starts_with(TABLE) && !LEGACY.contains(&bytes.start) {
+    /// Takes what the guest has told. False if it has nothing to do with the probe.
+    fn fact(&mut self, fact: &Fact) -> Result<bool> {
+        match fact {
+            Fact::Memory(memory) => {
+                let bytes = memory.first.0..memory.last.0.saturating_add(1);
+                let is_table = memory.kind.starts_with(TABLE);
+                if is_table && !LEGACY.contains(&bytes.start) {
                     self.acpi.push(bytes.clone());
                 }
-                self.memory.push(bytes);
+                if is_table || MEMORY.contains(&&*memory.kind) {
+                    self.memory.push(bytes);
+                }
             }
-        } else if let Some(line) = note.strip_prefix("map: ") {
-            self.claim.get_or_insert_default().line(line)?;
-        } else {
-            return Ok(false);
+            Fact::Map(line) => self.claim.get_or_insert_default().line(line)?,
+            _ => return Ok(false),
         }
         Ok(true)
     }
 
     /// The verdict: everything is as it should be on a machine that booted like that, or why not.
     /// What comes back is worth a remark.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    pub fn judge(&self, maker: Maker, boot: &Boot) -> Result<Vec<String>> {
+    fn judge(&self, maker: Maker, boot: &Boot) -> Result<Vec<String>> {
         ensure!(self.entered, "the probe was not entered");
         let tables = self.tables.context("the probe did not come to its end")?;
         ensure!(!self.memory.is_empty(), "the guest has told no memory");

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{ensure, Result};
 use clap::Args;
 use libtest_mimic::Arguments;
+use rkexec_protocol::choice::{Abi, Call};
 
 use crate::assets::{Assets, Files};
 use crate::attempts;
-use crate::cases::{self, Abi, Call};
+use crate::cases;
 use crate::machine::Firmware;
 use crate::pieces::Piece;
 use crate::suite::Suite;
@@ -62,16 +63,15 @@ impl fmt::Display for Cycle {
             abi,
             call,
         } = self;
-        write!(out, "cycle {number}: Xen of {xen}, ")?;
-        let name = match call {
-            Call::File => "kexec_file_load",
-            Call::Load => "kexec_load",
-        };
         let firmware = match firmware {
             Firmware::Bios => "BIOS",
             Firmware::Uefi => "UEFI",
         };
-        write!(out, "{firmware}, {name} by {abi:?}")
+        let (call, abi) = (call.name(), abi.name());
+        write!(
+            out,
+            "cycle {number}: Xen of {xen}, {firmware}, {call} by {abi}"
+        )
     }
 }
 
@@ -130,10 +130,6 @@ fn turns(files: &Files, builds: Vec<XenBuild>, missing: &mut Vec<String>) -> Tur
 }
 
 /// Runs them. True if all of them passed.
-///
-/// # Errors
-///
-/// They cannot be run.
 pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     let wanted = match assets.has_given_xen() {
         true => vec![XenBuild::Main],

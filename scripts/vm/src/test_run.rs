@@ -7,10 +7,11 @@ use std::sync::Arc;
 use anyhow::{ensure, Result};
 use clap::Args;
 use libtest_mimic::{Arguments, Trial};
+use rkexec_protocol::choice::Abi;
 
 use crate::assets::{Assets, Files};
 use crate::attempts;
-use crate::cases::{Abi, Case, Needs};
+use crate::case::{Case, Needs};
 use crate::run_case::Skipped;
 use crate::suite::Suite;
 use crate::xen_build::{has_v1, XenBuild};

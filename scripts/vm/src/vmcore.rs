@@ -4,16 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Result};
+use rkexec_protocol::Fact;
 
-/// What its lines start with.
-const MARK: &str = "vmcore: ";
 /// The owner of Linux's note about itself, which is not in a dump by kexec-tools in a dom0.
 const VMCOREINFO: &str = "VMCOREINFO";
 
 /// Whether a remark is about that.
-pub fn is_of_one(note: &str) -> bool {
-    note.starts_with(MARK)
+pub fn is_of_one(remark: &str) -> bool {
+    matches!(Fact::find(remark), Ok(Some(fact)) if fact.is_of_dump())
 }
 
 /// A note, but for what it says: owner, type and length.
@@ -46,14 +45,26 @@ pub struct Vmcore {
 
 impl Vmcore {
     /// What `remarks` tell of one; those that tell of something else are left out.
-    ///
-    /// # Errors
-    ///
-    /// A remark makes no sense, or there is no memory in it.
     pub fn of(remarks: &[String]) -> Result<Self> {
         let mut vmcore = Self::default();
-        for line in remarks.iter().filter_map(|it| it.strip_prefix(MARK)) {
-            vmcore.take(line).with_context(|| format!("{line:?}"))?;
+        for remark in remarks {
+            match Fact::find(remark)? {
+                Some(Fact::Dumped {
+                    start,
+                    mapped,
+                    bytes,
+                }) => vmcore.memory.push(Piece {
+                    start: start.0,
+                    end: start.0 + bytes.0,
+                    mapped: mapped.0.wrapping_sub(start.0),
+                }),
+                Some(Fact::Noted { owner, kind, bytes }) => {
+                    // When Linux crashes it adds the time to what it says of itself.
+                    let bytes = if owner == VMCOREINFO { 0 } else { bytes.0 };
+                    *vmcore.notes.entry((owner, kind.0, bytes)).or_default() += 1;
+                }
+                _ => {}
+            }
         }
         ensure!(
             !vmcore.memory.is_empty(),
@@ -70,37 +81,7 @@ impl Vmcore {
         Ok(vmcore)
     }
 
-    fn take(&mut self, line: &str) -> Result<()> {
-        let words: Vec<_> = line.split(' ').collect();
-        let number = |word: &str| u64::from_str_radix(word, 16);
-        match words[..] {
-            ["memory", start, mapped, length] => {
-                let start = number(start)?;
-                self.memory.push(Piece {
-                    start,
-                    end: start + number(length)?,
-                    mapped: number(mapped)?.wrapping_sub(start),
-                });
-            }
-            ["note", owner, kind, length] => {
-                // When Linux crashes it adds the time to what it says of itself.
-                let length = match owner {
-                    VMCOREINFO => 0,
-                    _ => number(length)?,
-                };
-                let note = (owner.to_owned(), number(kind)?, length);
-                *self.notes.entry(note).or_default() += 1;
-            }
-            _ => bail!("it makes no sense"),
-        }
-        Ok(())
-    }
-
     /// Checks that this has all that `other` has, and Linux's note about itself.
-    ///
-    /// # Errors
-    ///
-    /// Something is missing.
     pub fn expect_all_of(&self, other: &Self) -> Result<()> {
         for piece in &other.memory {
             let whole = self.memory.iter().any(|it| {
@@ -132,12 +113,8 @@ impl fmt::Display for Vmcore {
                 _ => format!("{count} {owner} {kind:x} of {length} bytes"),
             })
             .collect();
-        write!(
-            out,
-            "memory {}; notes {}",
-            memory.join(", "),
-            notes.join(", ")
-        )
+        let (memory, notes) = (memory.join(", "), notes.join(", "));
+        write!(out, "memory {memory}; notes {notes}")
     }
 }
 
@@ -146,7 +123,7 @@ mod tests {
     use super::*;
 
     fn vmcore(lines: &[&str]) -> Vmcore {
-        let remarks: Vec<_> = lines.iter().map(|line| format!("{MARK}{line}")).collect();
+        let remarks: Vec<_> = lines.iter().map(|line| format!("vmcore: {line}")).collect();
         Vmcore::of(&remarks).unwrap()
     }
 

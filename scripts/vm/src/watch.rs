@@ -1,12 +1,10 @@
-//! What a test machine says on its serial port, and what it means.
+//! What a test machine says on its serial port: whether it is trouble, and whether its report is whole.
 
 use std::sync::LazyLock;
 
-use anyhow::{bail, ensure, Context, Result};
-use regex::{Regex, RegexSet};
-
-/// What each line of the guest programs' report starts with (`selftests/src/report.rs`).
-const MARK: &str = "vmtest: ";
+use anyhow::{ensure, Result};
+use regex::RegexSet;
+use rkexec_protocol::Record;
 
 /// Lines that mean trouble in any test, unless it says that it expects them.
 static TROUBLE: LazyLock<RegexSet> = LazyLock::new(|| {
@@ -34,30 +32,6 @@ pub fn is_trouble(line: &str) -> bool {
     TROUBLE.is_match(line)
 }
 
-/// Something that a guest program has reported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A stage begins.
-    Begins(u32),
-    /// One of its tests has a result.
-    Test {
-        /// Whether it passed.
-        ok: bool,
-        /// What it is called.
-        name: String,
-    },
-    /// A remark.
-    Note(String),
-    /// A stage ends, with an exit code of kselftest.
-    Ends(u32, u8),
-    /// The guest waits for a line on its console.
-    Waits,
-    /// The guest is about to enter the next kernel.
-    Enters,
-    /// It could not.
-    CameBack(String),
-}
-
 /// Follows the report of one machine, and checks that it is whole.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -66,115 +40,77 @@ pub struct Report {
     planned: bool,
 }
 
-static TEST: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^(not )?ok (\d+) - (.*)$").expect("constant"));
-static STAGE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^stage (\d+) (?:(begins)|ends with (\d+))$").expect("constant"));
-
 impl Report {
-    /// Takes a line from the serial port.
-    ///
-    /// # Errors
-    ///
-    /// Something is missing in the report.
-    pub fn feed(&mut self, line: &str) -> Result<Option<Event>> {
-        let Some((_, text)) = line.split_once(MARK) else {
-            return Ok(None);
-        };
-        if let Some(test) = TEST.captures(text) {
-            self.tests += 1;
-            let number: usize = test[2].parse()?;
-            ensure!(
-                number == self.tests,
-                "test {} is missing in the report",
-                self.tests
-            );
-            let ok = test.get(1).is_none();
-            return Ok(Some(Event::Test {
-                ok,
-                name: test[3].to_owned(),
-            }));
-        }
-        if let Some(stage) = STAGE.captures(text) {
-            let number = stage[1].parse()?;
-            let Some(code) = stage.get(3) else {
-                ensure!(number > self.stage, "stage {number} begins again");
+    /// Takes a line from the serial port. An error is that something is missing in the report.
+    pub fn feed(&mut self, line: &str) -> Result<Option<Record>> {
+        let record = Record::find(line)?;
+        match &record {
+            Some(Record::Begins(stage)) => {
+                ensure!(*stage > self.stage, "stage {stage} begins again");
                 *self = Self {
-                    stage: number,
+                    stage: *stage,
                     ..Self::default()
                 };
-                return Ok(Some(Event::Begins(number)));
-            };
-            ensure!(
+            }
+            Some(
+                Record::Passed(number, _) | Record::Failed(number, _) | Record::Skipped(number, ..),
+            ) => {
+                self.tests += 1;
+                let wanted = self.tests;
+                ensure!(*number == wanted, "test {wanted} is missing in the report");
+            }
+            Some(Record::Plan(planned)) => {
+                let tests = self.tests;
+                ensure!(
+                    *planned == tests,
+                    "{tests} of {planned} tests were reported"
+                );
+                self.planned = true;
+            }
+            Some(Record::Ends(stage, _)) => ensure!(
                 self.planned,
-                "the plan of stage {number} is missing in the report"
-            );
-            return Ok(Some(Event::Ends(number, code.as_str().parse()?)));
+                "the plan of stage {stage} is missing in the report"
+            ),
+            _ => {}
         }
-        if let Some(plan) = text.strip_prefix("1..") {
-            let planned: usize = plan.parse().with_context(|| format!("a plan {plan:?}"))?;
-            ensure!(
-                planned == self.tests,
-                "{} of {planned} tests were reported",
-                self.tests
-            );
-            self.planned = true;
-            return Ok(None);
-        }
-        Ok(match text {
-            "TAP version 13" => None,
-            "waiting for a line" => Some(Event::Waits),
-            "entering the next kernel" => Some(Event::Enters),
-            _ if text.starts_with("# Totals:") => None,
-            _ => match (
-                text.strip_prefix("# "),
-                text.strip_prefix("reboot(2) came back: "),
-            ) {
-                (Some(note), _) => Some(Event::Note(note.to_owned())),
-                (_, Some(error)) => Some(Event::CameBack(error.to_owned())),
-                _ => bail!("a line of the report that makes no sense: {text:?}"),
-            },
-        })
+        Ok(record)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rkexec_protocol::{Verdict, MARK};
+
     use super::*;
 
-    fn feed(lines: &[&str]) -> Result<Vec<Event>> {
+    fn feed(lines: &[&str]) -> Result<Vec<Record>> {
         let mut report = Report::default();
-        let mut events = Vec::new();
+        let mut records = Vec::new();
         for line in lines {
-            events.extend(report.feed(&format!("[    1.000000] {MARK}{line}"))?);
+            records.extend(report.feed(&format!("[    1.000000] {MARK}{line}"))?);
         }
-        Ok(events)
+        Ok(records)
     }
 
     #[test]
     fn a_whole_report_is_understood() {
-        let events = feed(&[
+        let records = feed(&[
             "stage 1 begins",
-            "TAP version 13",
             "ok 1 - one",
             "# a remark",
             "not ok 2 - two",
             "1..2",
-            "# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0",
             "stage 1 ends with 1",
         ]);
-        let test = |ok, name: &str| Event::Test {
-            ok,
-            name: name.to_owned(),
-        };
         let expected = [
-            Event::Begins(1),
-            test(true, "one"),
-            Event::Note("a remark".to_owned()),
-            test(false, "two"),
-            Event::Ends(1, 1),
+            Record::Begins(1),
+            Record::Passed(1, "one".to_owned()),
+            Record::Remark("a remark".to_owned()),
+            Record::Failed(2, "two".to_owned()),
+            Record::Plan(2),
+            Record::Ends(1, Verdict::Fail),
         ];
-        assert_eq!(events.unwrap(), expected);
+        assert_eq!(records.unwrap(), expected);
     }
 
     #[test]
@@ -187,10 +123,8 @@ mod tests {
 
     #[test]
     fn lines_of_others_are_no_report() {
-        assert_eq!(
-            Report::default().feed("(XEN) Xen version 4.20").unwrap(),
-            None
-        );
+        let line = "(XEN) Xen version 4.20";
+        assert_eq!(Report::default().feed(line).unwrap(), None);
     }
 
     #[test]

@@ -4,18 +4,14 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{anyhow, Context, Result};
 use nix::mount::{mount, MsFlags};
 use nix::sys::reboot::{reboot, RebootMode};
-use rkexec_selftests::dump;
-use rkexec_selftests::module::modprobe;
-use rkexec_selftests::params::Params;
+use rkexec_protocol::{Record, Scenario, Told};
 use rkexec_selftests::report::Report;
-use rkexec_selftests::scenario::{self, Next, Stage1};
-use rkexec_selftests::stage2;
+use rkexec_selftests::scenario::{self, Next, Stage};
 use rkexec_selftests::sys::kexec;
-use rkexec_selftests::vmcore;
-use rkexec_selftests::xen;
+use rkexec_selftests::{dump, module, stage2, trigger, vmcore, xen};
 
 fn main() {
     if let Err(error) = live() {
@@ -30,81 +26,70 @@ fn main() {
 
 fn live() -> Result<()> {
     prepare_system()?;
-    let mut report = Report::on_kernel_log()?;
-    let params = Params::of_this_kernel()?;
-    let stage = params.get("stage")?.unwrap_or(1);
-    let title = format!("stage {stage}");
-    report.begin(&title);
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        if params.get::<String>("marker")?.is_some() {
-            vmcore::check(&mut report, &params)?;
-        } else if params.get::<String>(dump::PARAM)?.is_some() {
-            dump::check(&mut report, &params)?;
-        } else if stage > 1 && is_next_kernel(&params)? {
-            stage2::check(&mut report, &params)?;
-        }
-        match params.get::<String>("scenario")? {
-            Some(_) => run_scenario(&mut report, &params),
-            None => Ok(Next::PowerOff),
-        }
-    }));
-    let next = match done {
-        Ok(Ok(next)) => next,
-        Ok(Err(error)) => {
-            report.result::<()>("the program runs to its end", &Err(error));
-            Next::PowerOff
-        }
-        Err(_) => {
-            report.result::<()>(
-                "the program runs to its end",
-                &Err(anyhow::anyhow!("panic")),
-            );
-            Next::PowerOff
+    let line = std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
+    let told = Told::parse(&line);
+    let stage = told.as_ref().map_or(1, |told| told.stage);
+    let mut report = Report::on_kernel_log(stage)?;
+    let told = match told {
+        Ok(told) => told,
+        Err(error) => {
+            report.result::<()>("the command line makes sense", &Err(error));
+            report.end();
+            return Ok(());
         }
     };
-    report.end(&title);
-    if next == Next::Guest {
-        return scenario::relay(&mut report);
+    let done = catch_unwind(AssertUnwindSafe(|| run(&mut report, &told)));
+    let done = done.unwrap_or_else(|_| Err(anyhow!("panic")));
+    if done.is_err() {
+        report.result("the program runs to its end", &done);
     }
-    if next == Next::KexecTools {
-        report.line("entering the next kernel");
-        return scenario::exec_by_kexec_tools();
-    }
-    if next == Next::Race {
-        report.line("entering the next kernel");
-        return scenario::race_to_exec(&mut Stage1 {
-            report: &mut report,
-            params: &params,
-        });
-    }
-    if let Next::Crash(trigger) = next {
-        report.line("entering the next kernel");
-        if let Err(error) = trigger.pull() {
-            report.line(&format!("reboot(2) came back: {error:#}"));
-        }
-    }
-    // Even if a test has failed: what the next kernel says may tell why.
-    if next == Next::Exec && kexec::loaded()? {
-        report.line("entering the next kernel");
-        report.line(&format!("reboot(2) came back: {}", kexec::exec()));
-    }
-    Ok(())
+    report.end();
+    go_on(&mut report, &told, done.unwrap_or(Next::PowerOff))
 }
 
-/// Whether this kernel was started by a kexec, and not as a guest: that has a scenario, and is none
-/// of many rounds.
-fn is_next_kernel(params: &Params) -> Result<bool> {
-    let guest = params.get::<String>("scenario")?.is_some();
-    Ok(!guest || params.get::<u32>("rounds")?.is_some())
-}
-
-fn run_scenario(report: &mut Report, params: &Params) -> Result<Next> {
+/// Checks what this kernel finds, if it was started by another one, and runs its scenario.
+fn run(report: &mut Report, told: &Told) -> Result<Next> {
+    // A guest has a scenario, too, and was not started by a kexec. The kernels of many rounds were.
+    let is_next = match told.scenario {
+        None | Some(Scenario::Tools(_)) => told.stage > 1,
+        Some(_) => false,
+    };
+    if let Some(marker) = &told.marker {
+        vmcore::check(report, told, marker)?;
+    } else if let Some(what) = told.dump {
+        dump::check(report, what)?;
+    } else if is_next {
+        stage2::check(report, told)?;
+    }
+    let Some(scenario) = told.scenario else {
+        return Ok(Next::PowerOff);
+    };
     if xen::present() && Path::new("/usr/sbin/modprobe").exists() {
         // Not loaded by itself where no udev runs.
-        modprobe(&["-a", "xen-privcmd", "xenfs"])?;
+        module::modprobe(&["-a", "xen-privcmd", "xenfs"])?;
         mount_at("xenfs", "/proc/xen")?;
     }
-    scenario::run(&mut Stage1 { report, params })
+    scenario::run(&mut Stage { report, told }, scenario)
+}
+
+/// Does what comes after the report. Even if a test has failed: what the next kernel says may tell why.
+fn go_on(report: &mut Report, told: &Told, next: Next) -> Result<()> {
+    match next {
+        Next::PowerOff => return Ok(()),
+        Next::Guest => return scenario::relay(report),
+        Next::Exec if !kexec::loaded()? => return Ok(()),
+        Next::Exec | Next::KexecTools | Next::Race | Next::Crash(_) => {
+            report.record(&Record::Enters);
+        }
+    }
+    let error = match next {
+        Next::KexecTools => return scenario::exec_by_kexec_tools(),
+        Next::Race => return scenario::race_to_exec(report, told),
+        Next::Crash(how) => trigger::pull(how).err().map(|error| format!("{error:#}")),
+        _ => Some(kexec::exec().to_string()),
+    };
+    report.record(&Record::CameBack(error.unwrap_or_default()));
+    Ok(())
 }
 
 /// The file systems that any system has, and a path to find programs on.
@@ -123,13 +108,8 @@ fn prepare_system() -> Result<()> {
 }
 
 fn mount_at(kind: &str, place: &str) -> Result<()> {
-    std::fs::create_dir_all(place).with_context(|| place.to_owned())?;
-    mount(
-        Some(kind),
-        place,
-        Some(kind),
-        MsFlags::empty(),
-        None::<&str>,
-    )
-    .with_context(|| format!("mounting {kind} on {place}"))
+    let context = || format!("mounting {kind} on {place}");
+    std::fs::create_dir_all(place).with_context(context)?;
+    let nothing = None::<&str>;
+    mount(Some(kind), place, Some(kind), MsFlags::empty(), nothing).with_context(context)
 }

@@ -6,13 +6,13 @@ use std::os::fd::OwnedFd;
 use anyhow::{ensure, Context, Result};
 use nix::fcntl::posix_fallocate;
 use nix::sys::memfd::{memfd_create, MFdFlags};
+use rkexec_protocol::choice::Call;
 
-use super::loader::{Call, Loader};
-use super::{Next, Stage1};
+use super::loader::Loader;
+use super::{Next, Stage};
+use crate::balloon;
 use crate::ownership::Ownership;
-use crate::places::Destination::Lowest;
 use crate::xen::Xen;
-use crate::{balloon, module};
 
 /// How often memory goes and comes back.
 const ROUNDS: usize = 3;
@@ -26,13 +26,12 @@ const HELD_MIB: i64 = 24;
 /// faults.
 const MANY: usize = 5000;
 
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage.report.test("modprobe rkexec", |_| module::load());
-    let loader = Loader::new(stage)?;
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    stage.load_module();
+    let loader = Loader::after(stage.told)?;
     let xen = Xen::open()?;
     let pieces = || -> Result<usize> { Ok(Ownership::read(&xen)?.pieces()) };
-    stage.report.test("dom0's memory goes to pieces", |report| {
+    stage.test("dom0's memory goes to pieces", |report| {
         let before = pieces()?;
         let mut held = Vec::new();
         for _ in 0..ROUNDS {
@@ -49,8 +48,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         Ok(())
     });
     for call in [Call::Load, Call::File] {
-        let loaded = loader.load_and_check(stage, call, Lowest);
-        stage.report.result(call.name(), &loaded);
+        loader.test(stage.report, call.name(), call);
     }
     Ok(Next::Exec)
 }

@@ -1,50 +1,48 @@
 //! One load, and off into the next kernel.
-//!
-//! `vmtest.call=` file or load, `vmtest.dest=` a [`Destination`], `vmtest.blob=` MiB,
-//! `vmtest.scatter=` MiB of free memory in single pages, `vmtest.lines=` the least number of lines
-//! that the machine's map has to have, `vmtest.abi=`: the interface of Xen that the module has to
-//! use, `vmtest.lockdown=LEVEL`: the kernel is locked down when `kexec_file_load` comes,
-//! `vmtest.pause=1`: wait for a line on the console before the next kernel is entered, so that
-//! somebody outside can change memory.
 
 use std::os::fd::OwnedFd;
 
 use anyhow::{ensure, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg};
 use nix::unistd::{pipe, write};
+use rkexec_protocol::scenario::Boot;
 
-use super::loader::{Call, Loader};
-use super::{Next, Stage1};
-use crate::places::Destination;
+use super::loader::Loader;
+use super::plan::Plan;
+use super::{Next, Stage};
 use crate::{console, module};
 
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let params = stage.params;
-    if params.get::<String>("module")?.is_some() {
-        stage.report.test("modprobe rkexec", |_| module::load());
-        if params.get::<String>("abi")?.is_some() {
-            stage.report.test(
+pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
+    let Stage { report, told } = stage;
+    match boot.abi.filter(|_| told.module) {
+        Some(abi) => {
+            let xen = told.xen.as_deref().context("which Xen was booted?")?;
+            report.test("modprobe rkexec", |_| module::load_by(abi));
+            report.test(
                 "it uses the wanted interface of the Xen that is there",
-                |_| module::expect_interface(params),
+                |_| module::expect_interface(abi, xen),
             );
         }
+        None if told.module => {
+            report.test("modprobe rkexec", |_| module::load());
+        }
+        None => {}
     }
-    let call: Call = stage.params.get("call")?.unwrap_or(Call::File);
-    let destination = stage.params.get("dest")?.unwrap_or(Destination::Lowest);
-    let loader = Loader::new(stage)?;
-    if let Some(least) = stage.params.get("lines")? {
+    let mut plan = Plan::after(told);
+    plan.blob = boot.blob;
+    plan.told.lines = boot.lines;
+    plan.told.lockdown = boot.lockdown;
+    let loader = Loader::new(plan)?;
+    if boot.lines > 0 {
         let name = "the machine's map is as long as it should be";
-        stage
-            .report
-            .test(name, |report| loader.machine.expect_lines(report, least));
+        report.test(name, |report| {
+            loader.machine.expect_lines(report, boot.lines)
+        });
     }
-    let scatter: Option<i32> = stage.params.get("scatter")?;
-    let _scattered = scatter.map(scatter_free_memory).transpose()?;
-    let loaded = loader.load_and_check(stage, call, destination);
-    stage.report.result(call.name(), &loaded);
-    if stage.params.get("pause")? == Some(1) {
-        let line = console::ask(stage.report)?;
+    let _scattered = scatter_free_memory(boot.scatter)?;
+    loader.test_to(report, boot.call.name(), boot.call, boot.dest);
+    if boot.pause {
+        let line = console::ask(report)?;
         ensure!(line == "go", "a line came that is {line:?}");
     }
     Ok(Next::Exec)
@@ -55,7 +53,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 ///
 /// Pipes, because their pages are of the kind that the kernel cannot move, as those of an image
 /// are; it keeps the two kinds apart. Two of them are filled by turns, and one is closed again.
-fn scatter_free_memory(mib: i32) -> Result<Vec<(OwnedFd, OwnedFd)>> {
+fn scatter_free_memory(mib: u32) -> Result<Vec<(OwnedFd, OwnedFd)>> {
     const PIPE: i32 = 1 << 20;
     let page = [1; 4096];
     let (mut kept, mut freed) = (Vec::new(), Vec::new());

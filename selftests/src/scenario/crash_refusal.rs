@@ -2,62 +2,45 @@
 
 use anyhow::{ensure, Result};
 use libc::EADDRNOTAVAIL;
+use rkexec_protocol::choice::Call;
 
-use super::loader::{expect_errno, file_load_with, Call, Loader};
-use super::{Next, Stage1};
+use super::by_file;
+use super::loader::{expect_errno, Loader, PAGE, PLACE};
+use super::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::module;
-use crate::places::Destination::Lowest;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::Xen;
 
-/// What the module says: at first as a remark, then as a reason.
+/// What the module says: at first as a remark, then as a reason; and what there is to do.
 const REMARK: &str = "rkexec: crash images cannot be loaded: Xen has no crash area";
 const REASON: &str = "rkexec: image not loaded: Xen has no crash area";
-/// And what there is to do.
 const ADVICE: &str = "give Xen the option crashkernel=";
 
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let xen = Xen::open()?;
     let mut log = KernelLog::from_now_on()?;
-    stage.report.test("modprobe rkexec says it", |_| {
+    stage.test("modprobe rkexec says it", |_| {
         ensure!(xen.crash_area()?.is_none(), "Xen has a crash area");
         module::load()?;
-        says(&mut log, REMARK)
+        log.expect_all(&[REMARK, ADVICE])
     });
-    let loader = Loader::new(stage)?;
-    stage.report.test("kexec_file_load says it again", |_| {
-        let result = file_load_with(loader.cmdline(), kexec::FILE_ON_CRASH);
+    let loader = Loader::after(stage.told)?;
+    stage.test("kexec_file_load says it again", |_| {
+        let result = by_file::load(loader.cmdline(), kexec::FILE_ON_CRASH);
         expect_errno(result, &[EADDRNOTAVAIL])?;
-        says(&mut log, REASON)
+        log.expect_all(&[REASON, ADVICE])
     });
-    stage
-        .report
-        .test("kexec_load is refused by the kernel", |_| {
-            const ANYWHERE: u64 = 32 << 20;
-            let page = [0; 4096];
-            let segment = Segment::new(&page, ANYWHERE, page.len() as u64);
-            let flags = kexec::ARCH_X86_64 | kexec::ON_CRASH;
-            expect_errno(kexec::load(ANYWHERE, &[segment], flags), &[EADDRNOTAVAIL])
-        });
-    stage.report.test("nothing is loaded", |_| {
-        ensure!(!kexec::crash_loaded()?, "kexec_crash_loaded says 1");
+    stage.test("kexec_load is refused by the kernel", |_| {
+        let segment = Segment::new(&[0; PAGE as usize], PLACE, PAGE);
+        let flags = kexec::ARCH_X86_64 | kexec::ON_CRASH;
+        expect_errno(kexec::load(PLACE, &[segment], flags), &[EADDRNOTAVAIL])
+    });
+    stage.test("nothing is loaded", |_| {
+        kexec::expect_crash_loaded(false)?;
         ensure!(!xen.has_crash_image()?, "Xen says that something is");
         Ok(())
     });
-    let loaded = loader.load_and_check(stage, Call::File, Lowest);
-    stage
-        .report
-        .result("a default image can be loaded", &loaded);
+    loader.test(stage.report, "a default image can be loaded", Call::File);
     Ok(Next::PowerOff)
-}
-
-fn says(log: &mut KernelLog, what: &str) -> Result<()> {
-    let lines = log.lines()?;
-    let said = lines
-        .iter()
-        .any(|line| line.contains(what) && line.contains(ADVICE));
-    ensure!(said, "the log does not say {what:?}: {lines:?}");
-    Ok(())
 }

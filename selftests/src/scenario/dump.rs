@@ -1,74 +1,59 @@
 //! A dom0 crashes, and the crash kernel has makedumpfile ([`crate::dump`]).
 //!
-//! `vmtest.by=` kernel: kexec-tools loads the crash kernel by the system call; xen: it goes past the
-//! kernel. `kexec-syscalls` starts it both times, and the difference is whether rkexec is there.
-//!
-//! `vmtest.by=line`: it is loaded by the system call, and then a line on the console says whether that
-//! is to do (`kernel`), or whether kexec-tools goes past the kernel after all and puts another one in
-//! its place (`xen`). Until the line comes it is the same machine that crashes in both ways
+//! `kexec-syscalls` starts kexec-tools both times, and the difference is whether rkexec is there. With a
+//! line from the console it is the same machine until then that crashes in both ways
 //! (`scripts/vm/src/dump_bytes.rs`).
 
 use std::process::Command;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
+use rkexec_protocol::choice::{By, Dump, Trigger};
+use rkexec_protocol::hex::Hex;
+use rkexec_protocol::scenario::Dumped;
+use rkexec_protocol::Fact;
 
-use super::loader::{Loader, INITRD, KERNEL};
-use super::{Next, Stage1};
-use crate::dump::PARAM;
+use super::loader::Loader;
+use super::plan::{Plan, INITRD, KERNEL};
+use super::{Next, Stage};
 use crate::held::Held;
 use crate::ownership::Ownership;
+use crate::program::{self, kexec_files};
 use crate::report::Report;
-use crate::trigger::Trigger;
+use crate::sys::kexec;
 use crate::xen::Xen;
-use crate::{console, module, past_kernel};
+use crate::{console, past_kernel};
 
 /// The usual initrd with what [`crate::dump`] runs.
 const BASE: &str = "/boot/dump-initrd";
 /// What a crash kernel is told beside the rest: the processor that it runs on may be any, and the
 /// first one cannot be started again from another.
 const WORDS: &str = "nr_cpus=1 reset_devices";
-const PROGRAM: &str = "kexec-syscalls";
-const LOADED: &str = "/sys/kernel/kexec_crash_loaded";
 
-/// Who loads the crash kernel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
-    Kernel,
-    Xen,
-    Line,
-}
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let by = match stage.params.need::<String>("by")?.as_str() {
-        "kernel" => By::Kernel,
-        "xen" => By::Xen,
-        "line" => By::Line,
-        other => bail!("vmtest.by={other} makes no sense"),
-    };
+pub fn run(stage: &mut Stage<'_>, Dumped { by, blob }: Dumped) -> Result<Next> {
+    const NAME: &str = "kexec-tools loads a crash kernel";
     if by == By::Xen {
         if let Some(why) = past_kernel::unable_for_crash(&Xen::open()?)? {
-            stage.report.skip("kexec-tools loads a crash kernel", &why);
+            stage.report.skip(NAME, &why);
             return Ok(Next::PowerOff);
         }
     } else {
-        stage.report.test("modprobe rkexec", |_| module::load());
+        stage.load_module();
     }
-    let tools = match by {
-        By::Kernel => "all",
-        By::Xen => "headers",
-        By::Line => "raw",
-    };
-    let loader = Loader::upon(stage, BASE, &format!("{WORDS} vmtest.{PARAM}={tools}"))?;
-    stage.report.test("kexec-tools loads a crash kernel", |_| {
-        load(loader.cmdline())?;
-        let told = std::fs::read_to_string(LOADED).context(LOADED)?;
-        let wanted = match by {
-            By::Kernel | By::Line => "1",
-            By::Xen => "0",
-        };
-        ensure!(told.trim() == wanted, "{LOADED} says {told}");
-        Ok(())
+    let mut plan = Plan::after(stage.told);
+    plan.base = BASE;
+    plan.blob = blob;
+    plan.words = WORDS;
+    plan.told.dump = Some(match by {
+        By::Kernel => Dump::Whole,
+        By::Xen => Dump::Headers,
+        By::Line => Dump::Raw,
+    });
+    let loader = Loader::new(plan)?;
+    stage.test(NAME, |_| {
+        let mut program = Command::new("kexec-syscalls");
+        program.args(["-p", KERNEL]);
+        program::run(program.args(kexec_files(INITRD, loader.cmdline())))?;
+        kexec::expect_crash_loaded(by != By::Xen)
     });
     if by == By::Line {
         tell_owners(stage.report)?;
@@ -85,10 +70,10 @@ fn obey(report: &mut Report, cmdline: &str) -> Result<()> {
         &held,
     );
     let held = held?;
-    match console::ask(report)?.as_str() {
+    match console::ask(report)?.parse() {
         // It is left as it is.
-        "kernel" => {}
-        "xen" => {
+        Ok(By::Kernel) => {}
+        Ok(By::Xen) => {
             report.test("it puts its image in the place", |_| held.release());
         }
         other => bail!("a line came that is {other:?}"),
@@ -102,7 +87,11 @@ fn tell_owners(report: &mut Report) -> Result<()> {
     let own = xen.own_range()?;
     let area = xen.crash_area()?.context("Xen has no crash area")?;
     let mut tell = |owner: &str, start: u64, end: u64| {
-        report.note(&format!("memory of {owner}: {start:x}-{end:x}"));
+        report.fact(&Fact::Owned {
+            owner: owner.to_owned(),
+            start: Hex(start),
+            end: Hex(end),
+        });
     };
     // Xen gives away what it needs no more of its own range.
     for (start, end) in Ownership::read(&xen)?.runs(true) {
@@ -110,22 +99,5 @@ fn tell_owners(report: &mut Report) -> Result<()> {
     }
     tell("Xen", own.start, own.end());
     tell("the crash kernel", area.start, area.end());
-    Ok(())
-}
-
-fn load(cmdline: &str) -> Result<()> {
-    let output = Command::new(PROGRAM)
-        .args(["-p", KERNEL])
-        .arg(format!("--initrd={INITRD}"))
-        .arg(format!("--command-line={cmdline}"))
-        .output()
-        .context(PROGRAM)?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{PROGRAM}: {}: {}",
-        output.status,
-        said.trim()
-    );
     Ok(())
 }

@@ -8,27 +8,29 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
-
+use anyhow::{bail, Context, Result};
 use nix::mount::{mount, MsFlags};
+use rkexec_protocol::scenario::Refuse;
+use rkexec_protocol::{Record, Scenario, Told};
 
-use super::{Next, Stage1};
+use super::plan::BASE;
+use super::refuse::MODULE;
+use super::{Next, Stage};
 use crate::initrd::Initrd;
 use crate::module::modprobe;
-use crate::report::{Report, MARK};
+use crate::program;
+use crate::report::Report;
 
 const NAME: &str = "guest";
 const CONFIG: &str = "/tmp/guest.cfg";
 const INITRD: &str = "/tmp/guest-initrd";
 const CONSOLES: &str = "/var/log/xen/console";
-/// Where the module is in the guest.
-const MODULE: &str = "/rkexec.ko";
 
 /// Makes the guest, and leaves it paused.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let made = stage.report.test("Xen's tools make a PV guest", |_| {
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    let made = stage.test("Xen's tools make a PV guest", |_| {
         start_tools()?;
-        let mut initrd = Initrd::upon(Path::new("/boot/next-initrd"), Path::new(INITRD))?;
+        let mut initrd = Initrd::upon(Path::new(BASE), Path::new(INITRD))?;
         initrd.file(MODULE, &fs::read(module_file()?)?)?;
         initrd.finish()?;
         fs::write(CONFIG, config())?;
@@ -38,10 +40,6 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 }
 
 /// Lets it go, and passes on what it reports, and what the module says there.
-///
-/// # Errors
-///
-/// The guest is not there, or says nothing.
 pub fn relay(report: &mut Report) -> Result<()> {
     tool("xl", &["unpause", NAME])?;
     let path = format!("{CONSOLES}/guest-{NAME}.log");
@@ -53,9 +51,9 @@ pub fn relay(report: &mut Report) -> Result<()> {
             sleep(Duration::from_millis(100));
             continue;
         }
-        if let Some((_, text)) = line.trim_end().split_once(MARK) {
-            report.line(text);
-            if text.contains(" ends with ") {
+        if let Some(record) = Record::find(line.trim_end())? {
+            report.record(&record);
+            if let Record::Ends(..) = record {
                 return Ok(());
             }
         }
@@ -64,10 +62,14 @@ pub fn relay(report: &mut Report) -> Result<()> {
 }
 
 fn config() -> String {
-    let words = "console=hvc0 printk.devkmsg=on vmtest.stage=2 vmtest.scenario=refuse";
+    let told = Told {
+        stage: 2,
+        scenario: Some(Scenario::Refuse(Refuse::NEW.guest(true))),
+        ..Told::default()
+    };
     format!(
         "name = '{NAME}'\ntype = 'pv'\nkernel = '/boot/vmlinuz'\nramdisk = '{INITRD}'\n\
-         memory = 256\nvcpus = 1\ncmdline = '{words} vmtest.file={MODULE}'\n"
+         memory = 256\nvcpus = 1\ncmdline = 'console=hvc0 printk.devkmsg=on {told}'\n"
     )
 }
 
@@ -116,16 +118,7 @@ fn tool(name: &str, arguments: &[&str]) -> Result<()> {
         .map(|entry| entry.path().join("bin"))
         .find(|dir| dir.join("xl").exists())
         .context("Xen's tools are not here")?;
-    let output = Command::new(dir.join(name)).args(arguments).output();
-    let output = output.with_context(|| name.to_owned())?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{name}: {}: {}",
-        output.status,
-        said.trim()
-    );
-    Ok(())
+    program::run(Command::new(dir.join(name)).args(arguments)).map(drop)
 }
 
 /// The module's file, which depmod's list names.

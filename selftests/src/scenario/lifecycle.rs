@@ -14,18 +14,17 @@ use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, pipe, ForkResult};
 
-use super::loader::{expect_errno, file_load, Call, Loader};
-use super::{Next, Stage1};
+use rkexec_protocol::choice::Call;
+
+use super::by_file;
+use super::loader::{expect_errno, Loader, PAGE, PLACE};
+use super::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::module;
-use crate::places::Destination::Lowest;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
 use crate::sys::stalled::StalledPage;
 
-const PAGE: u64 = 4096;
-/// A place that is usable memory on every machine of the tests.
-const PLACE: u64 = 32 << 20;
 /// A place without any memory: the interrupt controller's.
 const NOWHERE: u64 = 0xfee0_0000;
 /// Longer than anything takes here.
@@ -33,105 +32,81 @@ const MANY_SECONDS: Duration = Duration::from_secs(30);
 
 /// Longer than modprobe needs to see that a file is open, and shorter than it waits for that.
 const SHORT_LOOK: Duration = Duration::from_secs(1);
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let loader = Loader::new(stage)?;
-    stage
-        .report
-        .test("an image of the kernel's own keeps the module out", |_| {
-            loader.try_load(Call::Load, Lowest)?;
-            ensure!(module::load().is_err(), "modprobe succeeded");
-            kexec::unload().context("unloading")
-        });
-    stage.report.test("modprobe rkexec", |_| module::load());
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    let loader = Loader::after(stage.told)?;
+    let report = &mut *stage.report;
+    report.test("an image of the kernel's own keeps the module out", |_| {
+        loader.load(Call::Load)?;
+        ensure!(module::load().is_err(), "modprobe succeeded");
+        kexec::unload().context("unloading")
+    });
+    report.test("modprobe rkexec", |_| module::load());
     let free = loader.free_pages()?;
-    let nothing = |loader: &Loader| -> Result<()> {
-        loader.expect_loaded(false)?;
-        let now = loader.free_pages()?;
-        ensure!(
-            now == free,
-            "Xen had {free} free pages at the beginning, and now {now}"
-        );
+    let nothing = || -> Result<()> {
+        loader.expect_nothing(free)?;
         expect_errno(Err(kexec::exec()), &[libc::EINVAL])
     };
-    stage
-        .report
-        .test("no image is loaded, and reboot(2) says so", |_| {
-            nothing(&loader)
-        });
-    load(stage, &loader, Call::File, "kexec_file_load loads one");
-    load(stage, &loader, Call::Load, "kexec_load replaces it");
-    stage.report.test("kexec_load unloads it", |_| {
+    report.test("no image is loaded, and reboot(2) says so", |_| nothing());
+    loader.test(report, "kexec_file_load loads one", Call::File);
+    loader.test(report, "kexec_load replaces it", Call::Load);
+    report.test("kexec_load unloads it", |_| {
         kexec::unload()?;
-        nothing(&loader)
+        nothing()
     });
-    stage.report.test(
+    report.test(
         "while somebody loads, the module's map says busy",
         |report| busy(report, &loader),
     );
-    stage
-        .report
-        .test("a segment of no bytes is as good as any", |_| {
-            let page = [0x90; PAGE as usize];
-            let segments = [
-                Segment::new(&[], NOWHERE, 0),
-                Segment::new(&page, PLACE, PAGE),
-                Segment::new(&[], PLACE + PAGE, 0),
-            ];
-            kexec::load(PLACE, &segments, kexec::ARCH_X86_64).context("kexec_load")?;
-            loader.expect_loaded(true)?;
-            kexec::unload()?;
-            nothing(&loader)
-        });
-    stage
-        .report
-        .test("a task that is killed stops loading", |report| {
-            killed(report)?;
-            nothing(&loader)
-        });
-    load(stage, &loader, Call::Load, "kexec_load loads one");
-    load(stage, &loader, Call::File, "kexec_file_load replaces it");
-    stage.report.test("kexec_file_load unloads it", |_| {
-        kexec::file_unload()?;
-        nothing(&loader)
+    report.test("a segment of no bytes is as good as any", |_| {
+        let page = [0x90; PAGE as usize];
+        let segments = [
+            Segment::new(&[], NOWHERE, 0),
+            Segment::new(&page, PLACE, PAGE),
+            Segment::new(&[], PLACE + PAGE, 0),
+        ];
+        kexec::load(PLACE, &segments, kexec::ARCH_X86_64).context("kexec_load")?;
+        loader.expect_loaded(true)?;
+        kexec::unload()?;
+        nothing()
     });
-    stage
-        .report
-        .test("unloading nothing is all right by both calls", |_| {
-            kexec::unload()?;
-            kexec::file_unload()?;
-            nothing(&loader)
-        });
-    load(
-        stage,
-        &loader,
-        Call::File,
-        "kexec_file_load loads another one",
-    );
-    stage.report.test(
+    report.test("a task that is killed stops loading", |report| {
+        killed(report)?;
+        nothing()
+    });
+    loader.test(report, "kexec_load loads one", Call::Load);
+    loader.test(report, "kexec_file_load replaces it", Call::File);
+    report.test("kexec_file_load unloads it", |_| {
+        kexec::file_unload()?;
+        nothing()
+    });
+    report.test("unloading nothing is all right by both calls", |_| {
+        kexec::unload()?;
+        kexec::file_unload()?;
+        nothing()
+    });
+    loader.test(report, "kexec_file_load loads another one", Call::File);
+    let at_work = || -> Result<()> {
+        loader.expect_loaded(true)?;
+        module::expect_map("default")
+    };
+    report.test(
         "an open file of the module's keeps it in, and at work",
         |_| {
-            let file = File::open(module::MAP).context(module::MAP)?;
+            let _file = File::open(module::MAP).context(module::MAP)?;
             let error = match module::unload() {
                 Err(error) => format!("{error:#}"),
                 Ok(()) => bail!("modprobe -r succeeded"),
             };
             ensure!(error.contains("in use"), "{error}");
-            loader.expect_loaded(true)?;
-            module::expect_map("default")?;
-            drop(file);
-            Ok(())
+            at_work()
         },
     );
-    stage
-        .report
-        .test("modprobe -r by somebody else says no at once", |report| {
-            by_somebody_else(report)?;
-            loader.expect_loaded(true)?;
-            module::expect_map("default")
-        });
-    stage.report.test(
+    let name = "modprobe -r by somebody else says no at once";
+    report.test(name, |report| {
+        by_somebody_else(report)?;
+        at_work()
+    });
+    report.test(
         "modprobe -r takes the image away with the module, also if somebody has a short look",
         |_| {
             let file = File::open(module::MAP).context(module::MAP)?;
@@ -141,29 +116,18 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             });
             module::unload()?;
             ensure!(look.is_finished(), "it has gone under the open file");
-            nothing(&loader)
+            nothing()
         },
     );
-    stage.report.test("modprobe once more", |_| module::load());
+    report.test("modprobe once more", |_| module::load());
     for number in 1..=3 {
-        load(
-            stage,
-            &loader,
-            Call::File,
-            &format!("kexec_file_load, load {number} of 3 in a row"),
-        );
+        let name = format!("kexec_file_load, load {number} of 3 in a row");
+        loader.test(report, &name, Call::File);
     }
-    load(
-        stage,
-        &loader,
-        Call::Load,
-        "kexec_load loads the one to boot",
-    );
-    stage
-        .report
-        .test("Xen's kexec status was right all the time", |_| {
-            loader.xen_told_the_truth()
-        });
+    loader.test(report, "kexec_load loads the one to boot", Call::Load);
+    report.test("Xen's kexec status was right all the time", |_| {
+        loader.xen_told_the_truth()
+    });
     Ok(Next::Exec)
 }
 
@@ -172,7 +136,7 @@ fn busy(report: &mut Report, loader: &Loader) -> Result<()> {
     let (mut busy, mut read) = (0, 0);
     let cmdline = loader.cmdline();
     thread::scope(|scope| {
-        let loading = scope.spawn(|| file_load(cmdline));
+        let loading = scope.spawn(|| by_file::load(cmdline, 0));
         while !loading.is_finished() {
             match fs::read(module::MAP) {
                 Ok(_) => read += 1,
@@ -230,15 +194,10 @@ fn killed(report: &mut Report) -> Result<()> {
     let end = waitpid(child, None).context("waitpid")?;
     let how = matches!(end, WaitStatus::Signaled(_, Signal::SIGKILL, _));
     ensure!(how, "it ended otherwise: {end:?}");
-    report.note(&format!(
-        "it died within {} ms",
-        begin.elapsed().as_millis()
-    ));
+    let took = begin.elapsed().as_millis();
+    report.note(&format!("it died within {took} ms"));
     ensure!(!kexec::loaded()?, "what it wanted to load is loaded");
-    const LINE: &str = "rkexec: image not loaded: the task that loads it is being killed";
-    let said = log.lines()?.iter().any(|line| line.contains(LINE));
-    ensure!(said, "the log does not say: {LINE}");
-    Ok(())
+    log.expect("rkexec: image not loaded: the task that loads it is being killed")
 }
 
 /// Loads an image of a page and these `data` behind it, and writes to `copying` when the kernel comes to
@@ -257,9 +216,4 @@ fn load_and_tell(data: &[u8], mut copying: File) -> Result<()> {
         ];
         Ok(kexec::load(PLACE, &image, kexec::ARCH_X86_64)?)
     })
-}
-
-fn load(stage: &mut Stage1<'_>, loader: &Loader, call: Call, name: &str) {
-    let result = loader.load_and_check(stage, call, Lowest);
-    stage.report.result(name, &result);
 }

@@ -3,8 +3,6 @@
 //! memory of dom0 an image takes beyond its data. Measures, not tests: the runner has no opinion.
 //!
 //! What the stock kernel loads here must never be started, and is not.
-//!
-//! With `vmtest.place=own` kexec-tools has one load only, to the place of its own choice.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,11 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use formats::bzimage::BzImage;
 
-use super::loader::{Call, Loader, INITRD, KERNEL};
+use rkexec_protocol::choice::Call;
+use rkexec_protocol::scenario::LoadTime;
+
+use super::loader::Loader;
+use super::plan::{Plan, INITRD, KERNEL};
 use super::prepare_time::median;
-use super::{Next, Stage1};
+use super::{Next, Stage};
 use crate::ownership::Ownership;
-use crate::places::Destination::Lowest;
 use crate::report::Report;
 use crate::sys::kexec;
 use crate::xen::Xen;
@@ -32,13 +33,12 @@ struct Sample {
     /// How much less memory is free while it is loaded, in bytes.
     memory: i64,
 }
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let loader = Loader::new(stage)?;
-    let own_place = stage.params.get::<String>("place")?.as_deref() == Some("own");
+pub fn run(stage: &mut Stage<'_>, times: LoadTime) -> Result<Next> {
+    let mut plan = Plan::after(stage.told);
+    plan.blob = times.blob;
+    let loader = Loader::new(plan)?;
     let name = "the times of whole loads";
-    stage.report.test(name, |report| match own_place {
+    stage.test(name, |report| match times.own_place {
         true => measure_own_place(&loader, report),
         false => measure(&loader, report),
     });
@@ -115,19 +115,15 @@ fn repeat(samples: &mut Vec<Sample>, load: impl Fn() -> Result<Sample>) -> Resul
 
 /// In milliseconds.
 fn time(samples: &[Sample]) -> f64 {
-    median(
-        samples
-            .iter()
-            .map(|it| it.took.as_secs_f64() * 1e3)
-            .collect(),
-    )
+    let times = samples.iter().map(|it| it.took.as_secs_f64() * 1e3);
+    median(times.collect())
 }
 
 /// Loads by `kexec_file_load`, and unloads.
 fn by_kernel(loader: &Loader) -> Result<Sample> {
     let before = free_memory::settled()?;
     let started = Instant::now();
-    loader.try_load(Call::File, Lowest)?;
+    loader.load(Call::File)?;
     let took = started.elapsed();
     let memory = before - free_memory::settled()?;
     kexec::file_unload().context("unloading")?;

@@ -1,109 +1,35 @@
 //! A next kernel at hand, and both ways to load it.
 
 use std::cell::Cell;
-use std::ffi::CString;
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{bail, ensure, Context, Result};
 use formats::bzimage::BzImage;
 use memmap2::Mmap;
+use rkexec_protocol::choice::{Call, Destination, Lockdown};
+use rkexec_protocol::Told;
 
-use super::Stage1;
-use crate::expect::{Crash, Expected};
+use super::by_file;
+use super::plan::{Plan, INITRD, KERNEL};
+use crate::expect::Expected;
 use crate::image::{Image, Sizes};
 use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
-use crate::lockdown;
 use crate::memory::Map;
-use crate::module;
 use crate::ownership::Ownership;
-use crate::params::{Params, PREFIX};
-use crate::places::{self, Destination};
-use crate::sys::{kexec, late, mapped};
+use crate::report::Report;
+use crate::sys::{kexec, mapped};
 use crate::xen::{self, Xen};
+use crate::{module, places};
 
-/// The next kernel.
-pub const KERNEL: &str = "/boot/vmlinuz";
-const BASE: &str = "/boot/next-initrd";
-/// Its initrd.
-pub const INITRD: &str = "/tmp/initrd";
+pub const PAGE: u64 = 4096;
+/// A place that is usable memory on every machine of the tests, and a multiple of 2 MiB.
+pub const PLACE: u64 = 32 << 20;
 
 /// Pages that Xen may have for a loaded image: 2 MiB.
 const XEN_PAGES_MAX: u64 = 512;
-/// Megabytes of random bytes in the initrd, if the runner does not say.
-const BLOB_MIB: u64 = 8;
-
-/// A way to load an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// `kexec_file_load(2)`.
-    File,
-    /// `kexec_load(2)`.
-    Load,
-}
-
-impl Call {
-    /// The name of the system call.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::File => "kexec_file_load",
-            Self::Load => "kexec_load",
-        }
-    }
-}
-
-impl FromStr for Call {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "file" => Ok(Self::File),
-            "load" => Ok(Self::Load),
-            _ => bail!("there is no call {text:?}"),
-        }
-    }
-}
-
-/// How often the next kernel is to load one itself (`vmtest.rounds=`, of which one is this kernel's).
-///
-/// # Errors
-///
-/// The parameter makes no sense.
-pub fn rounds_left(params: &Params) -> Result<u32> {
-    Ok(params.get("rounds")?.unwrap_or(1u32).saturating_sub(1))
-}
-
-/// The next kernel's command line: what this one was told, as far as it holds for the next, too,
-/// and `vmtest.next=`, in which a plus sign stands for a blank.
-fn next_cmdline(params: &Params) -> Result<String> {
-    // `tsc=` as for all kernels on the bare machine (scripts/vm/src/machine.rs says why).
-    let base = "console=ttyS0,115200 tsc=nowatchdog panic=-1 printk.devkmsg=on";
-    let mut words = vec![base.to_owned()];
-    let stage: u32 = params.get("stage")?.unwrap_or(1);
-    words.push(format!("vmtest.stage={}", stage + 1));
-    let mut names = vec!["ram", "cpus", "lines", "marker", "level", "lockdown"];
-    match rounds_left(params)? {
-        0 => {}
-        left => {
-            words.push(format!("vmtest.rounds={left}"));
-            names.extend(["scenario", "syscall", "module"]);
-        }
-    }
-    for name in names {
-        if let Some(value) = params.get::<String>(name)? {
-            words.push(format!("{PREFIX}{name}={value}"));
-        }
-    }
-    if let Some(next) = params.get::<String>("next")? {
-        words.push(next.replace('+', " "));
-    }
-    Ok(words.join(" "))
-}
 
 /// A kernel, its initrd on disk, and the machine that they are for.
 pub struct Loader {
@@ -113,90 +39,45 @@ pub struct Loader {
     kernel: Mmap,
     initrd: Mmap,
     xen: Option<Xen>,
-    /// How far this kernel is to be locked down when `kexec_file_load` comes (`vmtest.lockdown=`).
-    pub lockdown: Option<String>,
+    /// How far this kernel is to be locked down when `kexec_file_load` comes.
+    lockdown: Option<Lockdown>,
     /// How often Xen was asked for its status, and how often that was wrong.
     status: Cell<(usize, usize)>,
 }
 
 impl Loader {
-    /// Builds the initrd that the runner wants (`vmtest.blob=`, in MiB).
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be written, or Xen does not tell what is wanted of it.
-    pub fn new(stage: &mut Stage1<'_>) -> Result<Self> {
-        Self::with_words(stage, "")
+    /// Builds the initrd of the usual plan.
+    pub fn after(told: &Told) -> Result<Self> {
+        Self::new(Plan::after(told))
     }
 
-    /// The same for a next kernel that is told some more.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::new`].
-    pub fn with_words(stage: &mut Stage1<'_>, words: &str) -> Result<Self> {
-        Self::build(stage, BASE, words, None)
-    }
-
-    /// The same for a crash kernel.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::new`].
-    pub fn for_crash(stage: &mut Stage1<'_>, words: &str, crash: Crash) -> Result<Self> {
-        Self::build(stage, BASE, words, Some(crash))
-    }
-
-    /// The same with an initrd that begins with the one at `base`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::new`].
-    pub fn upon(stage: &mut Stage1<'_>, base: &str, words: &str) -> Result<Self> {
-        Self::build(stage, base, words, None)
-    }
-
-    fn build(
-        stage: &mut Stage1<'_>,
-        base: &str,
-        words: &str,
-        crash: Option<Crash>,
-    ) -> Result<Self> {
-        let xen = if xen::is_dom0() {
-            Some(Xen::open()?)
-        } else {
-            None
-        };
+    /// Builds the initrd of this plan.
+    pub fn new(plan: Plan) -> Result<Self> {
+        let xen = xen::is_dom0().then(Xen::open).transpose()?;
         let machine = match &xen {
             Some(xen) => xen.machine_map()?,
             None => Map::of_firmware()?,
         };
-        let mib = stage.params.get("blob")?.unwrap_or(BLOB_MIB);
-        let mut cmdline = next_cmdline(stage.params)?;
-        if !words.is_empty() {
-            cmdline.push_str(&format!(" {words}"));
-        }
-        let (base, target) = (Path::new(base), Path::new(INITRD));
-        let system = rounds_left(stage.params)? > 0;
-        let what = Contents {
-            blob_bytes: mib << 20,
-            system,
-            crash,
+        let (cmdline, target) = (plan.cmdline(), Path::new(INITRD));
+        let contents = Contents {
+            blob_bytes: plan.blob << 20,
+            // One that has something to do needs all that this one has.
+            system: plan.told.scenario.is_some(),
+            crash: plan.crash,
         };
-        let expected = initrd::build(base, target, what, &cmdline, machine.clone())?;
-        let (kernel, initrd) = (mapped::map(Path::new(KERNEL))?, mapped::map(target)?);
+        let base = Path::new(plan.base);
+        let expected = initrd::build(base, target, contents, &cmdline, machine.clone())?;
         Ok(Self {
             machine,
             expected,
-            kernel,
-            initrd,
+            kernel: mapped::map(Path::new(KERNEL))?,
+            initrd: mapped::map(target)?,
             xen,
-            lockdown: stage.params.get("lockdown")?,
+            lockdown: plan.told.lockdown,
             status: Cell::default(),
         })
     }
 
-    /// Its command line.
     pub fn cmdline(&self) -> &str {
         &self.expected.cmdline
     }
@@ -206,86 +87,81 @@ impl Loader {
         &self.kernel
     }
 
-    /// Its initrd.
     pub fn initrd(&self) -> &[u8] {
         &self.initrd
     }
 
     /// Pages that are free in Xen's heap; 0 on bare metal.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn free_pages(&self) -> Result<u64> {
         self.xen.as_ref().map_or(Ok(0), Xen::free_pages)
     }
 
-    /// Loads by `call`, and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's.
-    pub fn try_load(&self, call: Call, destination: Destination) -> Result<()> {
-        match call {
-            Call::File => match &self.lockdown {
-                Some(level) => file_load_locked_down(self.cmdline(), 0, level),
-                None => file_load(self.cmdline()).context("kexec_file_load"),
-            },
-            Call::Load => self.load(destination),
-        }
+    /// Loads by `kexec_file_load`, with these flags.
+    pub fn load_file(&self, flags: u64) -> Result<()> {
+        by_file::load_at(self.lockdown, self.cmdline(), flags)
     }
 
-    /// Loads by `call`, and checks what can be seen from here: what the kernel and Xen say, how
-    /// much memory Xen has spent, how long the hypercall has taken.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's, or one of the checks.
-    pub fn load_and_check(
-        &self,
-        stage: &mut Stage1<'_>,
-        call: Call,
-        destination: Destination,
-    ) -> Result<()> {
+    /// Loads by `call`, to the lowest places, and nothing else.
+    pub fn load(&self, call: Call) -> Result<()> {
+        self.load_to(call, Destination::Lowest)
+    }
+
+    /// Loads by `call`, and nothing else. `kexec_file_load` goes where it likes.
+    fn load_to(&self, call: Call, destination: Destination) -> Result<()> {
+        if call == Call::File {
+            return self.load_file(0);
+        }
+        let kernel = BzImage::parse(&self.kernel)?;
+        let sizes = Sizes::of(kernel, &self.initrd, &self.machine);
+        let places = places::find(destination, &self.machine, sizes)?;
+        let cmdline = &self.expected.cmdline;
+        let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
+        kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
+    }
+
+    /// Loads by `call`, and checks what can be seen from here: all this is a test.
+    pub fn test(&self, report: &mut Report, name: &str, call: Call) -> bool {
+        self.test_to(report, name, call, Destination::Lowest)
+    }
+
+    /// The same to there.
+    pub fn test_to(&self, report: &mut Report, name: &str, call: Call, to: Destination) -> bool {
+        report.test(name, |report| self.load_and_check(report, call, to))
+    }
+
+    /// Checks what the kernel and Xen say, how much memory Xen has spent, how long the hypercall has
+    /// taken.
+    fn load_and_check(&self, report: &mut Report, call: Call, to: Destination) -> Result<()> {
         if call == Call::Load {
-            self.tell_destination(stage, destination)?;
+            self.tell_destination(report, to)?;
         }
         let mut log = KernelLog::from_now_on()?;
         let (before, started) = (self.free_pages()?, Instant::now());
-        self.try_load(call, destination)?;
-        let took = started.elapsed();
+        self.load_to(call, to)?;
+        let took = started.elapsed().as_millis();
         let used = before.saturating_sub(self.free_pages()?);
-        stage
-            .report
-            .note(&format!("{} took {} ms", call.name(), took.as_millis()));
+        report.note(&format!("{} took {took} ms", call.name()));
         self.expect_loaded(true)?;
-        stage.report.note("/sys/kernel/kexec_loaded says 1");
+        report.note("/sys/kernel/kexec_loaded says 1");
         if module::is_loaded() {
             module::expect_map("default")?;
         }
         if self.xen.is_none() {
             return Ok(());
         }
-        stage.report.note(&format!("{used} pages of Xen's heap"));
+        report.note(&format!("{used} pages of Xen's heap"));
         ensure!(used <= XEN_PAGES_MAX, "Xen has used {used} pages for it");
         // A measure, and no test: one sample is as long as somebody else has the processor.
-        told_time(stage, &mut log)?;
+        let time = hypercall_time(&log.lines()?);
+        let time = time.context("the log does not say how long Xen took")?;
+        report.note(&format!("load hypercall: {time} us"));
         Ok(())
     }
 
     /// Checks that the kernel says that an image is loaded, or not; what Xen says is kept for
     /// [`Self::xen_told_the_truth`].
-    ///
-    /// # Errors
-    ///
-    /// The kernel says something else, or Xen does not answer.
     pub fn expect_loaded(&self, loaded: bool) -> Result<()> {
-        let kernel = kexec::loaded()?;
-        ensure!(
-            kernel == loaded,
-            "/sys/kernel/kexec_loaded says {}",
-            u8::from(kernel)
-        );
+        kexec::expect_loaded(loaded)?;
         if let Some(xen) = &self.xen {
             let wrong = usize::from(xen.kexec_status()? != loaded);
             let (asked, lied) = self.status.get();
@@ -294,11 +170,23 @@ impl Loader {
         Ok(())
     }
 
+    /// Checks that nothing is loaded, and that Xen has as many free pages as it had.
+    pub fn expect_nothing(&self, free: u64) -> Result<()> {
+        self.expect_loaded(false)?;
+        self.expect_free(free)
+    }
+
+    /// Checks that Xen has as many free pages as it had.
+    pub fn expect_free(&self, before: u64) -> Result<()> {
+        let now = self.free_pages()?;
+        ensure!(
+            now == before,
+            "Xen had {before} free pages before, and now {now}"
+        );
+        Ok(())
+    }
+
     /// Checks that Xen's own status, which other programs ask, was right every time.
-    ///
-    /// # Errors
-    ///
-    /// It was not.
     pub fn xen_told_the_truth(&self) -> Result<()> {
         let (asked, lied) = self.status.get();
         ensure!(
@@ -308,91 +196,21 @@ impl Loader {
         Ok(())
     }
 
-    fn load(&self, destination: Destination) -> Result<()> {
-        let kernel = BzImage::parse(&self.kernel)?;
-        let sizes = Sizes::of(kernel, &self.initrd, &self.machine);
-        let places = places::find(destination, &self.machine, sizes)?;
-        let cmdline = &self.expected.cmdline;
-        let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
-        kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
-    }
-
-    fn tell_destination(&self, stage: &mut Stage1<'_>, destination: Destination) -> Result<()> {
+    fn tell_destination(&self, report: &mut Report, destination: Destination) -> Result<()> {
         let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd, &self.machine);
         let places = places::find(destination, &self.machine, sizes)?;
-        stage
-            .report
-            .note(&format!("destination {destination}: {places:x?}"));
+        report.note(&format!("destination {destination}: {places:x?}"));
         if let Some(xen) = &self.xen {
-            let owned = Ownership::read(xen)?;
-            let ours = owned.count(places.initrd, sizes.initrd);
-            stage.report.note(&format!(
-                "dom0 has {ours} of {} initrd pages",
-                sizes.initrd >> 12
-            ));
-            stage
-                .report
-                .note(&format!("Xen is at {:x?}", xen.own_range()?));
+            let ours = Ownership::read(xen)?.count(places.initrd, sizes.initrd);
+            let pages = sizes.initrd >> 12;
+            report.note(&format!("dom0 has {ours} of {pages} initrd pages"));
+            report.note(&format!("Xen is at {:x?}", xen.own_range()?));
         }
         Ok(())
     }
 }
 
-/// Loads [`KERNEL`] and [`INITRD`] by `kexec_file_load(2)`.
-///
-/// # Errors
-///
-/// The kernel's.
-pub fn file_load(cmdline: &str) -> io::Result<()> {
-    file_load_with(cmdline, 0)
-}
-
-/// The same with these flags, in a kernel that is locked down (`level`) while it works on it.
-///
-/// No key that such a kernel wants a next kernel to be signed with is in the test machines. So it is
-/// locked down when it has accepted the next kernel and comes to read the command line.
-///
-/// # Errors
-///
-/// The kernel's, or that it cannot be locked down.
-pub fn file_load_locked_down(cmdline: &str, flags: u64, level: &str) -> Result<()> {
-    let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
-    let cmdline = CString::new(cmdline)?;
-    let len = cmdline.as_bytes_with_nul().len();
-    let loaded = late::with_text(
-        &cmdline,
-        || lockdown::raise(level),
-        // SAFETY: The string is there when the kernel reads it.
-        |text| unsafe {
-            kexec::file_load_at(kernel.as_fd(), Some(initrd.as_fd()), text, len, flags)
-        },
-    )?;
-    loaded.context("kexec_file_load, locked down")
-}
-
-/// The same with these flags.
-///
-/// # Errors
-///
-/// The kernel's.
-pub fn file_load_with(cmdline: &str, flags: u64) -> io::Result<()> {
-    let (kernel, initrd) = (File::open(KERNEL)?, File::open(INITRD)?);
-    let cmdline = CString::new(cmdline)?;
-    kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, flags)
-}
-
-/// The time of the latest load hypercall, in microseconds.
-fn told_time(stage: &mut Stage1<'_>, log: &mut KernelLog) -> Result<u64> {
-    let time = hypercall_time(&log.lines()?).context("the log does not say how long Xen took")?;
-    stage.report.note(&format!("load hypercall: {time} us"));
-    Ok(time)
-}
-
-/// The error number of a system call that must not succeed.
-///
-/// # Errors
-///
-/// It succeeded, or failed with another number.
+/// Checks that a system call has failed, and with one of these error numbers.
 pub fn expect_errno(result: io::Result<()>, wanted: &[i32]) -> Result<()> {
     let Err(error) = result else {
         bail!("it succeeded")
@@ -403,4 +221,18 @@ pub fn expect_errno(result: io::Result<()>, wanted: &[i32]) -> Result<()> {
         "{error}, and not one of {wanted:?}"
     );
     Ok(())
+}
+
+/// The same, of which the log has to tell why, if it is the module that refuses it.
+pub fn expect_refusal(
+    log: &mut KernelLog,
+    result: io::Result<()>,
+    wanted: &[i32],
+    why: &str,
+) -> Result<()> {
+    expect_errno(result, wanted)?;
+    match why {
+        "" => Ok(()),
+        why => log.expect(why),
+    }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use anyhow::{ensure, Context, Result};
 use nix::mount::{mount, MsFlags};
 
-use super::{probe, Next, Stage1};
+use super::{probe, Next, Stage};
 use crate::module;
 use crate::sys::kexec;
 
@@ -17,30 +17,26 @@ const TRACING: &str = "/sys/kernel/tracing";
 /// Loads of each kind between two changes, and how often it changes.
 const LOADS: usize = 10;
 const TURNS: usize = 4;
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage
-        .report
-        .test("the times of machine_kexec_prepare", |report| {
-            trace()?;
-            // The first load finds cold caches, and counts for nobody.
-            load()?;
-            let (mut stock, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..TURNS {
-                measure(&mut stock)?;
-                module::load()?;
-                measure(&mut ours)?;
-                module::unload()?;
-            }
-            let (stock, ours) = (median(stock), median(ours));
-            report.note(&format!(
-                "medians of {} loads each: stock {stock:.0} us, rkexec {ours:.0} us, ratio {:.2}",
-                LOADS * TURNS,
-                ours / stock
-            ));
-            Ok(())
-        });
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    stage.test("the times of machine_kexec_prepare", |report| {
+        trace()?;
+        // The first load finds cold caches, and counts for nobody.
+        load()?;
+        let (mut stock, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            measure(&mut stock)?;
+            module::load()?;
+            measure(&mut ours)?;
+            module::unload()?;
+        }
+        let (stock, ours) = (median(stock), median(ours));
+        report.note(&format!(
+            "medians of {} loads each: stock {stock:.0} us, rkexec {ours:.0} us, ratio {:.2}",
+            LOADS * TURNS,
+            ours / stock
+        ));
+        Ok(())
+    });
     Ok(Next::PowerOff)
 }
 
@@ -52,15 +48,8 @@ fn measure(times: &mut Vec<f64>) -> Result<()> {
 }
 
 fn trace() -> Result<()> {
-    let nothing = None::<&str>;
-    mount(
-        Some("tracefs"),
-        TRACING,
-        Some("tracefs"),
-        MsFlags::empty(),
-        nothing,
-    )
-    .context(TRACING)?;
+    let (kind, nothing) = (Some("tracefs"), None::<&str>);
+    mount(kind, TRACING, kind, MsFlags::empty(), nothing).context(TRACING)?;
     set("set_ftrace_filter", "machine_kexec_prepare set_memory_rox")?;
     set("current_tracer", "function_graph")
 }

@@ -5,9 +5,11 @@
 use std::fs;
 use std::mem::offset_of;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result};
+use rkexec_protocol::Fact;
 
-use super::{Next, Stage1};
+use super::loader::PLACE;
+use super::{Next, Stage};
 use crate::acpi;
 use crate::memory::Map;
 use crate::module;
@@ -18,14 +20,10 @@ use crate::xen::{self, Xen};
 
 /// The probe's file, which is as long as the memory that it takes.
 pub const PROBE: &str = "/boot/probe";
-/// A place for it: a multiple of 2 MiB that is usable memory on every machine of the tests.
-const PLACE: u64 = 32 << 20;
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let with_module = stage.params.get::<String>("module")?.is_some();
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    let with_module = stage.told.module;
     if with_module {
-        stage.report.test("modprobe rkexec", |_| module::load());
+        stage.load_module();
     }
     let machine = if xen::is_dom0() {
         Xen::open()?.machine_map()?
@@ -33,14 +31,12 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         Map::of_firmware()?
     };
     tell_memory(stage.report, &machine)?;
-    stage.report.test("kexec_load loads the probe", |_| load());
+    stage.test("kexec_load loads the probe", |_| load());
     if with_module {
         let name = "the module tells what it has mapped";
-        stage.report.test(name, |report| {
+        stage.test(name, |report| {
             let map = fs::read_to_string(module::MAP).context(module::MAP)?;
-            for line in map.lines() {
-                report.note(&format!("map: {line}"));
-            }
+            tell_map(report, &map.lines().map(str::to_owned).collect::<Vec<_>>());
             Ok(())
         });
     }
@@ -49,23 +45,30 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 
 /// Notes what is to be mapped: what the map of the machine has, and the tables of its firmware, which it
 /// may call reserved.
-///
-/// # Errors
-///
-/// The kernel does not say where they are.
 pub fn tell_memory(report: &mut Report, machine: &Map) -> Result<()> {
+    let mut tell = |memory: &str| -> Result<()> {
+        report.fact(&Fact::Memory(memory.parse()?));
+        Ok(())
+    };
     for entry in machine.entries() {
-        report.note(&format!("memory: {entry}"));
+        tell(&entry.to_string())?;
     }
     for line in efi_tables()? {
-        report.note(&format!("memory: {line} EFI tables"));
+        tell(&format!("{line} EFI tables"))?;
     }
     for (signature, at, bytes) in acpi::tables()? {
         let last = at.saturating_add(bytes).saturating_sub(1);
         let pages = format!("{:#x}-{:#x}", at & !0xfff, last | 0xfff);
-        report.note(&format!("memory: {pages} table {signature}"));
+        tell(&format!("{pages} table {signature}"))?;
     }
     Ok(())
+}
+
+/// Notes what the module says that it has mapped.
+pub fn tell_map(report: &mut Report, lines: &[String]) {
+    for line in lines {
+        report.fact(&Fact::Map(line.clone()));
+    }
 }
 
 /// The pages of the EFI system table and of the array of configuration tables, on a machine that
@@ -89,15 +92,10 @@ fn efi_tables() -> Result<Vec<String>> {
 }
 
 /// Loads it by `kexec_load`.
-///
-/// # Errors
-///
-/// The file cannot be read, or the kernel's.
 pub fn load() -> Result<()> {
     let probe = fs::read(PROBE).context(PROBE)?;
     let bytes = u64::try_from(probe.len())?;
     let segment = Segment::new(&probe, PLACE, bytes);
     kexec::load(PLACE, &[segment], kexec::ARCH_X86_64).context("kexec_load")?;
-    ensure!(kexec::loaded()?, "/sys/kernel/kexec_loaded says 0");
-    Ok(())
+    kexec::expect_loaded(true)
 }

@@ -14,9 +14,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
 
-use super::loader::{file_load, Call, Loader};
-use super::{Next, Stage1};
-use crate::places::Destination::Lowest;
+use rkexec_protocol::choice::Call;
+use rkexec_protocol::{Fact, Told};
+
+use super::by_file;
+use super::loader::{Loader, PAGE, PLACE};
+use super::plan::Plan;
+use super::{Next, Stage};
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::Xen;
@@ -34,10 +38,10 @@ const LOST_MAX: i64 = 2 << 20;
 /// How long loads go on before the end, at least and at most.
 const LAST_MS: (u64, u64) = (2000, 6000);
 
-const PAGE: u64 = 4096;
+/// MiB of random bytes in an initrd.
+const BLOB: u64 = 1;
+/// Pages of the small image.
 const PAGES: u64 = 4;
-/// A place that is usable memory on every machine of the tests.
-const PLACE: u64 = 32 << 20;
 
 type Attempt<'a> = &'a (dyn Fn() -> io::Result<()> + Sync);
 
@@ -48,12 +52,11 @@ struct Machine {
     /// How many the small image takes.
     used: u64,
 }
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage.report.test("modprobe rkexec", |_| module::load());
-    let loader = Loader::new(stage)?;
-    let cmdline = loader.cmdline().to_owned();
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    stage.load_module();
+    let loader = Loader::new(plan(stage.told))?;
+    let cmdline = loader.cmdline();
+    let load_file = || by_file::load(cmdline, 0);
     let xen = Xen::open()?;
     let free = xen.free_pages()?;
     load_small().context("the first image")?;
@@ -61,69 +64,70 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     kexec::unload()?;
     let machine = Machine { xen, free, used };
     // Whatever is made once and then kept.
-    file_load(&cmdline)?;
+    load_file()?;
     kexec::unload()?;
     machine.expect_empty()?;
     let memory = free_memory::settled()?;
-    let report = &mut *stage.report;
-    let load_file = || file_load(&cmdline);
-    for (name, rounds, first, second) in [
+    let calls: [(&str, u64, Attempt<'_>, &str, Attempt<'_>); 4] = [
         (
-            "kexec_load against kexec_load",
-            SMALL_ROUNDS,
-            &load_small as Attempt<'_>,
-            &load_small as Attempt<'_>,
-        ),
-        (
-            "kexec_load against an unload",
+            "kexec_load",
             SMALL_ROUNDS,
             &load_small,
+            "kexec_load",
+            &load_small,
+        ),
+        (
+            "kexec_load",
+            SMALL_ROUNDS,
+            &load_small,
+            "an unload",
             &kexec::unload,
         ),
         (
-            "kexec_file_load against kexec_load",
+            "kexec_file_load",
             FILE_ROUNDS,
             &load_file,
+            "kexec_load",
             &load_small,
         ),
         (
-            "kexec_file_load against an unload",
+            "kexec_file_load",
             FILE_ROUNDS,
             &load_file,
+            "an unload",
             &kexec::file_unload,
         ),
-    ] {
-        report.test(&format!("{name}, {rounds} times"), |report| {
-            machine.race(report, rounds, first, second)
-        });
+    ];
+    for (one, rounds, first, other, second) in calls {
+        let name = format!("{one} against {other}, {rounds} times");
+        stage.test(&name, |report| machine.race(report, rounds, first, second));
     }
-    report.test(
-        &format!("the module goes and comes while others load, {MODULE_ROUNDS} times"),
-        |report| machine.race_with_modprobe(report),
-    );
-    report.test(
-        "Xen and dom0 have the memory that they had before",
-        |report| {
-            machine.expect_empty()?;
-            let lost = memory - free_memory::settled()?;
-            report.note(&format!("dom0 has {} KiB less", lost / 1024));
-            ensure!(lost <= LOST_MAX, "dom0 has lost {lost} bytes");
-            Ok(())
-        },
-    );
-    report.test("an image for a beginning", |_| {
-        file_load(&cmdline).context("kexec_file_load")
+    let name = format!("the module goes and comes while others load, {MODULE_ROUNDS} times");
+    stage.test(&name, |report| machine.race_with_modprobe(report));
+    let name = "Xen and dom0 have the memory that they had before";
+    stage.test(name, |report| {
+        machine.expect_empty()?;
+        let lost = memory - free_memory::settled()?;
+        report.note(&format!("dom0 has {} KiB less", lost / 1024));
+        ensure!(lost <= LOST_MAX, "dom0 has lost {lost} bytes");
+        Ok(())
+    });
+    stage.test("an image for a beginning", |_| {
+        load_file().context("kexec_file_load")
     });
     Ok(Next::Race)
 }
 
+fn plan(told: &Told) -> Plan {
+    Plan {
+        blob: BLOB,
+        ..Plan::after(told)
+    }
+}
+
 /// Loads one image after the other while somebody else wants to start one. Comes back only if that
 /// fails.
-///
-/// # Errors
-///
-/// It failed.
-pub fn exec(stage: &mut Stage1<'_>) -> Result<()> {
+pub fn exec(report: &mut Report, told: &Told) -> Result<()> {
     let failure = Mutex::new(None);
     let begin = Barrier::new(2);
     thread::scope(|scope| {
@@ -139,15 +143,12 @@ pub fn exec(stage: &mut Stage1<'_>) -> Result<()> {
             }
         });
         for generation in 1_u32.. {
-            let loader = Loader::with_words(stage, &format!("vmtest.generation={generation}"))?;
-            stage
-                .report
-                .note(&format!("generation {generation} is being loaded"));
-            let call = [Call::Load, Call::File][generation as usize % 2];
-            loader.try_load(call, Lowest)?;
-            stage
-                .report
-                .note(&format!("generation {generation} is loaded"));
+            let mut plan = plan(told);
+            plan.told.generation = Some(generation);
+            let loader = Loader::new(plan)?;
+            report.fact(&Fact::Loading(generation));
+            loader.load([Call::Load, Call::File][generation as usize % 2])?;
+            report.fact(&Fact::Loaded(generation));
             if generation == 1 {
                 begin.wait();
             }
@@ -287,7 +288,7 @@ impl Machine {
     }
 
     fn expect_empty(&self) -> Result<()> {
-        ensure!(!kexec::loaded()?, "/sys/kernel/kexec_loaded says 1");
+        kexec::expect_loaded(false)?;
         ensure!(!self.xen.kexec_status()?, "Xen's status says 1");
         let free = self.xen.free_pages()?;
         ensure!(

@@ -13,15 +13,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
-use nix::sched::{sched_setaffinity, CpuSet};
-use nix::unistd::Pid;
 
-use super::loader::{Call, Loader};
-use super::{Next, Stage1};
+use rkexec_protocol::choice::Call;
+
+use super::loader::Loader;
+use super::{Next, Stage};
+use crate::balloon;
 use crate::kernel_log::KernelLog;
-use crate::places::Destination::Lowest;
+use crate::sys::schedule;
 use crate::xen::Xen;
-use crate::{balloon, module};
 
 /// More than the machine has.
 const ALL_KIB: u64 = 2 << 20;
@@ -32,52 +32,40 @@ const LEFT_PAGES: u64 = 4;
 const DELAY_MS: &str = "1000";
 /// The other processor may go on for so long after the shutdown of devices. It is told to stop at once.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage.report.test("modprobe rkexec", |_| module::load());
-    let loader = Loader::new(stage)?;
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    stage.load_module();
+    let loader = Loader::after(stage.told)?;
     let xen = Xen::open()?;
-    stage.report.test("an image is loaded", |_| {
-        loader.try_load(Call::File, Lowest)?;
+    stage.test("an image is loaded", |_| {
+        loader.load(Call::File)?;
         loader.expect_loaded(true)?;
         loader.xen_told_the_truth()
     });
-    stage.report.test("somebody else unloads it in Xen", |_| {
+    stage.test("somebody else unloads it in Xen", |_| {
         xen.kexec_unload()?;
         ensure!(!xen.kexec_status()?, "Xen's status says 1");
         xen.kexec_unload()?;
         ensure!(xen.kexec_status()?, "Xen's status says 0");
         Ok(())
     });
-    stage
-        .report
-        .test("dom0 gets all of Xen's memory", |report| {
-            balloon::until(ALL_KIB, || Ok(xen.free_pages()? <= LEFT_PAGES))?;
-            report.note(&format!("Xen has {} pages left", xen.free_pages()?));
-            Ok(())
-        });
-    stage
-        .report
-        .test("a program is busy on the other processor", |_| {
-            let log = KernelLog::from_now_on()?;
-            thread::spawn(|| stay_busy(1, log, &Xen::open()?));
-            fs::write("/proc/sys/kernel/printk_delay", DELAY_MS).context("printk_delay")
-        });
+    stage.test("dom0 gets all of Xen's memory", |report| {
+        balloon::until(ALL_KIB, || Ok(xen.free_pages()? <= LEFT_PAGES))?;
+        report.note(&format!("Xen has {} pages left", xen.free_pages()?));
+        Ok(())
+    });
+    stage.test("a program is busy on the other processor", |_| {
+        let log = KernelLog::from_now_on()?;
+        thread::spawn(|| stay_busy(1, log, &Xen::open()?));
+        fs::write("/proc/sys/kernel/printk_delay", DELAY_MS).context("printk_delay")
+    });
     Ok(Next::Exec)
 }
 
 /// Uses up the processor `cpu`. When the kernel has shut down the devices, and some time has gone by, says
 /// that there is still somebody (the runner looks for that line).
 fn stay_busy(cpu: usize, mut log: KernelLog, xen: &Xen) -> Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus).context("sched_setaffinity")?;
-    while !log
-        .lines()?
-        .iter()
-        .any(|line| line.contains("Starting new kernel"))
-    {}
+    schedule::keep_to(cpu)?;
+    while !log.says("Starting new kernel")? {}
     let begin = Instant::now();
     while begin.elapsed() < GRACE {
         std::hint::spin_loop();

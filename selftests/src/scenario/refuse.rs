@@ -1,24 +1,28 @@
 //! A machine on which the module must refuse to load, and change nothing: the kernel's own kexec
 //! goes on as before. In a dom0 that loads and unloads, and what it loads could not be entered.
-//!
-//! `vmtest.file=` the module's file, where there is no modprobe.
 
 use anyhow::{bail, ensure, Result};
+use rkexec_protocol::choice::Call;
+use rkexec_protocol::scenario::Refuse;
 
-use super::loader::{Call, Loader};
-use super::{Next, Stage1};
+use super::loader::Loader;
+use super::{Next, Stage};
 use crate::kernel_log::KernelLog;
-use crate::places::Destination;
 use crate::sys::kexec;
 use crate::{module, xen};
 
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let file: Option<String> = stage.params.get("file")?;
+/// Where the module is in a guest.
+pub const MODULE: &str = "/rkexec.ko";
+
+pub fn run(stage: &mut Stage<'_>, refuse: Refuse) -> Result<Next> {
     let name = "the module refuses to load, and the log says why";
-    stage.report.test(name, |report| {
+    stage.test(name, |report| {
         let mut log = KernelLog::from_now_on()?;
-        let Err(error) = file.map_or_else(module::load, |path| module::insert(&path)) else {
+        let loaded = match refuse.guest {
+            true => module::insert(MODULE),
+            false => module::load(),
+        };
+        let Err(error) = loaded else {
             bail!("loading it succeeded")
         };
         report.note(&format!("{error:#}"));
@@ -39,28 +43,20 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
         Ok(())
     });
     if xen::is_dom0() {
-        let loader = Loader::new(stage)?;
+        let loader = Loader::after(stage.told)?;
         let name = "the kernel's own kexec goes on loading and unloading";
-        stage.report.test(name, |_| load_and_unload(&loader));
+        stage.test(name, |_| {
+            loader.load(Call::File)?;
+            kexec::expect_loaded(true)?;
+            kexec::file_unload()?;
+            kexec::expect_loaded(false)
+        });
     }
     if xen::present() {
         return Ok(Next::PowerOff);
     }
-    let loader = Loader::new(stage)?;
-    let loaded = loader.load_and_check(stage, Call::File, Destination::Lowest);
-    stage
-        .report
-        .result("the kernel's own kexec goes on working", &loaded);
+    let loader = Loader::after(stage.told)?;
+    let name = "the kernel's own kexec goes on working";
+    loader.test(stage.report, name, Call::File);
     Ok(Next::Exec)
-}
-
-fn load_and_unload(loader: &Loader) -> Result<()> {
-    loader.try_load(Call::File, Destination::Lowest)?;
-    ensure!(
-        kexec::loaded()?,
-        "kexec_file_load succeeded, and nothing is loaded"
-    );
-    kexec::file_unload()?;
-    ensure!(!kexec::loaded()?, "it was unloaded, and is still there");
-    Ok(())
 }

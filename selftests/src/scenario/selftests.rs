@@ -6,13 +6,13 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use nix::mount::{mount, umount, MsFlags};
 
-use super::loader::{expect_errno, KERNEL};
-use super::{Next, Stage1};
+use super::loader::expect_errno;
+use super::plan::KERNEL;
+use super::{Next, Stage};
 use crate::kselftest::{self, Outcome, FILE_LOAD, LOAD};
-use crate::module;
 use crate::report::Report;
 use crate::sys::kexec;
 use crate::without_xen::kexec_tools;
@@ -26,18 +26,13 @@ const WAYS: [(&str, &[&str]); 3] = [
     ("by kexec_file_load", &["--kexec-file-syscall"]),
     ("by kexec_load", &["--kexec-syscall"]),
 ];
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let known = kselftest::known(kselftest::kernel_can_jump()?);
     fs::write(GARBAGE, vec![0; GARBAGE_BYTES]).context(GARBAGE)?;
 
     let name = "without the module Linux's tests say what is known of them";
     let without = tell(stage, name, &known)?;
-    if stage.params.get::<String>("module")?.is_none() {
-        return Ok(Next::PowerOff);
-    }
-    if !stage.report.test("modprobe rkexec", |_| module::load()) {
+    if !stage.told.module || !stage.load_module() {
         return Ok(Next::PowerOff);
     }
     let name = "with the module they say what is known of them";
@@ -47,12 +42,10 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 
     for (way, flags) in WAYS {
         let name = format!("kexec-tools loads and unloads {way}, and the kernel says so");
-        stage.report.test(&name, |_| load_and_unload(flags));
+        stage.test(&name, |_| load_and_unload(flags));
     }
-    stage
-        .report
-        .test("a kernel of nothing but zeros is refused", refuse);
-    stage.report.test(
+    stage.test("a kernel of nothing but zeros is refused", refuse);
+    stage.test(
         "with such a kernel one of Linux's tests fails, and the other cannot",
         |_| fail(),
     );
@@ -60,7 +53,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 }
 
 /// Runs all of the tests, and tells what they say.
-fn tell(stage: &mut Stage1<'_>, name: &str, known: &[&str]) -> Result<Outcome> {
+fn tell(stage: &mut Stage<'_>, name: &str, known: &[&str]) -> Result<Outcome> {
     let outcome = kselftest::run(&[])?;
     // The test that comes back from its image leaves it loaded.
     kexec::unload().context("unloading what the tests have left")?;
@@ -72,11 +65,11 @@ fn tell(stage: &mut Stage1<'_>, name: &str, known: &[&str]) -> Result<Outcome> {
 }
 
 fn load_and_unload(flags: &[&str]) -> Result<()> {
-    expect_loaded(false).context("before")?;
+    kexec::expect_loaded(false).context("before")?;
     kexec_tools(&[&["--load"], flags, &[KERNEL]].concat())?;
-    expect_loaded(true)?;
+    kexec::expect_loaded(true)?;
     kexec_tools(&[&["--unload"], flags].concat())?;
-    expect_loaded(false).context("unloaded")
+    kexec::expect_loaded(false).context("unloaded")
 }
 
 /// By kexec-tools, which does not even ask the kernel, and by the kernel.
@@ -86,12 +79,12 @@ fn refuse(report: &mut Report) -> Result<()> {
             bail!("kexec-tools loads it {way}");
         };
         report.note(&format!("{error:#}"));
-        expect_loaded(false)?;
+        kexec::expect_loaded(false)?;
     }
     let garbage = File::open(GARBAGE).context(GARBAGE)?;
     let loaded = kexec::file_load(garbage.as_fd(), None, c"", 0);
     expect_errno(loaded, &[libc::ENOEXEC]).context("kexec_file_load")?;
-    expect_loaded(false)
+    kexec::expect_loaded(false)
 }
 
 /// Runs the tests with zeros in the place of the kernel.
@@ -104,15 +97,5 @@ fn fail() -> Result<()> {
         "not ok 1 selftests: kexec: test_kexec_load.sh # exit=1",
         "ok 2 selftests: kexec: test_kexec_file_load.sh",
     ])?;
-    expect_loaded(false)
-}
-
-fn expect_loaded(expected: bool) -> Result<()> {
-    let loaded = kexec::loaded()?;
-    ensure!(
-        loaded == expected,
-        "/sys/kernel/kexec_loaded says {}",
-        u8::from(loaded)
-    );
-    Ok(())
+    kexec::expect_loaded(false)
 }

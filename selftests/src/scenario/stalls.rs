@@ -16,19 +16,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
 
-use super::loader::{Call, Loader};
-use super::{Next, Stage1};
+use rkexec_protocol::choice::Call;
+
+use super::loader::{Loader, PAGE, PLACE};
+use super::plan::Plan;
+use super::{Next, Stage};
+use crate::files;
 use crate::kernel_log::KernelLog;
 use crate::module;
-use crate::places::Destination::Lowest;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
 use crate::sys::schedule;
 use crate::sys::stalled::StalledPage;
 
-/// A place that is usable memory on every machine of the tests.
-const PLACE: u64 = 32 << 20;
-const PAGE: u64 = 4096;
+/// MiB of random bytes in the initrd, so that it takes long to free.
+const BLOB: u64 = 96;
 /// Whether the module's functions are in use.
 const ENABLED: &str = "/sys/kernel/livepatch/rkexec/enabled";
 /// What the log says when they stay so.
@@ -45,10 +47,10 @@ const IN_THE_END: Duration = Duration::from_secs(120);
 /// The processor on which an image is freed slowly; all else is on the other one.
 const SLOW: usize = 1;
 const OTHERS: usize = 0;
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    let loader = Loader::new(stage)?;
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    let mut plan = Plan::after(stage.told);
+    plan.blob = BLOB;
+    let loader = Loader::new(plan)?;
     let report = &mut *stage.report;
     report.test(
         "modprobe does not wait for a load that stands still, nor do other modules",
@@ -74,7 +76,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             echo.ends_within(AT_ONCE)?;
             ensure!(is_enabled()?, "they are not in use any more");
             load.ends_well()?;
-            ensure!(kexec::loaded()?, "no image is loaded");
+            kexec::expect_loaded(true)?;
             kexec::unload().context("unloading")
         },
     );
@@ -84,7 +86,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             let load = StalledLoad::begin()?;
             let mut log = KernelLog::from_now_on()?;
             let mut modprobe = Running::start("modprobe", &["-r", module::NAME])?;
-            other_modules_go_on_until(report, || says(&mut log, BEING_LOADED))?;
+            other_modules_go_on_until(report, || log.says(BEING_LOADED))?;
             ensure!(modprobe.goes_on()?, "modprobe -r is over already");
             load.ends_well()?;
             let output = modprobe.ends_within(IN_THE_END)?;
@@ -94,8 +96,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
                 String::from_utf8_lossy(&output.stderr)
             );
             ensure!(!module::is_loaded(), "the module is still there");
-            ensure!(!kexec::loaded()?, "its image is still loaded");
-            Ok(())
+            kexec::expect_loaded(false)
         },
     );
     report.test(
@@ -106,7 +107,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
             // As much of the same kind, on the processor where it was freed. The kernel dies if a page
             // of it cannot be written.
             schedule::keep_to(SLOW)?;
-            loader.try_load(Call::File, Lowest)?;
+            loader.load(Call::File)?;
             kexec::unload().context("unloading")
         },
     );
@@ -120,9 +121,9 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
                 std::fs::write(ENABLED, "0").context(ENABLED)
             })?;
             report.note(&format!("it was freed {} ms later", late.as_millis()));
-            ensure!(says(&mut log, BEING_FREED)?, "the log does not say so");
+            log.expect(BEING_FREED)?;
             ensure!(is_enabled()?, "they are not in use any more");
-            ensure!(kexec::loaded()?, "the next image is not loaded any more");
+            kexec::expect_loaded(true)?;
             kexec::unload().context("unloading")
         },
     );
@@ -140,7 +141,7 @@ fn while_an_image_is_freed(
     const CROWD: usize = 2;
 
     schedule::keep_to(OTHERS)?;
-    loader.try_load(Call::File, Lowest)?;
+    loader.load(Call::File)?;
     let (freed, enough) = (AtomicBool::new(false), AtomicBool::new(false));
     let crowd_comes = Barrier::new(CROWD + 1);
     thread::scope(|scope| {
@@ -185,13 +186,7 @@ fn wait_until_unloaded() -> Result<()> {
 }
 
 fn is_enabled() -> Result<bool> {
-    let text = std::fs::read_to_string(ENABLED).context(ENABLED)?;
-    Ok(text.trim() == "1")
-}
-
-/// Whether the log says this. What it says up to there is read.
-fn says(log: &mut KernelLog, this: &str) -> Result<bool> {
-    Ok(log.lines()?.iter().any(|line| line.contains(this)))
+    Ok(files::read(ENABLED)? == "1")
 }
 
 /// Has another module come and go again and again, at least once, until it is over what might hold it

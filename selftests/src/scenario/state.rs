@@ -7,11 +7,13 @@
 
 use anyhow::{ensure, Context, Result};
 
-use super::loader::{expect_errno, Call, Loader, INITRD, KERNEL};
-use super::{Next, Stage1};
+use rkexec_protocol::choice::Call;
+
+use super::loader::{expect_errno, Loader};
+use super::plan::{INITRD, KERNEL};
+use super::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::ownership::Ownership;
-use crate::places::Destination::Lowest;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::Xen;
 use crate::{module, past_kernel};
@@ -40,11 +42,9 @@ struct Slot {
     /// Xen's free pages while it has no image.
     free: u64,
 }
-
-/// Runs it.
-pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
-    stage.report.test("modprobe rkexec", |_| module::load());
-    let loader = Loader::new(stage)?;
+pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    stage.load_module();
+    let loader = Loader::after(stage.told)?;
     let xen = Xen::open()?;
     let place = Ownership::read(&xen)?.largest_run()?;
     let free = xen.free_pages()?;
@@ -58,7 +58,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
     for other in [Other::Hypercall, Other::KexecTools] {
         with(stage, &slot, other);
     }
-    stage.report.test(
+    stage.test(
         "an image to boot, and somebody else's in its place in Xen",
         |_| {
             slot.load(Call::File)?;
@@ -70,7 +70,7 @@ pub fn run(stage: &mut Stage1<'_>) -> Result<Next> {
 }
 
 /// Nobody else is there.
-fn alone(stage: &mut Stage1<'_>, slot: &Slot) {
+fn alone(stage: &mut Stage<'_>, slot: &Slot) {
     let report = &mut *stage.report;
     report.test("nothing is loaded", |_| slot.empty());
     for (first, second) in [(Call::File, Call::Load), (Call::Load, Call::File)] {
@@ -126,7 +126,7 @@ fn alone(stage: &mut Stage1<'_>, slot: &Slot) {
 }
 
 /// Somebody else is.
-fn with(stage: &mut Stage1<'_>, slot: &Slot, other: Other) {
+fn with(stage: &mut Stage<'_>, slot: &Slot, other: Other) {
     let report = &mut *stage.report;
     report.test(
         &format!("{other:?} loads in the place of ours: unloading ours leaves it alone"),
@@ -162,7 +162,7 @@ fn with(stage: &mut Stage1<'_>, slot: &Slot, other: Other) {
             slot.expect_free(slot.free)?;
             let mut log = KernelLog::from_now_on()?;
             unload(Call::Load)?;
-            expect_left_alone(&mut log)?;
+            log.expect(LEFT_ALONE)?;
             slot.empty()
         },
     );
@@ -191,7 +191,7 @@ fn with(stage: &mut Stage1<'_>, slot: &Slot, other: Other) {
 
 impl Slot {
     fn load(&self, call: Call) -> Result<()> {
-        self.loader.try_load(call, Lowest)
+        self.loader.load(call)
     }
 
     /// A load that the module refuses after it has begun.
@@ -227,8 +227,8 @@ impl Slot {
         ensure!(before.0 < self.free, "the other image takes no memory");
         let mut log = KernelLog::from_now_on()?;
         unload()?;
-        expect_left_alone(&mut log)?;
-        ensure!(!kexec::loaded()?, "/sys/kernel/kexec_loaded says 1");
+        log.expect(LEFT_ALONE)?;
+        kexec::expect_loaded(false)?;
         let after = (self.xen.free_pages()?, self.xen.kexec_status()?);
         ensure!(
             before == after,
@@ -288,13 +288,4 @@ fn unload(call: Call) -> Result<()> {
         Call::Load => kexec::unload(),
     }
     .with_context(|| format!("unloading by {}", call.name()))
-}
-
-fn expect_left_alone(log: &mut KernelLog) -> Result<()> {
-    let lines = log.lines()?;
-    ensure!(
-        lines.iter().any(|line| line.contains(LEFT_ALONE)),
-        "the module does not say that it leaves Xen alone: {lines:?}"
-    );
-    Ok(())
 }

@@ -5,9 +5,13 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{bail, ensure, Result};
 
 use super::bindings::linux::{self, kexec_segment};
+use crate::files;
+
+const LOADED: &str = "/sys/kernel/kexec_loaded";
+const CRASH_LOADED: &str = "/sys/kernel/kexec_crash_loaded";
 
 /// `flags` of [`load`]: the architecture of the machine.
 pub const ARCH_X86_64: u64 = linux::KEXEC_ARCH_X86_64 as u64;
@@ -65,10 +69,6 @@ fn checked(result: libc::c_long) -> io::Result<()> {
 }
 
 /// `kexec_load(2)`: `segments`, entered at `entry`.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn load(entry: u64, segments: &[Segment<'_>], flags: u64) -> io::Result<()> {
     // SAFETY: The kernel only reads: the array, which is `segments.len()` long (`Segment` is
     // transparent), and the buffers in it, at most as far as this process may read itself.
@@ -85,28 +85,16 @@ pub fn load(entry: u64, segments: &[Segment<'_>], flags: u64) -> io::Result<()> 
 }
 
 /// Drops the loaded image, by `kexec_load(2)` without segments.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn unload() -> io::Result<()> {
     load(0, &[], ARCH_X86_64)
 }
 
 /// Drops the loaded crash image, by `kexec_load(2)` without segments.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn unload_crash() -> io::Result<()> {
     load(0, &[], ARCH_X86_64 | ON_CRASH)
 }
 
 /// `kexec_file_load(2)`.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn file_load(
     kernel: BorrowedFd<'_>,
     initrd: Option<BorrowedFd<'_>>,
@@ -152,19 +140,11 @@ pub unsafe fn file_load_at(
 }
 
 /// Drops the loaded image, by `kexec_file_load(2)` with the flag for it.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn file_unload() -> io::Result<()> {
     file_unload_with(0)
 }
 
 /// Drops the loaded crash image, by `kexec_file_load(2)` with the flags for it.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
 pub fn file_unload_crash() -> io::Result<()> {
     file_unload_with(FILE_ON_CRASH)
 }
@@ -185,28 +165,30 @@ pub fn exec() -> io::Error {
 }
 
 /// Whether the kernel says that an image is loaded.
-///
-/// # Errors
-///
-/// `/sys/kernel/kexec_loaded` cannot be read, or says neither 0 nor 1.
 pub fn loaded() -> Result<bool> {
-    flag("/sys/kernel/kexec_loaded")
+    flag(LOADED)
 }
 
-/// Whether the kernel says that a crash image is loaded.
-///
-/// # Errors
-///
-/// `/sys/kernel/kexec_crash_loaded` cannot be read, or says neither 0 nor 1.
-pub fn crash_loaded() -> Result<bool> {
-    flag("/sys/kernel/kexec_crash_loaded")
+/// Checks that the kernel says that an image is loaded, or that none is.
+pub fn expect_loaded(loaded: bool) -> Result<()> {
+    expect(LOADED, loaded)
+}
+
+/// The same of a crash image.
+pub fn expect_crash_loaded(loaded: bool) -> Result<()> {
+    expect(CRASH_LOADED, loaded)
+}
+
+fn expect(path: &str, loaded: bool) -> Result<()> {
+    let says = flag(path)?;
+    ensure!(says == loaded, "{path} says {}", u8::from(says));
+    Ok(())
 }
 
 fn flag(path: &str) -> Result<bool> {
-    let text = std::fs::read_to_string(path).context(path.to_owned())?;
-    match text.trim() {
+    match &*files::read(path)? {
         "0" => Ok(false),
         "1" => Ok(true),
-        other => anyhow::bail!("{path} says {other:?}"),
+        other => bail!("{path} says {other:?}"),
     }
 }

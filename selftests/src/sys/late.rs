@@ -14,11 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls `reader` with a pointer to `text`, which has a zero at its end, and `arrives` in the moment
 /// in which `reader` first looks at it.
-///
-/// # Errors
-///
-/// The kernel does not let this process do so, nobody looks at the text or it is longer than a page,
-/// or the error of `arrives`.
 pub fn with_text<T>(
     text: &CStr,
     arrives: impl FnOnce() -> Result<()> + Send,

@@ -49,10 +49,6 @@ pub struct Locked<T: Plain> {
 
 impl<T: Plain> Locked<T> {
     /// `count` values, all bytes zero.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory, or it cannot be locked.
     pub fn zeroed(count: usize) -> Result<Self> {
         let bytes = NonZeroUsize::new(size_of::<T>() * count).context("a buffer of no size")?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_LOCKED | MapFlags::MAP_POPULATE;
@@ -66,10 +62,6 @@ impl<T: Plain> Locked<T> {
     }
 
     /// One value.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::zeroed`].
     pub fn holding(value: T) -> Result<Self> {
         let mut new = Self::zeroed(1)?;
         new.as_mut()[0] = value;

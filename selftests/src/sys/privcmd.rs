@@ -19,10 +19,6 @@ pub struct Privcmd(File);
 
 impl Privcmd {
     /// Opens it.
-    ///
-    /// # Errors
-    ///
-    /// It is not there (not Xen, or `xen-privcmd` is not loaded) or not allowed.
     pub fn open() -> Result<Self> {
         let path = "/dev/xen/privcmd";
         let file = OpenOptions::new()
@@ -40,10 +36,6 @@ impl Privcmd {
     /// The arguments that `op` takes for addresses must be those of [`super::locked::Locked`]
     /// buffers as long as the operation wants them, or null; and what the operation does must be
     /// all right for the machine.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub unsafe fn call(&self, op: u32, arg: [u64; 5]) -> io::Result<u64> {
         let mut call = privcmd_hypercall { op: op.into(), arg };
         // SAFETY: `call` is the structure that this request takes; the rest is the caller's word.
@@ -53,10 +45,6 @@ impl Privcmd {
     }
 
     /// The content of frames that the domain `owner` has, as words: Xen's to show, or I/O memory.
-    ///
-    /// # Errors
-    ///
-    /// The frames cannot be mapped.
     pub fn read_frames(&self, owner: u16, frames: &[u64]) -> Result<Vec<u64>> {
         let mut options = MmapOptions::new();
         let options = options.len(frames.len() * FRAME_BYTES);

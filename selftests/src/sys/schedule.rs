@@ -3,10 +3,6 @@
 use std::io;
 
 /// Keeps this thread on one processor.
-///
-/// # Errors
-///
-/// There is no such processor.
 pub fn keep_to(processor: usize) -> io::Result<()> {
     // SAFETY: Zeros are an empty set, which the call reads.
     let result = unsafe {
@@ -18,10 +14,6 @@ pub fn keep_to(processor: usize) -> io::Result<()> {
 }
 
 /// Has this thread run when nobody else wants to (`SCHED_IDLE`).
-///
-/// # Errors
-///
-/// The kernel's.
 pub fn give_way() -> io::Result<()> {
     // SAFETY: The call reads one structure, of which zeros are right for this policy.
     let result = unsafe {

@@ -23,10 +23,6 @@ unsafe impl Sync for StalledPage {}
 
 impl StalledPage {
     /// A new one. It stays for good.
-    ///
-    /// # Errors
-    ///
-    /// The kernel has no userfaultfd, or no memory.
     pub fn new() -> Result<Self> {
         let (access, kind) = (
             libc::PROT_READ | libc::PROT_WRITE,
@@ -68,10 +64,6 @@ impl StalledPage {
     }
 
     /// Waits until somebody wants to read it.
-    ///
-    /// # Errors
-    ///
-    /// Nobody does for so long.
     pub fn wait_for_reader(&self, patience: Duration) -> Result<()> {
         let mut wanted = libc::pollfd {
             fd: self.faults.as_raw_fd(),
@@ -86,19 +78,11 @@ impl StalledPage {
     }
 
     /// Lets everybody read it: zeros.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's: it was released before.
     pub fn release(&self) -> Result<()> {
         self.release_with(&[])
     }
 
     /// Lets everybody read it: `bytes`, and zeros behind them.
-    ///
-    /// # Errors
-    ///
-    /// They are more than a page, or the kernel's: it was released before.
     pub fn release_with(&self, bytes: &[u8]) -> Result<()> {
         let mut page = [0; PAGE];
         page.get_mut(..bytes.len())

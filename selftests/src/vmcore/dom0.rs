@@ -3,10 +3,12 @@
 use anyhow::{bail, ensure, Context, Result};
 use object::read::elf::ProgramHeader;
 use object::LittleEndian;
+use rkexec_protocol::choice::Lockdown;
 use sha2::{Digest, Sha256};
 
 use super::{Dump, PAGE};
-use crate::expect::{Crash, Expected, Head};
+use crate::expect::{without_lockdown, Crash, Expected, Head};
+use crate::files;
 use crate::memory::{Entry, Map, RAM};
 use crate::report::Report;
 use crate::stage2;
@@ -22,13 +24,13 @@ const XEN_INFO: u32 = 0x100_0001;
 const XEN_REGISTERS: u32 = 0x100_0002;
 /// Where `elf_prstatus` has the instruction pointer.
 const RIP: usize = 112 + 16 * size_of::<u64>();
-
-/// Runs the checks.
-///
-/// # Errors
-///
-/// Nothing could be checked.
-pub fn check(report: &mut Report, dump: &Dump, expected: &Expected, crash: &Crash) -> Result<()> {
+pub fn check(
+    report: &mut Report,
+    dump: &Dump,
+    expected: &Expected,
+    crash: &Crash,
+    lockdown: Option<Lockdown>,
+) -> Result<()> {
     report.test("the crash kernel does not run on Xen", |_| {
         stage2::not_on_xen()?;
         match crash.head {
@@ -38,13 +40,13 @@ pub fn check(report: &mut Report, dump: &Dump, expected: &Expected, crash: &Cras
         }
     });
     report.test("its command line is the given one", |report| {
-        let line = std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
-        let line = expected.without_lockdown(line.trim_end())?;
+        let line = files::read("/proc/cmdline")?;
+        let line = without_lockdown(&line, lockdown)?;
         let added = added_words(line, &expected.cmdline, crash.head)?;
         report.note(&format!("and: {added}"));
         Ok(())
     });
-    stage2::locked_down_as_before(report, expected);
+    stage2::locked_down_as_before(report, lockdown);
     report.test("the bytes in its initrd are right", |report| {
         stage2::blob_is_right(report, expected)
     });
@@ -195,10 +197,8 @@ fn xen_notes(dump: &Dump, crash: &Crash) -> Result<()> {
         bail!("{} notes VMCOREINFO_XEN", symbols.len())
     };
     let symbols = String::from_utf8_lossy(symbols);
-    ensure!(
-        symbols.contains("SYMBOL(dom_xen)="),
-        "VMCOREINFO_XEN: {symbols}"
-    );
+    let whole = symbols.contains("SYMBOL(dom_xen)=");
+    ensure!(whole, "VMCOREINFO_XEN: {symbols}");
     Ok(())
 }
 
@@ -206,11 +206,8 @@ fn xen_notes(dump: &Dump, crash: &Crash) -> Result<()> {
 fn changed_low_memory(report: &mut Report, dump: &Dump, crash: &Crash) -> Result<Vec<u64>> {
     let zeros = hex::encode(Sha256::digest([0; PAGE]));
     let content = crash.low.iter().filter(|(_, digest)| *digest != zeros);
-    let content = content.count();
-    report.note(&format!(
-        "{} pages, {content} of them not empty",
-        crash.low.len()
-    ));
+    let (all, content) = (crash.low.len(), content.count());
+    report.note(&format!("{all} pages, {content} of them not empty"));
     ensure!(content > 0, "there was nothing in low memory");
     let mut changed = Vec::new();
     for (page, digest) in &crash.low {

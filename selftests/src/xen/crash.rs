@@ -14,10 +14,6 @@ const LOW_END: usize = 0xa_0000;
 impl Xen {
     /// The memory that Xen has set aside for a crash image (`KEXEC_RANGE_MA_CRASH`); nothing if it
     /// was not told to.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn crash_area(&self) -> Result<Option<Range>> {
         let range = self.range(xen::KEXEC_RANGE_MA_CRASH, 0);
         let range = range.context("KEXEC_RANGE_MA_CRASH")?;
@@ -25,19 +21,11 @@ impl Xen {
     }
 
     /// What Xen says to `KEXEC_CMD_kexec_status` about a crash image.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn has_crash_image(&self) -> Result<bool> {
         self.status(xen::KEXEC_TYPE_CRASH)
     }
 
     /// Where Xen writes its notes for a dump: those of each processor, and its vmcoreinfo.
-    ///
-    /// # Errors
-    ///
-    /// Xen's, and if it tells of no processor at all.
     pub fn crash_notes(&self) -> Result<Vec<Range>> {
         // It says that there are no more of them by an error.
         let mut notes: Vec<_> = (0..)
@@ -52,10 +40,6 @@ impl Xen {
 
     /// The digests of the pages of the machine's memory below the video memory. Xen gives none of
     /// it to anybody, and shows it as it shows the memory of devices.
-    ///
-    /// # Errors
-    ///
-    /// Xen does not show it.
     pub fn low_memory(&self) -> Result<Vec<[u8; 32]>> {
         let frames: Vec<u64> = (0..(LOW_END / PAGE) as u64).collect();
         let words = self.0.read_frames(xen::domid_io, &frames)?;
@@ -68,10 +52,6 @@ impl Xen {
     }
 
     /// Presses a key of Xen's own debugger (`XEN_SYSCTL_debug_keys`).
-    ///
-    /// # Errors
-    ///
-    /// Xen's. With the key for a crash there is nobody to come back to.
     pub fn press_debug_key(&self, key: u8) -> Result<()> {
         let key = Locked::<u8>::holding(key)?;
         let mut request = xen::xen_sysctl {
@@ -91,10 +71,6 @@ impl Xen {
     }
 
     /// Has Xen crash dom0 (`SCHEDOP_shutdown`), as a dom0 does that panics.
-    ///
-    /// # Errors
-    ///
-    /// Xen's: else there is nobody to come back to.
     pub fn shut_down_crashed(&self) -> Result<()> {
         let request = Locked::holding(xen::sched_shutdown {
             reason: xen::SHUTDOWN_crash,
@@ -104,10 +80,6 @@ impl Xen {
     }
 
     /// Starts a watchdog of Xen's that nobody will pat, and that kills dom0 after so many seconds.
-    ///
-    /// # Errors
-    ///
-    /// Xen's.
     pub fn start_watchdog(&self, seconds: u32) -> Result<()> {
         let request = Locked::holding(xen::sched_watchdog {
             id: 0,

@@ -10,10 +10,6 @@ impl Xen {
     /// The kexec interfaces that Xen has, by name: those whose command to unload refuses a type of image
     /// that does not exist. Nothing changes by that. (The headers of newer versions do not have the
     /// command of V1.)
-    ///
-    /// # Errors
-    ///
-    /// There is no memory for the question.
     pub fn kexec_interfaces(&self) -> Result<Vec<&'static str>> {
         const UNLOAD_V1: u32 = 2;
         const NO_TYPE: u64 = 0x77;
@@ -32,10 +28,6 @@ impl Xen {
     }
 
     /// The version of its interface for system control that Xen speaks.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::free_pages`].
     pub fn sysctl_version(&self) -> Result<u32> {
         Ok(self.physinfo()?.interface_version)
     }

@@ -1,10 +1,14 @@
 //! Tests of a dom0, or its Xen, that crashes into a crash kernel.
 
-use std::borrow::Cow;
+use rkexec_protocol::choice::{Extra, Lockdown, Trigger, Way};
+use rkexec_protocol::scenario::Crash;
+use rkexec_protocol::Scenario;
 
-use super::{dom0_with, Case, End, BOOTS};
+use super::rows::{dom0_on, dom0_with, BOOTS};
+use crate::case::Case;
+use crate::ending::End;
 use crate::esp::Holes;
-use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::machine::{Firmware, Machine, DOM0};
 use crate::probe::Maker;
 use crate::xen_build::XenBuild;
 
@@ -12,18 +16,6 @@ use crate::xen_build::XenBuild;
 const fn with(options: &'static str) -> Machine {
     Machine {
         boot: dom0_with("1G,max:1G", options),
-        ..DOM0
-    }
-}
-
-/// The same on another Xen.
-const fn on(xen: XenBuild) -> Machine {
-    Machine {
-        boot: Boot::Dom0 {
-            xen,
-            dom0_mem: Cow::Borrowed("1G,max:1G"),
-            options: Cow::Borrowed(AREA),
-        },
         ..DOM0
     }
 }
@@ -44,7 +36,7 @@ const CRASH: &[&str] = &[
 /// A row without content: a dom0 that panics, and Xen enters a crash kernel of the module's.
 const CRASHES: Case = Case {
     machine: with(AREA),
-    scenario: "crash call=file trigger=sysrq",
+    scenario: Scenario::Crash(Crash::NEW),
     says: &[
         "rkexec: Xen has the crash image: ",
         "Kernel panic - not syncing: sysrq triggered crash",
@@ -58,18 +50,16 @@ const CRASHES: Case = Case {
     seconds: 45,
     ..BOOTS
 };
-
-/// All of them.
 pub fn all() -> Vec<Case> {
-    vec![
+    let mut rows = vec![
         Case {
             name: "dom0: a panic, kexec_file_load: the crash kernel reads the machine's dump",
-            scenario: "crash call=file trigger=sysrq default=1",
+            scenario: Scenario::Crash(Crash::NEW.default(true)),
             ..CRASHES
         },
         Case {
             name: "dom0: Xen's debug key, kexec_load: the crash kernel reads the machine's dump",
-            scenario: "crash call=load trigger=debug-key again=1",
+            scenario: Scenario::Crash(Crash::NEW.call(Way::Load).trigger(Trigger::DebugKey).again(true)),
             says: &[
                 r"\(XEN\) 'C' pressed -> triggering crashdump",
                 "rkexec: image verified",
@@ -80,7 +70,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: Xen's watchdog, kexec_file_load: the crash kernel reads the machine's dump",
-            scenario: "crash call=file trigger=watchdog again=1 blob=38 next=console=hvc0",
+            scenario: Scenario::Crash(Crash::NEW.trigger(Trigger::Watchdog).again(true).blob(38).next(Some(Extra::XenConsole))),
             says: &[
                 "rkexec: the crash kernel's command line has console=hvc0",
                 r"\(XEN\) Watchdog timer (0 )?fired for (domain |d)0",
@@ -93,7 +83,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: SHUTDOWN_crash, kexec_load: the crash kernel reads the machine's dump",
-            scenario: "crash call=load trigger=shutdown default=1 blob=38",
+            scenario: Scenario::Crash(Crash::NEW.call(Way::Load).trigger(Trigger::Shutdown).default(true).blob(38)),
             says: &[
                 r"\(XEN\) Hardware Dom0 crashed: Executing kexec image",
                 "rkexec: image verified",
@@ -104,20 +94,20 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0 with numbers like the crash area's for its memory, all in use: it is left alone",
             machine: with("crashkernel=256M@256M"),
-            scenario: "crash call=file trigger=sysrq again=1 pressure=600",
+            scenario: Scenario::Crash(Crash::NEW.again(true).pressure(600)),
             seconds: 75,
             ..CRASHES
         },
         Case {
             name: "dom0: kexec-tools past the kernel: the dump is the same (a test of the tests)",
-            scenario: "crash call=tools trigger=sysrq",
+            scenario: Scenario::Crash(Crash::NEW.call(Way::Tools)),
             says: &[r"\(XEN\) Hardware Dom0 crashed: Executing kexec image"],
             ..CRASHES
         },
         Case {
             name: "dom0 without a crash area: crash images are refused, and it says why",
             machine: DOM0,
-            scenario: "crash-refusal",
+            scenario: Scenario::CrashRefusal,
             end: End::FirstKernel,
             says: &[],
             expects_trouble: &["rkexec: image not loaded: .*Xen has no crash area"],
@@ -127,7 +117,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0 with a crash area below 16 MiB: bad crash images are refused, the probe is entered",
             machine: with("crashkernel=8M@8M"),
-            scenario: "crash-bad-input",
+            scenario: Scenario::CrashBadInput,
             end: End::Probe(Maker::Module),
             says: &[
                 "rkexec: image not loaded: .* segments, at most",
@@ -149,7 +139,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "UEFI, a dom0 locked down: a panic: the crash kernel reads the machine's dump",
-            scenario: "crash call=file trigger=sysrq lockdown=confidentiality",
+            scenario: Scenario::Crash(Crash::NEW.lockdown(Some(Lockdown::Confidentiality))),
             machine: Machine {
                 firmware: Firmware::Uefi,
                 ..with(AREA)
@@ -176,20 +166,20 @@ pub fn all() -> Vec<Case> {
             seconds: 60,
             ..CRASHES
         },
+    ];
+    let builds = [XenBuild::Bullseye, XenBuild::Bookworm, XenBuild::Sid];
+    rows.extend(builds.map(|xen| {
         Case {
-            name: "Xen of bullseye: a panic of dom0: the crash kernel reads the machine's dump",
-            machine: on(XenBuild::Bullseye),
+            name: format!(
+                "Xen of {xen}: a panic of dom0: the crash kernel reads the machine's dump"
+            )
+            .leak(),
+            machine: Machine {
+                boot: dom0_on(xen, "1G,max:1G", AREA),
+                ..DOM0
+            },
             ..CRASHES
-        },
-        Case {
-            name: "Xen of bookworm: a panic of dom0: the crash kernel reads the machine's dump",
-            machine: on(XenBuild::Bookworm),
-            ..CRASHES
-        },
-        Case {
-            name: "Xen of sid: a panic of dom0: the crash kernel reads the machine's dump",
-            machine: on(XenBuild::Sid),
-            ..CRASHES
-        },
-    ]
+        }
+    }));
+    rows
 }

@@ -3,7 +3,13 @@
 
 use std::borrow::Cow;
 
-use super::{dom0_with, Case, End, Needs, Target, BOOTS, SELFTESTS};
+use rkexec_protocol::choice::Destination;
+use rkexec_protocol::scenario::Refuse;
+use rkexec_protocol::Scenario;
+
+use super::rows::{dom0_with, BOOTS, FILE, LOAD, SELFTESTS};
+use crate::case::{Case, Needs};
+use crate::ending::{End, Target};
 use crate::machine::{Machine, DOM0};
 
 /// A dom0 that has all the memory that Xen can give it.
@@ -39,20 +45,18 @@ const PVH: Machine = Machine {
 
 /// A row without content: a dom0 whose image is changed before it is started.
 const CAUGHT: Case = Case {
-    scenario: "boot call=file pause=1",
+    scenario: Scenario::Boot(FILE.pause(true)),
     says: &["rkexec: resetting the machine"],
     expects_trouble: &["hand-over failed: .* SHA-256"],
     seconds: 35,
     ..BOOTS
 };
-
-/// All of them.
 pub fn all() -> Vec<Case> {
     vec![
         Case {
             name: "dom0 of type PVH: the module says why it refuses",
             machine: PVH,
-            scenario: "refuse",
+            scenario: Scenario::Refuse(Refuse::NEW),
             end: End::FirstKernel,
             says: &["rkexec: not loaded: .*PVH"],
             expects_trouble: &["rkexec: not loaded: .*PVH"],
@@ -61,7 +65,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "PV guest: the module says why it refuses",
-            scenario: "guest",
+            scenario: Scenario::Guest,
             says: &["rkexec: not loaded: .*PV guest"],
             expects_trouble: &["rkexec: not loaded: .*PV guest"],
             needs: Needs::XenTools,
@@ -70,58 +74,58 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: kexec_file_load boots a kernel, 40 MB",
-            scenario: "boot call=file blob=38",
+            scenario: Scenario::Boot(FILE.blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_load boots a kernel, 40 MB",
-            scenario: "boot call=load blob=38",
+            scenario: Scenario::Boot(LOAD.blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0 with all memory: kexec_file_load boots a kernel, 40 MB",
             machine: GREEDY,
-            scenario: "boot call=file blob=38",
+            scenario: Scenario::Boot(FILE.blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0 with all memory: kexec_load boots a kernel, 40 MB",
             machine: GREEDY,
-            scenario: "boot call=load blob=38",
+            scenario: Scenario::Boot(LOAD.blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_file_load boots a kernel, 200 MB",
-            scenario: "boot call=file blob=198",
+            scenario: Scenario::Boot(FILE.blob(198)),
             seconds: 90,
             ..BOOTS
         },
         Case {
             name: "dom0 with all memory: kexec_file_load boots a kernel, 200 MB",
             machine: GREEDY,
-            scenario: "boot call=file blob=198",
+            scenario: Scenario::Boot(FILE.blob(198)),
             seconds: 90,
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_load to where its own memory is, 200 MB",
-            scenario: "boot call=load dest=dom0 blob=198",
+            scenario: Scenario::Boot(LOAD.dest(Destination::Dom0).blob(198)),
             seconds: 90,
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_load to Xen's free heap",
-            scenario: "boot call=load dest=xen-heap blob=38",
+            scenario: Scenario::Boot(LOAD.dest(Destination::XenHeap).blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_load over dom0's own kernel",
-            scenario: "boot call=load dest=dom0-kernel blob=38",
+            scenario: Scenario::Boot(LOAD.dest(Destination::Dom0Kernel).blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0: kexec_load over Xen",
-            scenario: "boot call=load dest=xen blob=38",
+            scenario: Scenario::Boot(LOAD.dest(Destination::Xen).blob(38)),
             says: &[
                 r"rkexec: segment \d \(.*\) lies over Xen \(.*\)",
                 "rkexec: image verified",
@@ -132,32 +136,32 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: an image in pages without neighbours, with a copy list of many pages",
-            scenario: "boot call=file scatter=200 blob=38",
+            scenario: Scenario::Boot(FILE.scatter(200).blob(38)),
             says: &[r"copy list of \d\d+ pages", "rkexec: image verified", "rkexec: entering 0x"],
             ..BOOTS
         },
         Case {
             name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
             machine: OLD,
-            scenario: "boot call=file blob=38",
+            scenario: Scenario::Boot(FILE.blob(38)),
             seconds: 90,
             ..BOOTS
         },
         Case {
             name: "6 GiB: kexec_file_load boots a kernel",
             machine: LARGE,
-            scenario: "boot call=file blob=38",
+            scenario: Scenario::Boot(FILE.blob(38)),
             ..BOOTS
         },
         Case {
             name: "6 GiB: kexec_load above 4 GiB",
             machine: LARGE,
-            scenario: "boot call=load dest=high blob=38",
+            scenario: Scenario::Boot(LOAD.dest(Destination::High).blob(38)),
             ..BOOTS
         },
         Case {
             name: "dom0: loaded, replaced, unloaded, gone with the module, loaded again and booted",
-            scenario: "lifecycle",
+            scenario: Scenario::Lifecycle,
             says: &[
                 "rkexec: not loaded: an image is loaded that this module has not prepared",
                 "rkexec: the loaded image goes with the module",
@@ -169,7 +173,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: bad input is refused, and the image loaded before it boots",
-            scenario: "bad-input",
+            scenario: Scenario::BadInput,
             says: &[
                 "rkexec: image not loaded: .* is not in the machine's RAM: there is none at 0xa0000",
                 "rkexec: image not loaded: the data of segment 1 cannot be read",
@@ -182,7 +186,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: kexec-client and kexec-tools load, unload and boot",
-            scenario: "clients",
+            scenario: Scenario::Clients,
             expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
             seconds: 80,
             ..BOOTS

@@ -3,7 +3,13 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::{dom0_with, Case, End, BOOTS};
+use rkexec_protocol::choice::By;
+use rkexec_protocol::scenario::Dumped;
+use rkexec_protocol::Scenario;
+
+use super::rows::{dom0_with, BOOTS};
+use crate::case::Case;
+use crate::ending::End;
 use crate::machine::{Machine, DOM0};
 
 /// What dom0, Linux and Xen say of a crash that is wanted.
@@ -20,14 +26,12 @@ const MACHINE: Machine = Machine {
     disk: true,
     ..DOM0
 };
-
-/// All of them.
 pub fn all() -> Vec<Case> {
     vec![Case {
         name: "dom0: makedumpfile reads its dump, which has all that kexec-tools' own has",
         machine: MACHINE,
-        scenario: "dump by=kernel blob=1",
-        end: End::Dump("dump by=xen blob=1"),
+        scenario: Scenario::Dump(Dumped::NEW.by(By::Kernel).blob(1)),
+        end: End::Dump(Scenario::Dump(Dumped::NEW.by(By::Xen).blob(1))),
         says: &["Hardware Dom0 crashed: Executing kexec image"],
         expects_trouble: CRASH,
         seconds: 120,
@@ -59,7 +63,7 @@ pub fn kdump_tools(disk: &Path) -> Case {
             parallel: true,
             ..DOM0
         },
-        scenario: "kdump",
+        scenario: Scenario::Kdump,
         end: End::Saved,
         says: &[
             "Hardware Dom0 crashed: Executing kexec image",

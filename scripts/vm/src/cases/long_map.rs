@@ -1,11 +1,12 @@
 //! Tests on a machine whose memory map has more entries than `boot_params` has room for.
 
-use std::borrow::Cow;
+use rkexec_protocol::choice::Abi;
+use rkexec_protocol::Scenario;
 
-use super::{Case, BOOTS};
+use super::rows::{dom0_with, BOOTS, FILE, LOAD};
+use crate::case::Case;
 use crate::esp::Holes;
-use crate::machine::{Boot, Firmware, Machine, DOM0};
-use crate::xen_build::XenBuild;
+use crate::machine::{Firmware, Machine, DOM0};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,11 +24,7 @@ const LONG: Machine = Machine {
 /// kernel nor an initrd fits between two of them.
 const TORN: Machine = Machine {
     memory_mib: 4096,
-    boot: Boot::Dom0 {
-        xen: XenBuild::Main,
-        dom0_mem: Cow::Borrowed("2G,max:2G"),
-        options: Cow::Borrowed(""),
-    },
+    boot: dom0_with("2G,max:2G", ""),
     holes: Some(Holes {
         first: 24 * MIB,
         distance: 12 * MIB,
@@ -47,36 +44,34 @@ const BOOTS_LONG: Case = Case {
     ],
     ..BOOTS
 };
-
-/// All of them.
 pub fn all() -> Vec<Case> {
     vec![
         Case {
             name:
                 "more than 128 entries: kexec_file_load boots a kernel, and hands over all of them",
-            scenario: "boot call=file lines=129",
+            scenario: Scenario::Boot(FILE.lines(129)),
             ..BOOTS_LONG
         },
         Case {
             name: "more than 128 entries: kexec_load boots a kernel, and the map stays whole",
-            scenario: "boot call=load lines=129",
+            scenario: Scenario::Boot(LOAD.lines(129)),
             ..BOOTS_LONG
         },
         Case {
             name: "more than 128 entries, V1: kexec_file_load boots a kernel",
-            scenario: "boot call=file abi=v1 lines=129",
+            scenario: Scenario::Boot(FILE.abi(Some(Abi::V1)).lines(129)),
             ..BOOTS_LONG
         },
         Case {
             name: "a hole in every 12 MiB of the first GiB: kexec_file_load boots a kernel, 40 MB",
             machine: TORN,
-            scenario: "boot call=file blob=38 lines=129",
+            scenario: Scenario::Boot(FILE.blob(38).lines(129)),
             ..BOOTS_LONG
         },
         Case {
             name: "a hole in every 12 MiB of the first GiB: kexec_load boots a kernel, 40 MB",
             machine: TORN,
-            scenario: "boot call=load blob=38 lines=129",
+            scenario: Scenario::Boot(LOAD.blob(38).lines(129)),
             ..BOOTS_LONG
         },
     ]

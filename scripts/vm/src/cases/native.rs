@@ -2,17 +2,24 @@
 
 use std::borrow::Cow;
 
-use super::{with_cpu, Case, End, BOOTS, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
+use rkexec_protocol::choice::{Call, Extra, Gone};
+use rkexec_protocol::scenario::Tools;
+use rkexec_protocol::Scenario;
+
+use super::rows::{with_cpu, BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
+use crate::case::Case;
+use crate::ending::End;
 use crate::machine::Machine;
 
 /// A row without content: a bare machine on which kexec-tools boots the next kernel.
 const TOOLS: Case = Case {
-    scenario: "tools syscall=file",
+    scenario: Scenario::Tools(BY_FILE),
     ..NATIVE_BOOTS
 };
 
-/// For kexec-tools with `kexec_load`: it leaves the first KiB out of the next kernel's memory.
-const TOOLS_LOAD: &str = "tools syscall=load next=vmtest.first=1024";
+const BY_FILE: Tools = Tools::NEW;
+/// By `kexec_load` it leaves the first KiB out of the next kernel's memory.
+const BY_LOAD: Tools = Tools::NEW.syscall(Call::Load).first(1024);
 
 /// A row without content: a bare machine that crashes into the next kernel.
 const CRASHES: Case = Case {
@@ -20,7 +27,7 @@ const CRASHES: Case = Case {
         kernel: Cow::Borrowed("crashkernel=256M"),
         ..NATIVE
     },
-    scenario: "tools syscall=file kind=crash",
+    scenario: Scenario::Tools(BY_FILE.crash(true)),
     expects_trouble: &[
         "Kernel panic - not syncing: sysrq triggered crash",
         "Call Trace",
@@ -36,18 +43,16 @@ const fn crashing(cpu: &'static str) -> Machine {
         ..NATIVE
     }
 }
-
-/// All of them.
 pub fn all() -> Vec<Case> {
     vec![
         Case {
             name: "bare metal: kexec_file_load boots a kernel",
-            scenario: "boot call=file",
+            scenario: Scenario::Boot(FILE),
             ..NATIVE_BOOTS
         },
         Case {
             name: "bare metal: kexec_load boots a kernel",
-            scenario: "boot call=load",
+            scenario: Scenario::Boot(LOAD),
             ..NATIVE_BOOTS
         },
         Case {
@@ -56,7 +61,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "bare metal: kexec -c boots a kernel",
-            scenario: TOOLS_LOAD,
+            scenario: Scenario::Tools(BY_LOAD),
             ..TOOLS
         },
         Case {
@@ -65,7 +70,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "bare metal: kexec -c -p, and the crash kernel reads the dump",
-            scenario: "tools syscall=load kind=crash",
+            scenario: Scenario::Tools(BY_LOAD.first(0).crash(true)),
             ..CRASHES
         },
         Case {
@@ -76,7 +81,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "bare metal, 4 levels: kexec -c boots a kernel",
             machine: with_cpu("max,-la57"),
-            scenario: TOOLS_LOAD,
+            scenario: Scenario::Tools(BY_LOAD),
             ..TOOLS
         },
         Case {
@@ -92,7 +97,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "bare metal, no 1 GiB pages: kexec -c boots a kernel",
             machine: with_cpu("max,-pdpe1gb"),
-            scenario: TOOLS_LOAD,
+            scenario: Scenario::Tools(BY_LOAD),
             ..TOOLS
         },
         Case {
@@ -117,12 +122,12 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "bare metal, from 5 levels to 4: kexec -s boots a kernel",
-            scenario: "tools syscall=file next=no5lvl",
+            scenario: Scenario::Tools(BY_FILE.next(Some(Extra::FourLevels))),
             ..TOOLS
         },
         Case {
             name: "bare metal, from 5 levels to 4: kexec -c boots a kernel",
-            scenario: "tools syscall=load next=vmtest.first=1024+no5lvl",
+            scenario: Scenario::Tools(BY_LOAD.next(Some(Extra::FourLevels))),
             ..TOOLS
         },
         Case {
@@ -142,7 +147,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "UEFI: kexec -c boots a kernel",
             machine: UEFI,
-            scenario: TOOLS_LOAD,
+            scenario: Scenario::Tools(BY_LOAD),
             ..TOOLS
         },
         Case {
@@ -173,18 +178,18 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "bare metal: the module goes, and its image is entered",
-            scenario: "tools syscall=file gone=exec",
+            scenario: Scenario::Tools(BY_FILE.gone(Some(Gone::Exec))),
             ..TOOLS
         },
         Case {
             name: "bare metal: the module goes, the kernel unloads its image and loads another",
-            scenario: "tools syscall=load gone=unload next=vmtest.first=1024",
+            scenario: Scenario::Tools(BY_LOAD.gone(Some(Gone::Unload))),
             ..TOOLS
         },
         Case {
             name: "bare metal: three kernels in a row, each from another processor",
             machine: Machine { cpus: 3, ..NATIVE },
-            scenario: "tools syscall=file rounds=3",
+            scenario: Scenario::Tools(BY_FILE.rounds(3)),
             end: End::Kernels(4),
             seconds: 90,
             ..TOOLS
@@ -192,7 +197,8 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "bare metal: the tests' own image for kexec_load boots (a test of the tests)",
             machine: NATIVE,
-            scenario: "boot call=load without=module",
+            scenario: Scenario::Boot(LOAD),
+            module: false,
             says: &[],
             ..BOOTS
         },

@@ -1,15 +1,17 @@
 //! Tests in which the next kernel is the probe, which tells what it finds.
 
-use super::{with_cpu, Case, End, BOOTS, NATIVE, NATIVE_BOOTS, UEFI};
+use rkexec_protocol::Scenario;
+
+use super::rows::{with_cpu, BOOTS, NATIVE, NATIVE_BOOTS, UEFI};
+use crate::case::Case;
+use crate::ending::End;
 use crate::machine::Machine;
 use crate::probe::Maker;
-
-/// All of them.
 pub fn all() -> Vec<Case> {
     vec![
         Case {
             name: "dom0: the probe finds exactly the map that the module says",
-            scenario: "probe",
+            scenario: Scenario::Probe,
             end: End::Probe(Maker::Module),
             seconds: 35,
             ..BOOTS
@@ -17,7 +19,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "bare metal: the probe finds exactly the map that the module says",
             machine: NATIVE,
-            scenario: "probe",
+            scenario: Scenario::Probe,
             end: End::Probe(Maker::Module),
             says: &[],
             seconds: 20,
@@ -26,7 +28,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "UEFI: the probe finds exactly the map that the module says",
             machine: UEFI,
-            scenario: "probe",
+            scenario: Scenario::Probe,
             end: End::Probe(Maker::Module),
             says: &[],
             ..NATIVE_BOOTS
@@ -34,7 +36,8 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "UEFI, stock kernel: the probe finds holes mapped",
             machine: UEFI,
-            scenario: "probe without=module",
+            scenario: Scenario::Probe,
+            module: false,
             end: End::Probe(Maker::Stock),
             says: &[],
             ..NATIVE_BOOTS
@@ -46,7 +49,7 @@ pub fn all() -> Vec<Case> {
                 memory_mib: 4096,
                 ..with_cpu("max,-la57")
             },
-            scenario: "probe",
+            scenario: Scenario::Probe,
             end: End::Probe(Maker::Module),
             says: &[],
             ..NATIVE_BOOTS
@@ -54,7 +57,8 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "bare metal, stock kernel: the probe finds holes mapped",
             machine: NATIVE,
-            scenario: "probe without=module",
+            scenario: Scenario::Probe,
+            module: false,
             end: End::Probe(Maker::Stock),
             says: &[],
             seconds: 20,

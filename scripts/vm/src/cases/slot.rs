@@ -1,18 +1,22 @@
 //! Xen's slot for an image in the life of a dom0: others use it, several calls come at once, memory
 //! is in pieces.
 
-use super::{dom0_with, Case, End, BOOTS};
+use rkexec_protocol::Scenario;
+
+use super::rows::{dom0_with, BOOTS};
+use crate::case::Case;
+use crate::ending::End;
 use crate::machine::{Machine, DOM0};
 
 /// What the module says when Xen has nothing to start.
 const REFUSED: &str =
     r"rkexec: Xen does not start the image \(error -2\): restarting the machine instead";
 
-pub(super) fn all() -> Vec<Case> {
+pub fn all() -> Vec<Case> {
     vec![
         Case {
             name: "dom0: Xen's slot and its status, also when others use it; ours boots in the end",
-            scenario: "state",
+            scenario: Scenario::State,
             expects_trouble: &["rkexec: image not loaded: .*0xa0000"],
             seconds: 150,
             ..BOOTS
@@ -23,7 +27,7 @@ pub(super) fn all() -> Vec<Case> {
                 parallel: true,
                 ..DOM0
             },
-            scenario: "races blob=1",
+            scenario: Scenario::Races,
             says: &[
                 "rkexec: image verified",
                 "rkexec: entering 0x",
@@ -35,7 +39,7 @@ pub(super) fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: loads that stand still, and images that are freed late",
-            scenario: "stalls blob=96",
+            scenario: Scenario::Stalls,
             end: End::FirstKernel,
             says: &[
                 "rkexec: not loaded: an image is being loaded",
@@ -52,7 +56,7 @@ pub(super) fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0 with memory in pieces: both calls load, and the image boots",
-            scenario: "balloon",
+            scenario: Scenario::Balloon,
             seconds: 120,
             ..BOOTS
         },
@@ -62,7 +66,7 @@ pub(super) fn all() -> Vec<Case> {
                 boot: dom0_with("1G,max:2G", ""),
                 ..DOM0
             },
-            scenario: "refusal",
+            scenario: Scenario::Refusal,
             end: End::Restart,
             says: &[REFUSED],
             expects_trouble: &[REFUSED],

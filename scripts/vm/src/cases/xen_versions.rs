@@ -1,137 +1,77 @@
 //! Tests on every Xen there is, through both of its kexec interfaces, with UEFI, and without any
 //! kexec.
 
-use std::borrow::Cow;
+use rkexec_protocol::choice::Abi::{self, V1, V2};
+use rkexec_protocol::choice::Call::{self, File, Load};
+use rkexec_protocol::choice::Lockdown;
+use rkexec_protocol::scenario::{Boot, Refuse};
+use rkexec_protocol::Scenario;
 
-use super::{Case, End, BOOTS};
-use crate::machine::{Boot, Firmware, Machine, DOM0};
+use super::rows::{dom0_on, BOOTS, FILE};
+use crate::case::Case;
+use crate::ending::End;
+use crate::machine::{Firmware, Machine, DOM0};
 use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Main, Sid, Trixie, WithoutKexec};
 
-/// A dom0 on this Xen.
-const fn on(xen: XenBuild, firmware: Firmware) -> Machine {
-    Machine {
-        boot: Boot::Dom0 {
-            xen,
-            dom0_mem: Cow::Borrowed("1G,max:1G"),
-            options: Cow::Borrowed(""),
-        },
-        firmware,
-        ..DOM0
-    }
-}
-
-/// A row without content: a dom0 on this Xen that boots a next kernel.
-const fn boots(xen: XenBuild, firmware: Firmware) -> Case {
+/// A row without content: a dom0 on this Xen.
+const fn on(xen: XenBuild, firmware: Firmware) -> Case {
     Case {
-        machine: on(xen, firmware),
+        machine: Machine {
+            boot: dom0_on(xen, "1G,max:1G", ""),
+            firmware,
+            ..DOM0
+        },
         ..BOOTS
     }
-}
-
-/// A kexec interface of Xen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Abi {
-    /// The one of the first versions, and what it means now.
-    V1,
-    /// The usual one.
-    V2,
-}
-
-/// A system call that loads a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// `kexec_file_load(2)`.
-    File,
-    /// `kexec_load(2)`.
-    Load,
 }
 
 /// A cycle of load and boot that is not in the table.
 pub fn cycle(xen: XenBuild, firmware: Firmware, abi: Abi, call: Call) -> Case {
     Case {
-        scenario: match (call, abi) {
-            (Call::File, Abi::V1) => "boot call=file abi=v1",
-            (Call::File, Abi::V2) => "boot call=file abi=v2",
-            (Call::Load, Abi::V1) => "boot call=load abi=v1",
-            (Call::Load, Abi::V2) => "boot call=load abi=v2",
-        },
-        ..boots(xen, firmware)
+        scenario: Scenario::Boot(Boot::NEW.call(call).abi(Some(abi))),
+        ..on(xen, firmware)
     }
 }
 
-/// All of them.
+/// The combinations that there is a row for.
+const COMBINATIONS: [(XenBuild, Call, Abi); 11] = [
+    (Bullseye, File, V2),
+    (Bullseye, File, V1),
+    (Bullseye, Load, V2),
+    (Bookworm, File, V2),
+    (Bookworm, File, V1),
+    (Bookworm, Load, V2),
+    (Trixie, File, V2),
+    (Trixie, File, V1),
+    (Sid, File, V2),
+    (Sid, File, V1),
+    (Sid, Load, V2),
+];
+
 pub fn all() -> Vec<Case> {
-    const BIOS: Firmware = Firmware::Bios;
-    const UEFI: Firmware = Firmware::Uefi;
-    vec![
-        Case {
-            name: "Xen of bullseye: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2",
-            ..boots(Bullseye, BIOS)
-        },
-        Case {
-            name: "Xen of bullseye: kexec_file_load boots a kernel, by V1",
-            scenario: "boot call=file abi=v1",
-            ..boots(Bullseye, BIOS)
-        },
-        Case {
-            name: "Xen of bullseye: kexec_load boots a kernel, by V2",
-            scenario: "boot call=load abi=v2",
-            ..boots(Bullseye, BIOS)
-        },
-        Case {
-            name: "Xen of bookworm: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2",
-            ..boots(Bookworm, BIOS)
-        },
-        Case {
-            name: "Xen of bookworm: kexec_file_load boots a kernel, by V1",
-            scenario: "boot call=file abi=v1",
-            ..boots(Bookworm, BIOS)
-        },
-        Case {
-            name: "Xen of bookworm: kexec_load boots a kernel, by V2",
-            scenario: "boot call=load abi=v2",
-            ..boots(Bookworm, BIOS)
-        },
-        Case {
-            name: "Xen of trixie: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2",
-            ..boots(Trixie, BIOS)
-        },
-        Case {
-            name: "Xen of trixie: kexec_file_load boots a kernel, by V1",
-            scenario: "boot call=file abi=v1",
-            ..boots(Trixie, BIOS)
-        },
-        Case {
-            name: "Xen of sid: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2",
-            ..boots(Sid, BIOS)
-        },
-        Case {
-            name: "Xen of sid: kexec_file_load boots a kernel, by V1",
-            scenario: "boot call=file abi=v1",
-            ..boots(Sid, BIOS)
-        },
-        Case {
-            name: "Xen of sid: kexec_load boots a kernel, by V2",
-            scenario: "boot call=load abi=v2",
-            ..boots(Sid, BIOS)
-        },
+    let combinations = COMBINATIONS.map(|(xen, call, abi)| Case {
+        name: format!(
+            "Xen of {xen}: {} boots a kernel, by {}",
+            call.name(),
+            abi.name()
+        )
+        .leak(),
+        ..cycle(xen, Firmware::Bios, abi, call)
+    });
+    let others = [
         Case {
             name: "Xen with UEFI, a dom0 locked down: kexec_file_load boots a kernel, by V2",
-            scenario: "boot call=file abi=v2 lockdown=integrity",
-            ..boots(Main, UEFI)
+            scenario: Scenario::Boot(FILE.abi(Some(V2)).lockdown(Some(Lockdown::Integrity))),
+            ..on(Main, Firmware::Uefi)
         },
         Case {
             name: "Xen with UEFI: kexec_file_load boots a kernel, by V1",
-            scenario: "boot call=file abi=v1",
-            ..boots(Main, UEFI)
+            scenario: Scenario::Boot(FILE.abi(Some(V1))),
+            ..on(Main, Firmware::Uefi)
         },
         Case {
             name: "Xen without kexec: the module says why it refuses",
-            scenario: "refuse",
+            scenario: Scenario::Refuse(Refuse::NEW),
             end: End::FirstKernel,
             says: &[
                 r"rkexec: not loaded: Xen \d+\.\d+ was built without kexec \(CONFIG_KEXEC\)",
@@ -139,7 +79,8 @@ pub fn all() -> Vec<Case> {
             ],
             expects_trouble: &["rkexec: not loaded: .*CONFIG_KEXEC"],
             seconds: 45,
-            ..boots(WithoutKexec, BIOS)
+            ..on(WithoutKexec, Firmware::Bios)
         },
-    ]
+    ];
+    combinations.into_iter().chain(others).collect()
 }

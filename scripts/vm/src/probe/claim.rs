@@ -26,10 +26,6 @@ pub struct Claim {
 
 impl Claim {
     /// Takes a line.
-    ///
-    /// # Errors
-    ///
-    /// It makes no sense.
     pub fn line(&mut self, line: &str) -> Result<()> {
         let alias = line.strip_prefix("# elsewhere: ").map(str::parse);
         if let Some(alias) = alias.filter(|_| self.this_image) {
@@ -51,10 +47,6 @@ impl Claim {
 
     /// Checks that it is true: pages at their own addresses and at others, tables of all levels,
     /// levels.
-    ///
-    /// # Errors
-    ///
-    /// What is not.
     pub fn expect(
         &self,
         pages: &[&Pages],

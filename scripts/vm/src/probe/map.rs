@@ -135,10 +135,6 @@ fn joined<'a>(pages: impl IntoIterator<Item = &'a Pages>) -> Result<Vec<Pages>> 
 }
 
 /// Checks that the pages that were found are those that were announced.
-///
-/// # Errors
-///
-/// They are not: the difference.
 pub fn expect_same(claimed: &[Pages], found: &[&Pages]) -> Result<()> {
     let claimed = joined(claimed).context("the module's map")?;
     let found = joined(found.iter().copied()).context("the probe's map")?;

@@ -39,10 +39,6 @@ pub struct State(BTreeMap<String, String>);
 impl State {
     /// Takes a line, without its prefix: a name of one or more words, and a value. False if it is
     /// about something else.
-    ///
-    /// # Errors
-    ///
-    /// Something is told twice.
     pub fn line(&mut self, line: &str) -> Result<bool> {
         let known = ["register ", "descriptor ", "return address "];
         if !known.iter().any(|start| line.starts_with(start)) {
@@ -61,19 +57,11 @@ impl State {
     }
 
     /// The value of a register.
-    ///
-    /// # Errors
-    ///
-    /// The probe has not told it.
     pub fn register(&self, name: &str) -> Result<u64> {
         self.value(&format!("register {name}"))
     }
 
     /// On how many levels of page tables the processor is.
-    ///
-    /// # Errors
-    ///
-    /// The probe has not told CR4.
     pub fn levels(&self) -> Result<u32> {
         Ok(if self.register("cr4")? & LA57 != 0 {
             5
@@ -83,10 +71,6 @@ impl State {
     }
 
     /// Checks all of it.
-    ///
-    /// # Errors
-    ///
-    /// What is not as it should be.
     pub fn check(&self, native: bool) -> Result<()> {
         let expect = |name: &str, mask: u64, wanted: u64| -> Result<()> {
             let value = self.value(name)?;

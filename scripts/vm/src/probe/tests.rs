@@ -69,7 +69,8 @@ const END: &str = "probe: end, 5 tables\n";
 fn judge(maker: Maker, boot: &Boot, notes: &[&str], log: &[&str]) -> Result<Vec<String>> {
     let mut findings = Findings::default();
     for note in notes {
-        assert!(findings.note(note)?);
+        let fact = Fact::find(note)?.unwrap();
+        assert!(findings.fact(&fact)?);
     }
     for line in log.concat().lines() {
         findings.line(line)?;

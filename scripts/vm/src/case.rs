@@ -1,0 +1,72 @@
+//! What a test is made of: a row of one of the tables in [`crate::cases`].
+
+use rkexec_protocol::choice::Abi;
+use rkexec_protocol::Scenario;
+
+use crate::ending::End;
+use crate::machine::{Firmware, Machine};
+use crate::pieces::Piece;
+
+/// A test.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it shows, as a sentence.
+    pub name: &'static str,
+    /// On what.
+    pub machine: Machine,
+    /// What the first kernel does there.
+    pub scenario: Scenario,
+    /// Whether there is a module for it.
+    pub module: bool,
+    /// How it has to end.
+    pub end: End,
+    /// What must be said on the serial port: regular expressions.
+    pub says: &'static [&'static str],
+    /// Lines that are no trouble in this test: regular expressions.
+    pub expects_trouble: &'static [&'static str],
+    /// What it needs that may not be there.
+    pub needs: Needs,
+    /// About how many seconds it takes. The longest start first.
+    pub seconds: u64,
+}
+
+/// What some tests need, and most do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// Xen's own tools.
+    XenTools,
+    /// Linux's own tests of kexec.
+    Selftests,
+}
+
+impl Case {
+    /// The kexec interface of Xen that it is about, if it is about one.
+    pub fn abi(&self) -> Option<Abi> {
+        match self.scenario {
+            Scenario::Boot(boot) => boot.abi,
+            _ => None,
+        }
+    }
+
+    /// All that it needs that may not be there.
+    pub fn pieces(&self) -> Vec<Piece> {
+        let mut pieces: Vec<_> = self.machine.xen().map(Piece::Xen).into_iter().collect();
+        if self.machine.firmware == Firmware::Uefi {
+            pieces.push(Piece::Ovmf);
+            pieces.extend(self.machine.xen().map(Piece::XenEfi));
+        }
+        if self.machine.holes.is_some() {
+            pieces.push(Piece::Grub);
+        }
+        if let End::Dump(_) = self.end {
+            pieces.push(Piece::Makedumpfile);
+        }
+        match self.needs {
+            Needs::Nothing => {}
+            Needs::XenTools => pieces.push(Piece::XenUtils),
+            Needs::Selftests => pieces.push(Piece::Selftests),
+        }
+        pieces
+    }
+}

@@ -1,0 +1,53 @@
+//! What is measured, and passes whatever comes out.
+
+use rkexec_protocol::scenario::LoadTime;
+use rkexec_protocol::Scenario;
+
+use super::rows::{dom0_with, BOOTS, NATIVE_BOOTS};
+use crate::case::Case;
+use crate::ending::End;
+use crate::machine::{Machine, DOM0};
+
+/// A row without content: loads in a dom0 that only their time is wanted of.
+const LOADS: Case = Case {
+    machine: Machine {
+        memory_mib: 3072,
+        boot: dom0_with("1500M,max:1500M", ""),
+        ..DOM0
+    },
+    end: End::FirstKernel,
+    says: &[],
+    seconds: 120,
+    ..BOOTS
+};
+
+pub fn all() -> Vec<Case> {
+    let times = LoadTime::NEW;
+    vec![
+        Case {
+            name: "the time of machine_kexec_prepare",
+            scenario: Scenario::PrepareTime,
+            end: End::FirstKernel,
+            says: &[],
+            ..NATIVE_BOOTS
+        },
+        Case {
+            name: "dom0: the time of whole loads, 40 MB",
+            scenario: Scenario::LoadTime(times.blob(38)),
+            ..LOADS
+        },
+        Case {
+            name: "dom0: the time of whole loads, 200 MB",
+            scenario: Scenario::LoadTime(times.blob(198)),
+            seconds: 600,
+            ..LOADS
+        },
+        Case {
+            name: "dom0 with 1 of 2 GiB: whole loads, 200 MB, kexec-tools to its own place",
+            machine: DOM0,
+            scenario: Scenario::LoadTime(times.blob(198).own_place(true)),
+            seconds: 300,
+            ..LOADS
+        },
+    ]
+}

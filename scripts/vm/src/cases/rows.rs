@@ -1,0 +1,88 @@
+//! The rows that others are made from.
+
+use std::borrow::Cow;
+
+use rkexec_protocol::choice::Call;
+use rkexec_protocol::scenario::Boot as Load;
+use rkexec_protocol::Scenario;
+
+use crate::case::{Case, Needs};
+use crate::ending::End;
+use crate::machine::{Boot, Firmware, Machine, DOM0};
+use crate::xen_build::XenBuild;
+
+/// A load by `kexec_file_load`, and off into the next kernel.
+pub const FILE: Load = Load::NEW;
+/// The same by `kexec_load`.
+pub const LOAD: Load = Load::NEW.call(Call::Load);
+
+/// A machine without Xen.
+pub const NATIVE: Machine = Machine {
+    boot: Boot::Native,
+    ..DOM0
+};
+/// A machine without Xen that was booted by UEFI.
+pub const UEFI: Machine = Machine {
+    firmware: Firmware::Uefi,
+    ..NATIVE
+};
+
+/// A dom0 with this much memory, on the usual Xen with these options.
+pub const fn dom0_with(dom0_mem: &'static str, options: &'static str) -> Boot {
+    dom0_on(XenBuild::Main, dom0_mem, options)
+}
+
+/// The same on this Xen.
+pub const fn dom0_on(xen: XenBuild, dom0_mem: &'static str, options: &'static str) -> Boot {
+    Boot::Dom0 {
+        xen,
+        dom0_mem: Cow::Borrowed(dom0_mem),
+        options: Cow::Borrowed(options),
+    }
+}
+
+/// What every hand-over says that succeeds.
+pub const HANDED_OVER: &[&str] = &[
+    "rkexec: page tables verified",
+    "rkexec: image verified",
+    "rkexec: entering 0x",
+];
+
+/// A row without content: a dom0 that boots a next kernel.
+pub const BOOTS: Case = Case {
+    name: "",
+    machine: DOM0,
+    scenario: Scenario::Boot(FILE),
+    module: true,
+    end: End::NextKernel,
+    says: HANDED_OVER,
+    expects_trouble: &[],
+    needs: Needs::Nothing,
+    seconds: 60,
+};
+
+/// A row without content: a bare machine that boots a next kernel.
+pub const NATIVE_BOOTS: Case = Case {
+    machine: NATIVE,
+    says: &["rkexec: kexec images get a map of all memory"],
+    seconds: 35,
+    ..BOOTS
+};
+
+/// A bare machine with this processor.
+pub const fn with_cpu(cpu: &'static str) -> Machine {
+    Machine {
+        cpu: Cow::Borrowed(cpu),
+        ..NATIVE
+    }
+}
+
+/// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
+pub const SELFTESTS: Case = Case {
+    scenario: Scenario::Selftests,
+    end: End::FirstKernel,
+    says: &[],
+    needs: Needs::Selftests,
+    seconds: 60,
+    ..BOOTS
+};
