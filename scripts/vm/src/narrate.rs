@@ -25,9 +25,9 @@ pub struct RunArgs {
     timeout_factor: u64,
 }
 
-/// A part of the story: what begins it, its headline, and the lines of the log that belong in it.
+/// A part of the story: the line that begins it, its headline, and the lines of the log that belong in it.
 struct Chapter {
-    begins: &'static str,
+    begins: fn(&str, Option<&Record>) -> bool,
     title: &'static str,
     quotes: &'static str,
 }
@@ -35,48 +35,53 @@ struct Chapter {
 /// The whole story, in order.
 const STORY: [Chapter; 7] = [
     Chapter {
-        begins: "",
+        begins: |_, _| true,
         title: "Xen boots",
         quotes: r"^\(XEN\) (Xen version|System RAM|Command line)",
     },
     Chapter {
-        begins: r"\] Linux version",
+        begins: |line, _| line.contains(LINUX),
         title: "A stock Debian kernel boots as its dom0, with half of the memory",
         quotes: r"\] (Linux version|Hypervisor detected|Memory: )",
     },
     Chapter {
-        begins: r"vmtest: stage 1 begins",
+        begins: |_, record| record == Some(&Record::Begins(1)),
         title: "modprobe rkexec",
         quotes: r"\] (rkexec: kexec|livepatch: )",
     },
     Chapter {
-        begins: r"vmtest: ok 1 - ",
+        begins: |_, record| matches!(record, Some(Record::Passed(1, _))),
         title: "kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd",
         quotes: r"\] rkexec: ",
     },
     Chapter {
-        begins: r"vmtest: entering the next kernel",
+        begins: |_, record| record == Some(&Record::Enters),
         title: "reboot(LINUX_REBOOT_CMD_KEXEC): Xen jumps into the hand-over",
         quotes: r"^rkexec: |\(XEN\) Executing|\] kexec_core: ",
     },
     Chapter {
-        begins: r"\] Linux version",
+        begins: |line, _| line.contains(LINUX),
         title: "The next kernel boots",
         quotes: r"\] (Linux version|Command line|BIOS-e820: .*System RAM|Memory: |smp: Brought up)",
     },
     Chapter {
-        begins: r"vmtest: stage 2 begins",
+        begins: |_, record| record == Some(&Record::Begins(2)),
         title: "It checks what it was handed",
-        quotes: r"$^",
+        quotes: NOTHING,
     },
 ];
+
+/// What a kernel says first.
+const LINUX: &str = "] Linux version";
+/// A pattern that no line has.
+const NOTHING: &str = "$^";
 
 /// Runs it. True if everything worked.
 pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
     let case = cases::story();
     let files = assets.prepare(&args.output, &case.machine.xen().into_iter().collect())?;
     let log = args.output.join("serial.log");
-    let mut story = Story::begin(io::stdout())?;
+    let mut story = Story::new(io::stdout(), io::stdout().is_terminal())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
     let started = Instant::now();
     let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut story);
@@ -91,30 +96,19 @@ struct Story<W> {
     out: W,
     color: bool,
     started: Instant,
-    chapters: std::iter::Enumerate<std::array::IntoIter<Chapter, { STORY.len() }>>,
-    next: Option<(usize, Chapter, Regex)>,
+    /// Chapters that have begun.
+    begun: usize,
     quotes: Regex,
-}
-
-impl Story<io::Stdout> {
-    fn begin(out: io::Stdout) -> Result<Self> {
-        let color = out.is_terminal();
-        Story::new(out, color)
-    }
 }
 
 impl<W: Write> Story<W> {
     fn new(out: W, color: bool) -> Result<Self> {
-        let mut chapters = STORY.into_iter().enumerate();
-        let next = take(&mut chapters)?;
-        let quotes = Regex::new("$^")?;
         Ok(Self {
             out,
             color,
             started: Instant::now(),
-            chapters,
-            next,
-            quotes,
+            begun: 0,
+            quotes: Regex::new(NOTHING)?,
         })
     }
 
@@ -124,10 +118,9 @@ impl<W: Write> Story<W> {
     }
 
     fn styled(&self, code: &str, text: &str) -> String {
-        if self.color {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
+        match self.color {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
         }
     }
 
@@ -144,13 +137,13 @@ impl<W: Write> Story<W> {
             Some(Record::Remark(note)) => self.say(&format!("      {note}"))?,
             _ => {}
         }
-        if let Some((number, chapter, _)) = self.next.take_if(|(_, _, it)| it.is_match(line)) {
-            let headline = format!("{}. {}", number + 1, chapter.title);
-            let seconds = self.started.elapsed().as_secs();
-            let headline = self.styled("1", &headline);
-            self.say(&format!("\n{headline} ({seconds} s)"))?;
+        let next = STORY.get(self.begun).filter(|it| (it.begins)(line, record));
+        if let Some(chapter) = next {
+            self.begun += 1;
             self.quotes = Regex::new(chapter.quotes)?;
-            self.next = take(&mut self.chapters)?;
+            let headline = self.styled("1", &format!("{}. {}", self.begun, chapter.title));
+            let seconds = self.started.elapsed().as_secs();
+            self.say(&format!("\n{headline} ({seconds} s)"))?;
         }
         if self.quotes.is_match(line) {
             let quote = self.styled("36", &shortened(without_time(line)));
@@ -160,24 +153,17 @@ impl<W: Write> Story<W> {
     }
 
     fn end(&mut self, seconds: u64, result: &Result<run_case::Notes>) -> io::Result<()> {
-        let text = match result {
-            Ok(_) => self.styled(
+        let (code, text) = match result {
+            Ok(_) => (
                 "1;32",
-                &format!("It works: Xen and dom0 are gone, and the machine is all the new kernel's ({seconds} s)."),
+                "It works: Xen and dom0 are gone, and the machine is all the new kernel's"
+                    .to_owned(),
             ),
-            Err(error) => self.styled("1;31", &format!("It did not work: {error:#} ({seconds} s).")),
+            Err(error) => ("1;31", format!("It did not work: {error:#}")),
         };
+        let text = self.styled(code, &format!("{text} ({seconds} s)."));
         self.say(&format!("\n{text}"))
     }
-}
-
-fn take(
-    chapters: &mut impl Iterator<Item = (usize, Chapter)>,
-) -> Result<Option<(usize, Chapter, Regex)>> {
-    let next = chapters.next();
-    next.map(|(number, chapter)| Ok((number, Regex::new(chapter.begins)?, chapter)))
-        .map(|it: Result<_>| it.map(|(number, begins, chapter)| (number, chapter, begins)))
-        .transpose()
 }
 
 impl<W: Write> Observer for Story<W> {
@@ -199,13 +185,8 @@ fn shortened(line: &str) -> String {
 
 /// A line of the kernel log without its time.
 fn without_time(line: &str) -> &str {
-    match line
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-    {
-        Some((_, text)) => text,
-        None => line,
-    }
+    let rest = line.strip_prefix('[').and_then(|it| it.split_once("] "));
+    rest.map_or(line, |(_, text)| text)
 }
 
 #[cfg(test)]
@@ -223,16 +204,15 @@ mod tests {
             "[    9.0] vmtest: stage 1 begins",
             "[    9.1] vmtest: ok 1 - modprobe rkexec",
             "[   10.0] rkexec: hand-over at ma:0x1000",
+            "[   10.1] vmtest: ok 2 - kexec_file_load",
         ] {
-            story.line(line, None);
+            story.line(line, Record::find(line).unwrap().as_ref());
         }
-        let passed = Record::Passed(2, "kexec_file_load".to_owned());
-        story.line("x", Some(&passed));
         let text = String::from_utf8(out).unwrap();
         let expected = "\n1. Xen boots (0 s)\n   (XEN) Xen version 4.20\n\
             \n2. A stock Debian kernel boots as its dom0, with half of the memory (0 s)\n   \
             Linux version 7.3.4\n\
-            \n3. modprobe rkexec (0 s)\n\
+            \n3. modprobe rkexec (0 s)\n   ok modprobe rkexec\n\
             \n4. kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd (0 s)\n   \
             rkexec: hand-over at ma:0x1000\n   ok kexec_file_load\n";
         assert_eq!(text, expected);
@@ -241,7 +221,6 @@ mod tests {
     #[test]
     fn all_patterns_work() {
         for chapter in STORY {
-            Regex::new(chapter.begins).unwrap();
             Regex::new(chapter.quotes).unwrap();
         }
     }

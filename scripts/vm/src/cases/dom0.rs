@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use rkexec_protocol::choice::Destination;
-use rkexec_protocol::scenario::Refuse;
+use rkexec_protocol::choice::Destination::{Dom0, Dom0Kernel, High, Xen, XenHeap};
+use rkexec_protocol::scenario::{Boot, Refuse};
 use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_with, BOOTS, FILE, LOAD, SELFTESTS};
@@ -12,17 +12,30 @@ use crate::case::{Case, Needs};
 use crate::ending::{End, Target};
 use crate::machine::{Machine, DOM0};
 
+type On = (&'static str, Machine);
+const USUAL: On = ("dom0", DOM0);
 /// A dom0 that has all the memory that Xen can give it.
-const GREEDY: Machine = Machine {
-    boot: dom0_with("", ""),
-    ..DOM0
-};
+const GREEDY: On = (
+    "dom0 with all memory",
+    Machine {
+        boot: dom0_with("", ""),
+        ..DOM0
+    },
+);
 /// A dom0 with memory above 4 GiB.
-const LARGE: Machine = Machine {
-    memory_mib: 6144,
-    boot: dom0_with("5G,max:5G", ""),
-    ..DOM0
-};
+const LARGE: On = (
+    "6 GiB",
+    Machine {
+        memory_mib: 6144,
+        boot: dom0_with("5G,max:5G", ""),
+        ..DOM0
+    },
+);
+/// Images of about so many MB.
+const FILE_40: Boot = FILE.blob(38);
+const FILE_200: Boot = FILE.blob(198);
+const LOAD_40: Boot = LOAD.blob(38);
+const LOAD_200: Boot = LOAD.blob(198);
 /// A dom0 on a processor of 2008.
 const OLD: Machine = Machine {
     cpu: Cow::Borrowed("Nehalem"),
@@ -51,7 +64,51 @@ const CAUGHT: Case = Case {
     seconds: 35,
     ..BOOTS
 };
+/// On what an image is booted, how it is loaded, and what that shows.
+const BOOTED: [(On, Boot, &str); 11] = [
+    (USUAL, FILE_40, "boots a kernel, 40 MB"),
+    (USUAL, LOAD_40, "boots a kernel, 40 MB"),
+    (GREEDY, FILE_40, "boots a kernel, 40 MB"),
+    (GREEDY, LOAD_40, "boots a kernel, 40 MB"),
+    (USUAL, FILE_200, "boots a kernel, 200 MB"),
+    (GREEDY, FILE_200, "boots a kernel, 200 MB"),
+    (
+        USUAL,
+        LOAD_200.dest(Dom0),
+        "to where its own memory is, 200 MB",
+    ),
+    (USUAL, LOAD_40.dest(XenHeap), "to Xen's free heap"),
+    (USUAL, LOAD_40.dest(Dom0Kernel), "over dom0's own kernel"),
+    (LARGE, FILE_40, "boots a kernel"),
+    (LARGE, LOAD_40.dest(High), "above 4 GiB"),
+];
+
+/// What is changed in an image before it is started.
+const CHANGED: [(Target, &str); 4] = [
+    (Target::Source, "page of the image"),
+    (Target::Params, "parameter"),
+    (Target::CopyList, "copy list"),
+    (Target::PageTable, "page table"),
+];
+
 pub fn all() -> Vec<Case> {
+    let booted = BOOTED.map(|((on, machine), boot, what)| Case {
+        name: format!("{on}: {} {what}", boot.call.name()).leak(),
+        machine,
+        scenario: Scenario::Boot(boot),
+        seconds: if boot.blob < 100 { 60 } else { 90 },
+        ..BOOTS
+    });
+    let changed = CHANGED.map(|(target, what)| Case {
+        name: format!("dom0: the hand-over finds a changed {what}").leak(),
+        end: End::Reset(target),
+        ..CAUGHT
+    });
+    let tables = [Vec::from(booted), others(), Vec::from(changed)];
+    tables.into_iter().flatten().collect()
+}
+
+fn others() -> Vec<Case> {
     vec![
         Case {
             name: "dom0 of type PVH: the module says why it refuses",
@@ -73,59 +130,8 @@ pub fn all() -> Vec<Case> {
             ..BOOTS
         },
         Case {
-            name: "dom0: kexec_file_load boots a kernel, 40 MB",
-            scenario: Scenario::Boot(FILE.blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load boots a kernel, 40 MB",
-            scenario: Scenario::Boot(LOAD.blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_file_load boots a kernel, 40 MB",
-            machine: GREEDY,
-            scenario: Scenario::Boot(FILE.blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_load boots a kernel, 40 MB",
-            machine: GREEDY,
-            scenario: Scenario::Boot(LOAD.blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_file_load boots a kernel, 200 MB",
-            scenario: Scenario::Boot(FILE.blob(198)),
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0 with all memory: kexec_file_load boots a kernel, 200 MB",
-            machine: GREEDY,
-            scenario: Scenario::Boot(FILE.blob(198)),
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load to where its own memory is, 200 MB",
-            scenario: Scenario::Boot(LOAD.dest(Destination::Dom0).blob(198)),
-            seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load to Xen's free heap",
-            scenario: Scenario::Boot(LOAD.dest(Destination::XenHeap).blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "dom0: kexec_load over dom0's own kernel",
-            scenario: Scenario::Boot(LOAD.dest(Destination::Dom0Kernel).blob(38)),
-            ..BOOTS
-        },
-        Case {
             name: "dom0: kexec_load over Xen",
-            scenario: Scenario::Boot(LOAD.dest(Destination::Xen).blob(38)),
+            scenario: Scenario::Boot(LOAD_40.dest(Xen)),
             says: &[
                 r"rkexec: segment \d \(.*\) lies over Xen \(.*\)",
                 "rkexec: image verified",
@@ -143,20 +149,8 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "an old processor, without SHA-NI and 1 GiB pages: kexec_file_load boots a kernel",
             machine: OLD,
-            scenario: Scenario::Boot(FILE.blob(38)),
+            scenario: Scenario::Boot(FILE_40),
             seconds: 90,
-            ..BOOTS
-        },
-        Case {
-            name: "6 GiB: kexec_file_load boots a kernel",
-            machine: LARGE,
-            scenario: Scenario::Boot(FILE.blob(38)),
-            ..BOOTS
-        },
-        Case {
-            name: "6 GiB: kexec_load above 4 GiB",
-            machine: LARGE,
-            scenario: Scenario::Boot(LOAD.dest(Destination::High).blob(38)),
             ..BOOTS
         },
         Case {
@@ -194,26 +188,6 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0: Linux's own tests of kexec say what they say without the module",
             ..SELFTESTS
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed page of the image",
-            end: End::Reset(Target::Source),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed parameter",
-            end: End::Reset(Target::Params),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed copy list",
-            end: End::Reset(Target::CopyList),
-            ..CAUGHT
-        },
-        Case {
-            name: "dom0: the hand-over finds a changed page table",
-            end: End::Reset(Target::PageTable),
-            ..CAUGHT
         },
     ]
 }

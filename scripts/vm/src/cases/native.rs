@@ -35,15 +35,57 @@ const CRASHES: Case = Case {
     ..NATIVE_BOOTS
 };
 
-/// A bare machine that has a crash area, with this processor.
-const fn crashing(cpu: &'static str) -> Machine {
-    Machine {
-        cpu: Cow::Borrowed(cpu),
-        kernel: Cow::Borrowed("crashkernel=256M"),
-        ..NATIVE
-    }
+/// What kexec-tools do on many machines.
+const WAYS: [(&str, Case); 4] = [
+    ("kexec -s boots a kernel", TOOLS),
+    ("kexec -c boots a kernel", BOOTS_BY_LOAD),
+    ("kexec -s -p, and the crash kernel reads the dump", CRASHES),
+    (
+        "kexec -c -p, and the crash kernel reads the dump",
+        CRASHES_BY_LOAD,
+    ),
+];
+const BOOTS_BY_LOAD: Case = Case {
+    scenario: Scenario::Tools(BY_LOAD),
+    ..TOOLS
+};
+const CRASHES_BY_LOAD: Case = Case {
+    scenario: Scenario::Tools(Tools::NEW.syscall(Call::Load).crash(true)),
+    ..CRASHES
+};
+
+/// Those machines, by how many of these ways they take, in that order.
+const MACHINES: [(&str, Machine, usize); 5] = [
+    ("bare metal", NATIVE, 4),
+    ("bare metal, 4 levels", with_cpu("max,-la57"), 3),
+    ("bare metal, no 1 GiB pages", with_cpu("max,-pdpe1gb"), 3),
+    (
+        "bare metal, 4 levels, no 1 GiB pages",
+        with_cpu("max,-la57,-pdpe1gb"),
+        1,
+    ),
+    ("UEFI", UEFI, 3),
+];
+
+/// Each of the machines in each of its ways.
+fn many() -> impl Iterator<Item = Case> {
+    MACHINES.into_iter().flat_map(|(on, machine, ways)| {
+        WAYS.into_iter().take(ways).map(move |(what, case)| Case {
+            name: format!("{on}: {what}").leak(),
+            machine: Machine {
+                kernel: case.machine.kernel.clone(),
+                ..machine.clone()
+            },
+            ..case
+        })
+    })
 }
+
 pub fn all() -> Vec<Case> {
+    many().chain(others()).collect()
+}
+
+fn others() -> Vec<Case> {
     vec![
         Case {
             name: "bare metal: kexec_file_load boots a kernel",
@@ -54,61 +96,6 @@ pub fn all() -> Vec<Case> {
             name: "bare metal: kexec_load boots a kernel",
             scenario: Scenario::Boot(LOAD),
             ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal: kexec -s boots a kernel",
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: kexec -c boots a kernel",
-            scenario: Scenario::Tools(BY_LOAD),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal: kexec -s -p, and the crash kernel reads the dump",
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal: kexec -c -p, and the crash kernel reads the dump",
-            scenario: Scenario::Tools(BY_LOAD.first(0).crash(true)),
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -s boots a kernel",
-            machine: with_cpu("max,-la57"),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -c boots a kernel",
-            machine: with_cpu("max,-la57"),
-            scenario: Scenario::Tools(BY_LOAD),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, 4 levels: kexec -s -p, and the crash kernel reads the dump",
-            machine: crashing("max,-la57"),
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -s boots a kernel",
-            machine: with_cpu("max,-pdpe1gb"),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -c boots a kernel",
-            machine: with_cpu("max,-pdpe1gb"),
-            scenario: Scenario::Tools(BY_LOAD),
-            ..TOOLS
-        },
-        Case {
-            name: "bare metal, no 1 GiB pages: kexec -s -p, and the crash kernel reads the dump",
-            machine: crashing("max,-pdpe1gb"),
-            ..CRASHES
-        },
-        Case {
-            name: "bare metal, 4 levels, no 1 GiB pages: kexec -s boots a kernel",
-            machine: with_cpu("max,-la57,-pdpe1gb"),
-            ..TOOLS
         },
         Case {
             name: "bare metal, nogbpages: kexec -s boots a kernel",
@@ -138,25 +125,6 @@ pub fn all() -> Vec<Case> {
             },
             says: &[r"\(4 levels"],
             ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -s boots a kernel",
-            machine: UEFI,
-            ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -c boots a kernel",
-            machine: UEFI,
-            scenario: Scenario::Tools(BY_LOAD),
-            ..TOOLS
-        },
-        Case {
-            name: "UEFI: kexec -s -p, and the crash kernel reads the dump",
-            machine: Machine {
-                kernel: Cow::Borrowed("crashkernel=256M"),
-                ..UEFI
-            },
-            ..CRASHES
         },
         Case {
             name: "64 GiB: kexec -s boots a kernel",
