@@ -29,6 +29,7 @@ const DISK: &str = "/dev/vda";
 const DMESG: &str = "/tmp/dmesg";
 /// What dom0 said last.
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
+
 pub fn check(report: &mut Report, what: What) -> Result<()> {
     report.test("/proc/vmcore tells what it has", tell);
     match what {

@@ -1,9 +1,10 @@
-//! The small files in which the kernel tells one thing.
+//! The small files in which the kernel tells one thing, and the file systems that they are in.
 
 use std::fs;
 use std::str::FromStr;
 
 use anyhow::{anyhow, Context, Result};
+use nix::mount::MsFlags;
 
 /// What is in one, without blanks around it.
 pub fn read(path: &str) -> Result<String> {
@@ -30,4 +31,12 @@ pub fn memory(name: &str) -> Result<u64> {
 /// (Documentation/admin-guide/tainted-kernels.rst).
 pub fn tainted() -> Result<u64> {
     value("/proc/sys/kernel/tainted")
+}
+
+/// Mounts a file system that needs no device, at a place that need not be there yet.
+pub fn mount(kind: &str, place: &str, options: Option<&str>) -> Result<()> {
+    let context = || format!("mounting {kind} on {place}");
+    fs::create_dir_all(place).with_context(context)?;
+    let flags = MsFlags::empty();
+    nix::mount::mount(Some(kind), place, Some(kind), flags, options).with_context(context)
 }

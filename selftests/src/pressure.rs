@@ -1,11 +1,12 @@
 //! Memory pressure: much memory of this system, full of what can be told from anything else.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
-use nix::mount::{mount, MsFlags};
+
+use crate::files;
 
 const DIR: &str = "/pressure";
 const MIB: usize = 1 << 20;
@@ -18,16 +19,7 @@ pub struct Pressure {
 impl Pressure {
     /// Nothing yet, and room for so many MiB.
     pub fn mount(mib: u64) -> Result<Self> {
-        fs::create_dir_all(DIR).context(DIR)?;
-        let options = format!("size={mib}m");
-        mount(
-            Some("tmpfs"),
-            DIR,
-            Some("tmpfs"),
-            MsFlags::empty(),
-            Some(&*options),
-        )
-        .context(DIR)?;
+        files::mount("tmpfs", DIR, Some(&format!("size={mib}m")))?;
         Ok(Self { files: Vec::new() })
     }
 

@@ -25,6 +25,7 @@ const PAGE: usize = 4096;
 const HEADERS: usize = 1 << 20;
 
 type Segment = ProgramHeader64<LittleEndian>;
+
 pub fn check(report: &mut Report, told: &Told, marker: &Marker) -> Result<()> {
     report.test("it has found the tables of ACPI", acpi::is_found);
     let dump = Dump::open()?;

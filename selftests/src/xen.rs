@@ -10,9 +10,10 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::memory::{Entry, Map};
 use crate::sys::bindings::{linux, xen};
-use crate::sys::locked::Locked;
+use crate::sys::locked::{Locked, Plain};
 use crate::sys::privcmd::Privcmd;
 
 /// Whether this kernel runs on Xen, as any kind of domain.
@@ -27,14 +28,19 @@ pub fn is_dom0() -> bool {
     present() && std::fs::read_to_string(caps).is_ok_and(|caps| caps.contains("control_d"))
 }
 
+/// The machine's memory map, from whoever has it.
+pub fn machine_map() -> Result<Map> {
+    match is_dom0() {
+        true => Xen::open()?.machine_map(),
+        false => Map::of_firmware(),
+    }
+}
+
 /// Xen's version, as it writes it in its banner.
 pub fn version() -> Result<String> {
-    let part = |name: &str| {
-        let path = format!("/sys/hypervisor/version/{name}");
-        std::fs::read_to_string(&path).context(path)
-    };
+    let part = |name| files::read(&format!("/sys/hypervisor/version/{name}"));
     let (major, minor, extra) = (part("major")?, part("minor")?, part("extra")?);
-    Ok(format!("{}.{}{}", major.trim(), minor.trim(), extra.trim()))
+    Ok(format!("{major}.{minor}{extra}"))
 }
 
 /// Whether `version` is one of the release `release`: 4.20, 4.20.4-pre and 4.20-unstable are of 4.20.
@@ -72,26 +78,18 @@ impl Xen {
     /// The machine's memory map (`XENMEM_machine_memory_map`).
     pub fn machine_map(&self) -> Result<Map> {
         let lines = Locked::<linux::boot_e820_entry>::zeroed(MAP_ENTRIES)?;
-        let request = Locked::holding(xen::xen_memory_map {
+        let request = xen::xen_memory_map {
             nr_entries: MAP_ENTRIES as u32,
             buffer: xen::__guest_handle_void {
                 p: lines.as_ptr().cast(),
             },
-        })?;
+        };
         let op = xen::XENMEM_machine_memory_map;
-        // SAFETY: Both buffers are locked, and as long as the request says.
-        unsafe {
-            self.0.call(
-                xen::__HYPERVISOR_memory_op,
-                [op.into(), request.address(), 0, 0, 0],
-            )
-        }
-        .context("XENMEM_machine_memory_map")?;
-        let count = request.as_ref()[0].nr_entries as usize;
-        let lines = lines
-            .as_ref()
-            .get(..count)
-            .context("more lines than asked for")?;
+        // SAFETY: The buffer is locked, and as long as the request says.
+        let answer = unsafe { self.ask(xen::__HYPERVISOR_memory_op, op, request) };
+        let (_, answer) = answer.context("XENMEM_machine_memory_map")?;
+        let lines = lines.as_ref().get(..answer.nr_entries as usize);
+        let lines = lines.context("more lines than asked for")?;
         let entry = |line: &linux::boot_e820_entry| Entry {
             start: line.addr,
             end: line.addr + line.size,
@@ -171,10 +169,10 @@ impl Xen {
     }
 
     fn status(&self, kind: u32) -> Result<bool> {
-        let request = Locked::holding(xen::xen_kexec_status { type_: kind as u8 })?;
-        // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
-        let result = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_status, request.address()) };
-        Ok(result.context("KEXEC_CMD_kexec_status")? != 0)
+        let request = xen::xen_kexec_status { type_: kind as u8 };
+        // SAFETY: The operation changes nothing.
+        let answer = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_status, request) };
+        Ok(answer.context("KEXEC_CMD_kexec_status")?.0 != 0)
     }
 
     /// Loads an image past the kernel (`KEXEC_CMD_kexec_load`): one page with `code`, which Xen
@@ -200,12 +198,10 @@ impl Xen {
             ..Default::default()
         };
         request.segments.h.p = segment.as_ptr();
-        let request = Locked::holding(request)?;
         // SAFETY: All buffers are locked and as long as the request says. What is loaded is not
         // started by this.
-        let result = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_load, request.address()) };
-        result.context("KEXEC_CMD_kexec_load")?;
-        Ok(())
+        let answer = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_load, request) };
+        answer.map(drop).context("KEXEC_CMD_kexec_load")
     }
 
     /// Makes Xen drop the default image that it has, past the kernel (`KEXEC_CMD_kexec_unload`).
@@ -213,11 +209,8 @@ impl Xen {
         let request = xen::xen_kexec_unload {
             type_: xen::KEXEC_TYPE_DEFAULT as u8,
         };
-        let request = Locked::holding(request).map_err(io::Error::other)?;
-        // SAFETY: The buffer is locked and is what the operation takes; without an image nothing
-        // can happen that the kernel has not to reckon with anyway.
-        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_unload, request.address()) }?;
-        Ok(())
+        // SAFETY: Without an image nothing can happen that the kernel has not to reckon with anyway.
+        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_unload, request) }.map(drop)
     }
 
     /// Where Xen itself is (`KEXEC_RANGE_MA_XEN`).
@@ -228,15 +221,13 @@ impl Xen {
 
     /// The range of this kind with this number.
     fn range(&self, kind: u32, number: i32) -> io::Result<Range> {
-        let request = Locked::holding(xen::xen_kexec_range {
+        let request = xen::xen_kexec_range {
             range: kind as i32,
             nr: number,
             ..Default::default()
-        });
-        let request = request.map_err(io::Error::other)?;
-        // SAFETY: The buffer is locked and is what the operation takes; it changes nothing.
-        unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request.address()) }?;
-        let range = request.as_ref()[0];
+        };
+        // SAFETY: The operation changes nothing.
+        let (_, range) = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request) }?;
         Ok(Range {
             start: range.start,
             bytes: range.size,
@@ -248,28 +239,20 @@ impl Xen {
         // One extent describes 1 GiB of the machine: it is 2 MiB of the table.
         const EXTENT_FRAMES: usize = 512;
         const EXTENTS_MAX: usize = 1024;
-        let mut extents = Locked::<u64>::zeroed(EXTENTS_MAX)?;
-        let request = Locked::holding(xen::xen_machphys_mfn_list {
+        let extents = Locked::<u64>::zeroed(EXTENTS_MAX)?;
+        let request = xen::xen_machphys_mfn_list {
             max_extents: EXTENTS_MAX as u32,
             extent_start: xen::__guest_handle_xen_pfn_t {
                 p: extents.as_ptr(),
             },
             nr_extents: 0,
-        })?;
+        };
         let op = xen::XENMEM_machphys_mfn_list;
-        // SAFETY: Both buffers are locked, and as long as the request says.
-        unsafe {
-            self.0.call(
-                xen::__HYPERVISOR_memory_op,
-                [op.into(), request.address(), 0, 0, 0],
-            )
-        }
-        .context("XENMEM_machphys_mfn_list")?;
-        let count = request.as_ref()[0].nr_extents as usize;
-        let extents = extents
-            .as_mut()
-            .get(..count)
-            .context("more extents than asked for")?;
+        // SAFETY: The buffer is locked, and as long as the request says.
+        let answer = unsafe { self.ask(xen::__HYPERVISOR_memory_op, op, request) };
+        let (_, answer) = answer.context("XENMEM_machphys_mfn_list")?;
+        let extents = extents.as_ref().get(..answer.nr_extents as usize);
+        let extents = extents.context("more extents than asked for")?;
         let frames: Vec<u64> = extents
             .iter()
             .flat_map(|first| (0..EXTENT_FRAMES as u64).map(move |number| first + number))
@@ -279,11 +262,24 @@ impl Xen {
 
     /// # Safety
     ///
-    /// As [`Privcmd::call`].
-    unsafe fn kexec_op(&self, op: u32, argument: u64) -> io::Result<u64> {
-        let arguments = [op.into(), argument, 0, 0, 0];
+    /// As for [`Self::ask`].
+    unsafe fn kexec_op<T: Plain>(&self, op: u32, request: T) -> io::Result<(u64, T)> {
         // SAFETY: The caller's word.
-        unsafe { self.0.call(xen::__HYPERVISOR_kexec_op, arguments) }
+        unsafe { self.ask(xen::__HYPERVISOR_kexec_op, op, request) }
+    }
+
+    /// Makes a hypercall with an operation that takes this request; what Xen returns, and what has
+    /// become of the request.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Privcmd::call`]; and the request must be the one that the operation takes.
+    unsafe fn ask<T: Plain>(&self, call: u32, op: u32, request: T) -> io::Result<(u64, T)> {
+        let request = Locked::holding(request).map_err(io::Error::other)?;
+        let arguments = [op.into(), request.address(), 0, 0, 0];
+        // SAFETY: The request is in a locked buffer; the rest is the caller's word.
+        let result = unsafe { self.0.call(call, arguments) }?;
+        Ok((result, request.as_ref()[0]))
     }
 }
 

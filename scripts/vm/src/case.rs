@@ -3,6 +3,7 @@
 use rkexec_protocol::choice::Abi;
 use rkexec_protocol::Scenario;
 
+use crate::assets::Files;
 use crate::ending::End;
 use crate::machine::{Firmware, Machine};
 use crate::pieces::Piece;
@@ -47,6 +48,15 @@ impl Case {
             Scenario::Boot(boot) => boot.abi,
             _ => None,
         }
+    }
+
+    /// What the module has to say of its way to Xen (a regular expression), in a test of one.
+    pub fn interface(&self, files: &Files) -> Option<String> {
+        let abi = self.abi()?.name();
+        let version = regex::escape(&files.xen(self.machine.xen()?)?.version.to_string());
+        Some(format!(
+            r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {abi}\b"
+        ))
     }
 
     /// All that it needs that may not be there.

@@ -1,6 +1,5 @@
 //! One test on one machine, from power-on to its verdict.
 
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use anyhow::{anyhow, bail, ensure, Result};
 use qemu::{places, Ram, Silence, Vm};
 use regex::{Regex, RegexSet};
 use rkexec_protocol::{Fact, Record, Told, Verdict};
+use thiserror::Error;
 
 use crate::assets::Files;
 use crate::case::Case;
@@ -47,28 +47,14 @@ impl Observer for () {
 
 /// What went wrong before anything that is tested had run (the module had not said a word, and no test
 /// had a result), or is the emulator's fault by all signs.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("the machine went wrong: {0}")]
 pub struct NeverStarted(String);
 
-impl fmt::Display for NeverStarted {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the machine went wrong: {}", self.0)
-    }
-}
-
-impl std::error::Error for NeverStarted {}
-
 /// The first kernel has found that it cannot run the test, for want of that.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("it cannot be run without {0}")]
 pub struct Skipped(pub String);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "it cannot be run without {}", self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
 
 /// Runs `case` on one machine; the serial log goes to `log`, and each line to `observer`. An error is
 /// that it failed, or [`NeverStarted`] if it was the machine; [`Skipped`] if the guest cannot run it.
@@ -105,15 +91,6 @@ enum Ended {
     Machine,
 }
 
-/// What the module has to say of its way to Xen (a regular expression), in a test of one.
-fn interface(case: &Case, files: &Files) -> Option<String> {
-    let abi = case.abi()?.name();
-    let version = regex::escape(&files.xen(case.machine.xen()?)?.version.to_string());
-    Some(format!(
-        r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {abi}\b"
-    ))
-}
-
 /// How far a test has come.
 struct Course<'a> {
     case: &'a Case,
@@ -135,7 +112,7 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn new(case: &'a Case, files: &Files) -> Result<Self> {
-        let interface = interface(case, files);
+        let interface = case.interface(files);
         let says = case.says.iter().copied().chain(interface.as_deref());
         let missing: Result<_, _> = says.map(Regex::new).collect();
         Ok(Self {

@@ -85,22 +85,24 @@ struct Turns {
 /// The cycles `from` and as many as `count`. Everything by turns: in as many cycles as there are
 /// combinations each has one.
 fn plan(from: u32, count: u32, turns: &Turns) -> Vec<Cycle> {
-    let cycle = |number: u32| {
-        let mut left = number as usize - 1;
-        let mut turn = |choices: usize| {
-            let choice = left % choices;
-            left /= choices;
-            choice
-        };
-        Cycle {
-            number,
-            xen: turns.builds[turn(turns.builds.len())],
-            firmware: turns.firmware[turn(turns.firmware.len())],
-            abi: turns.abis[turn(turns.abis.len())],
-            call: [Call::File, Call::Load][turn(2)],
+    let mut all = Vec::new();
+    for call in [Call::File, Call::Load] {
+        for abi in &turns.abis {
+            for firmware in &turns.firmware {
+                all.extend(turns.builds.iter().map(|xen| (*xen, *firmware, *abi, call)));
+            }
         }
+    }
+    let (first, turns) = (from as usize - 1, all.into_iter().cycle());
+    let cycle = |(number, (xen, firmware, abi, call))| Cycle {
+        number,
+        xen,
+        firmware,
+        abi,
+        call,
     };
-    (from..).take(count as usize).map(cycle).collect()
+    let turns = turns.skip(first).take(count as usize);
+    (from..).zip(turns).map(cycle).collect()
 }
 
 /// All that can be done on these builds of Xen. What cannot is added to what is `missing`.

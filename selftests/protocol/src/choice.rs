@@ -39,7 +39,6 @@ choices! {
     Abi {
         /// The one of the first versions, and what it means now.
         V1,
-        /// The usual one.
         V2,
     }
 
@@ -49,13 +48,11 @@ choices! {
         Lowest,
         /// Memory that is Xen's own to give away.
         XenHeap,
-        /// Memory that dom0 has.
         Dom0,
         /// The kernel over the code of the one that runs now.
         Dom0Kernel,
         /// The initrd over Xen.
         Xen,
-        /// Above 4 GiB.
         High,
     }
 
@@ -73,9 +70,7 @@ choices! {
 
     /// How far a kernel is locked down (`kernel_lockdown(7)`).
     Lockdown {
-        /// Nobody may change it.
         Integrity,
-        /// Nor read it.
         Confidentiality,
     }
 
@@ -94,7 +89,6 @@ choices! {
     Dump {
         /// What people do: it writes it to a disk by makedumpfile.
         Whole,
-        /// It only tells what is in it.
         Headers,
         /// It copies it to a disk as it is.
         Raw,

@@ -7,21 +7,17 @@ use crate::hex::Hex;
 
 /// Such a remark.
 #[derive(Clone, Debug, Display, FromStr, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Fact {
-    /// This one of many images is being loaded.
+    /// Which of many images is being loaded, is loaded, and runs.
     #[display("generation {0} is being loaded")]
     Loading(u32),
-    /// It is loaded.
     #[display("generation {0} is loaded")]
     Loaded(u32),
-    /// It runs.
     #[display("generation {0} runs")]
     Runs(u32),
     /// A dump has memory: where it was, where the crashed kernel had it mapped, how long it is.
     #[display("vmcore: memory {start} {mapped} {bytes}")]
     Dumped { start: Hex, mapped: Hex, bytes: Hex },
-    /// A dump has a note.
     #[display("vmcore: note {owner} {kind} {bytes}")]
     Noted {
         owner: String,
@@ -42,7 +38,6 @@ pub enum Fact {
 /// A line of a machine's memory map.
 #[derive(Clone, Debug, Display, FromStr, PartialEq, Eq)]
 #[display("0x{first}-0x{last} {kind}")]
-#[allow(missing_docs)]
 pub struct Memory {
     pub first: Hex,
     pub last: Hex,

@@ -10,36 +10,28 @@ pub const MARK: &str = "vmtest: ";
 /// One line. Where two forms fit a line the first one counts.
 #[derive(Clone, Debug, Display, FromStr, PartialEq, Eq)]
 pub enum Record {
-    /// A stage begins.
     #[display("stage {0} begins")]
     Begins(u32),
-    /// What follows is TAP.
     #[display("TAP version 13")]
     Version,
-    /// A test, by its number, that could not be run.
+    /// A test, by its number: it could not be run, for that reason.
     #[display("ok {0} - {1} # SKIP {2}")]
     Skipped(usize, String, String),
-    /// One that has passed.
     #[display("ok {0} - {1}")]
     Passed(usize, String),
-    /// One that has not.
     #[display("not ok {0} - {1}")]
     Failed(usize, String),
     /// So many tests there were.
     #[display("1..{0}")]
     Plan(usize),
-    /// And that is what became of them.
     #[display("# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0")]
-    #[allow(missing_docs)]
     Totals {
         passed: usize,
         failed: usize,
         skipped: usize,
     },
-    /// A remark.
     #[display("# {0}")]
     Remark(String),
-    /// A stage ends.
     #[display("stage {0} ends with {1}")]
     Ends(u32, Verdict),
     /// The machine waits for a line on its console.

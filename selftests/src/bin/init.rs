@@ -5,13 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, Context, Result};
-use nix::mount::{mount, MsFlags};
 use nix::sys::reboot::{reboot, RebootMode};
 use rkexec_protocol::{Record, Scenario, Told};
 use rkexec_selftests::report::Report;
 use rkexec_selftests::scenario::{self, Next, Stage};
 use rkexec_selftests::sys::kexec;
-use rkexec_selftests::{dump, module, stage2, trigger, vmcore, xen};
+use rkexec_selftests::{dump, files, module, stage2, trigger, vmcore, xen};
 
 fn main() {
     if let Err(error) = live() {
@@ -67,7 +66,7 @@ fn run(report: &mut Report, told: &Told) -> Result<Next> {
     if xen::present() && Path::new("/usr/sbin/modprobe").exists() {
         // Not loaded by itself where no udev runs.
         module::modprobe(&["-a", "xen-privcmd", "xenfs"])?;
-        mount_at("xenfs", "/proc/xen")?;
+        files::mount("xenfs", "/proc/xen", None)?;
     }
     scenario::run(&mut Stage { report, told }, scenario)
 }
@@ -101,15 +100,8 @@ fn prepare_system() -> Result<()> {
         ("debugfs", "/sys/kernel/debug"),
         ("tmpfs", "/run"),
     ] {
-        mount_at(kind, place)?;
+        files::mount(kind, place, None)?;
     }
     std::env::set_var("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Ok(())
-}
-
-fn mount_at(kind: &str, place: &str) -> Result<()> {
-    let context = || format!("mounting {kind} on {place}");
-    std::fs::create_dir_all(place).with_context(context)?;
-    let nothing = None::<&str>;
-    mount(Some(kind), place, Some(kind), MsFlags::empty(), nothing).with_context(context)
 }

@@ -6,17 +6,16 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::{bail, ensure, Context, Result};
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
 use formats::bzimage::BzImage;
 use memmap2::Mmap;
-use rkexec_protocol::choice::Destination;
-use rkexec_selftests::image::{Image, Places, Sizes};
-use rkexec_selftests::memory::Map;
+use rkexec_protocol::choice::{Call, Destination};
+use rkexec_selftests::image::{Image, Sizes};
 use rkexec_selftests::places;
 use rkexec_selftests::sys::kexec::{self, Segment};
 use rkexec_selftests::sys::mapped;
@@ -32,28 +31,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// kexec_file_load(2).
-    FileLoad {
-        kernel: PathBuf,
-        initrd: PathBuf,
-        cmdline: String,
-    },
+    FileLoad(Kernel),
     /// kexec_load(2) of a bzImage, entered at its 64-bit entry.
     Load {
-        kernel: PathBuf,
-        initrd: PathBuf,
-        cmdline: String,
+        #[command(flatten)]
+        kernel: Kernel,
         /// Where to put the image: lowest, high, xen-heap, dom0, dom0-kernel or xen.
         #[arg(long, default_value_t = Destination::Lowest)]
         to: Destination,
-        /// Where to put the kernel, instead.
-        #[arg(long, value_name = "ADDRESS", requires_all = ["initrd_at", "start_at"])]
-        kernel_at: Option<Number>,
-        /// Where to put the initrd.
-        #[arg(long, value_name = "ADDRESS")]
-        initrd_at: Option<Number>,
-        /// Where to put boot_params, command line and entry code (12 KiB).
-        #[arg(long, value_name = "ADDRESS")]
-        start_at: Option<Number>,
     },
     /// kexec_load(2) of any segments with any flags.
     Raw {
@@ -69,9 +54,9 @@ enum Command {
     },
     /// Drop the loaded image.
     Unload {
-        /// By which system call.
-        #[arg(long, default_value = "load")]
-        by: By,
+        /// By which system call: load or file.
+        #[arg(long, default_value_t = Call::Load)]
+        by: Call,
     },
     /// Tell whether an image is loaded: 1 or 0.
     Status,
@@ -87,10 +72,11 @@ enum Command {
     XenRange,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum By {
-    Load,
-    File,
+#[derive(Args)]
+struct Kernel {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    cmdline: String,
 }
 
 /// A number as C writes it.
@@ -145,108 +131,55 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::FileLoad {
-            kernel,
-            initrd,
-            cmdline,
-        } => {
-            let open =
-                |path: &PathBuf| File::open(path).with_context(|| path.display().to_string());
-            let (kernel, initrd) = (open(&kernel)?, open(&initrd)?);
-            kexec::file_load(
-                kernel.as_fd(),
-                Some(initrd.as_fd()),
-                &CString::new(cmdline)?,
-                0,
-            )
-            .context("kexec_file_load")
-        }
-        Command::Load {
-            kernel,
-            initrd,
-            cmdline,
-            to,
-            kernel_at,
-            initrd_at,
-            start_at,
-        } => {
-            let (kernel, initrd) = (mapped::map(&kernel)?, mapped::map(&initrd)?);
-            let places = match (kernel_at, initrd_at, start_at) {
-                (Some(Number(kernel)), Some(Number(initrd)), Some(Number(start))) => Some(Places {
-                    kernel,
-                    initrd,
-                    start,
-                }),
-                (None, None, None) => None,
-                _ => bail!("give all three addresses, or none"),
-            };
-            load(&kernel, &initrd, &cmdline, to, places)
-        }
+        Command::FileLoad(kernel) => file_load(kernel)?,
+        Command::Load { kernel, to } => load(&kernel, to)?,
         Command::Raw {
             entry,
             flags,
             segments,
-        } => raw(entry.0, flags.0, &segments),
-        Command::Unload { by: By::Load } => kexec::unload().context("kexec_load"),
-        Command::Unload { by: By::File } => kexec::file_unload().context("kexec_file_load"),
-        Command::Status => {
-            println!("{}", u8::from(kexec::loaded()?));
-            Ok(())
-        }
-        Command::Exec => Err(kexec::exec()).context("reboot"),
+        } => raw(entry.0, flags.0, &segments)?,
+        Command::Unload { by: Call::Load } => kexec::unload().context("kexec_load")?,
+        Command::Unload { by: Call::File } => kexec::file_unload().context("kexec_file_load")?,
+        Command::Status => println!("{}", u8::from(kexec::loaded()?)),
+        Command::Exec => return Err(kexec::exec()).context("reboot"),
         Command::XenMemoryMap => {
             for entry in Xen::open()?.machine_map()?.entries() {
                 println!("{entry}");
             }
-            Ok(())
         }
-        Command::XenFreePages => {
-            println!("{}", Xen::open()?.free_pages()?);
-            Ok(())
-        }
-        Command::XenStatus => {
-            println!("{}", u8::from(Xen::open()?.kexec_status()?));
-            Ok(())
-        }
+        Command::XenFreePages => println!("{}", Xen::open()?.free_pages()?),
+        Command::XenStatus => println!("{}", u8::from(Xen::open()?.kexec_status()?)),
         Command::XenRange => {
             let range = Xen::open()?.own_range()?;
             println!("{:#x} {:#x}", range.start, range.bytes);
-            Ok(())
         }
     }
+    Ok(())
 }
 
-fn load(
-    kernel: &Mmap,
-    initrd: &Mmap,
-    cmdline: &str,
-    to: Destination,
-    places: Option<Places>,
-) -> Result<()> {
-    let machine = if xen::is_dom0() {
-        Xen::open()?.machine_map()?
-    } else {
-        Map::of_firmware()?
-    };
-    let kernel = BzImage::parse(kernel)?;
-    let places = match places {
-        Some(places) => places,
-        None => places::find(to, &machine, Sizes::of(kernel, initrd, &machine))?,
-    };
+fn file_load(image: Kernel) -> Result<()> {
+    let open = |path: &Path| File::open(path).with_context(|| path.display().to_string());
+    let (kernel, initrd) = (open(&image.kernel)?, open(&image.initrd)?);
+    let cmdline = CString::new(image.cmdline)?;
+    let loaded = kexec::file_load(kernel.as_fd(), Some(initrd.as_fd()), &cmdline, 0);
+    loaded.context("kexec_file_load")
+}
+
+fn load(image: &Kernel, to: Destination) -> Result<()> {
+    let (kernel, initrd) = (mapped::map(&image.kernel)?, mapped::map(&image.initrd)?);
+    let machine = xen::machine_map()?;
+    let kernel = BzImage::parse(&kernel)?;
+    let places = places::find(to, &machine, Sizes::of(kernel, &initrd, &machine))?;
     println!("{places:x?}");
-    let image = Image::new(kernel, initrd, cmdline, &machine, places)?;
+    let image = Image::new(kernel, &initrd, &image.cmdline, &machine, places)?;
     kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
 }
 
 fn raw(entry: u64, flags: u64, wanted: &[RawSegment]) -> Result<()> {
-    let files: Vec<Mmap> = wanted
-        .iter()
-        .map(|segment| mapped::map(&segment.file))
-        .collect::<Result<_>>()?;
-    ensure!(files.len() == wanted.len(), "a file is missing");
-    let segments: Vec<Segment<'_>> = wanted
-        .iter()
-        .zip(&files)
+    let files = wanted.iter().map(|segment| mapped::map(&segment.file));
+    let files: Vec<Mmap> = files.collect::<Result<_>>()?;
+    let pairs = wanted.iter().zip(&files);
+    let segments: Vec<_> = pairs
         .map(|(segment, file)| Segment::new(file, segment.at, segment.bytes))
         .collect();
     kexec::load(entry, &segments, flags).context("kexec_load")

@@ -9,7 +9,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
-use nix::mount::{mount, MsFlags};
 use rkexec_protocol::scenario::Refuse;
 use rkexec_protocol::{Record, Scenario, Told};
 
@@ -18,8 +17,8 @@ use super::refuse::MODULE;
 use super::{Next, Stage};
 use crate::initrd::Initrd;
 use crate::module::modprobe;
-use crate::program;
 use crate::report::Report;
+use crate::{files, program};
 
 const NAME: &str = "guest";
 const CONFIG: &str = "/tmp/guest.cfg";
@@ -88,15 +87,7 @@ fn start_tools() -> Result<()> {
     std::os::unix::fs::symlink("/run", "/var/run").context("/var/run")?;
     std::os::unix::fs::symlink("/run/lock", "/var/lock").context("/var/lock")?;
     // The daemon for the consoles gives each guest a terminal.
-    fs::create_dir_all("/dev/pts").context("/dev/pts")?;
-    mount(
-        Some("devpts"),
-        "/dev/pts",
-        Some("devpts"),
-        MsFlags::empty(),
-        None::<&str>,
-    )
-    .context("mounting /dev/pts")?;
+    files::mount("devpts", "/dev/pts", None)?;
     tool("xenstored", &[])?;
     for _ in 0..100 {
         if Path::new("/run/xenstored/socket").exists() {

@@ -13,7 +13,6 @@ use memmap2::MmapMut;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, pipe, ForkResult};
-
 use rkexec_protocol::choice::Call;
 
 use super::by_file;
@@ -32,6 +31,7 @@ const MANY_SECONDS: Duration = Duration::from_secs(30);
 
 /// Longer than modprobe needs to see that a file is open, and shorter than it waits for that.
 const SHORT_LOOK: Duration = Duration::from_secs(1);
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let loader = Loader::after(stage.told)?;
     let report = &mut *stage.report;

@@ -33,6 +33,7 @@ struct Sample {
     /// How much less memory is free while it is loaded, in bytes.
     memory: i64,
 }
+
 pub fn run(stage: &mut Stage<'_>, times: LoadTime) -> Result<Next> {
     let mut plan = Plan::after(stage.told);
     plan.blob = times.blob;

@@ -54,10 +54,7 @@ impl Loader {
     /// Builds the initrd of this plan.
     pub fn new(plan: Plan) -> Result<Self> {
         let xen = xen::is_dom0().then(Xen::open).transpose()?;
-        let machine = match &xen {
-            Some(xen) => xen.machine_map()?,
-            None => Map::of_firmware()?,
-        };
+        let machine = xen::machine_map()?;
         let (cmdline, target) = (plan.cmdline(), Path::new(INITRD));
         let contents = Contents {
             blob_bytes: plan.blob << 20,

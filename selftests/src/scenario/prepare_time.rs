@@ -7,16 +7,16 @@
 use std::fs;
 
 use anyhow::{ensure, Context, Result};
-use nix::mount::{mount, MsFlags};
 
 use super::{probe, Next, Stage};
-use crate::module;
 use crate::sys::kexec;
+use crate::{files, module};
 
 const TRACING: &str = "/sys/kernel/tracing";
 /// Loads of each kind between two changes, and how often it changes.
 const LOADS: usize = 10;
 const TURNS: usize = 4;
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     stage.test("the times of machine_kexec_prepare", |report| {
         trace()?;
@@ -48,8 +48,7 @@ fn measure(times: &mut Vec<f64>) -> Result<()> {
 }
 
 fn trace() -> Result<()> {
-    let (kind, nothing) = (Some("tracefs"), None::<&str>);
-    mount(kind, TRACING, kind, MsFlags::empty(), nothing).context(TRACING)?;
+    files::mount("tracefs", TRACING, None)?;
     set("set_ftrace_filter", "machine_kexec_prepare set_memory_rox")?;
     set("current_tracer", "function_graph")
 }

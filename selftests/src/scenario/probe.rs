@@ -16,21 +16,17 @@ use crate::module;
 use crate::report::Report;
 use crate::sys::bindings::linux;
 use crate::sys::kexec::{self, Segment};
-use crate::xen::{self, Xen};
+use crate::xen;
 
 /// The probe's file, which is as long as the memory that it takes.
 pub const PROBE: &str = "/boot/probe";
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let with_module = stage.told.module;
     if with_module {
         stage.load_module();
     }
-    let machine = if xen::is_dom0() {
-        Xen::open()?.machine_map()?
-    } else {
-        Map::of_firmware()?
-    };
-    tell_memory(stage.report, &machine)?;
+    tell_memory(stage.report, &xen::machine_map()?)?;
     stage.test("kexec_load loads the probe", |_| load());
     if with_module {
         let name = "the module tells what it has mapped";

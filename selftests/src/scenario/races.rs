@@ -13,7 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
-
 use rkexec_protocol::choice::Call;
 use rkexec_protocol::{Fact, Told};
 
@@ -52,6 +51,7 @@ struct Machine {
     /// How many the small image takes.
     used: u64,
 }
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     stage.load_module();
     let loader = Loader::new(plan(stage.told))?;

@@ -13,7 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
-
 use rkexec_protocol::choice::Call;
 
 use super::loader::Loader;
@@ -32,6 +31,7 @@ const LEFT_PAGES: u64 = 4;
 const DELAY_MS: &str = "1000";
 /// The other processor may go on for so long after the shutdown of devices. It is told to stop at once.
 const GRACE: Duration = Duration::from_millis(500);
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     stage.load_module();
     let loader = Loader::after(stage.told)?;

@@ -26,6 +26,7 @@ const WAYS: [(&str, &[&str]); 3] = [
     ("by kexec_file_load", &["--kexec-file-syscall"]),
     ("by kexec_load", &["--kexec-syscall"]),
 ];
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let known = kselftest::known(kselftest::kernel_can_jump()?);
     fs::write(GARBAGE, vec![0; GARBAGE_BYTES]).context(GARBAGE)?;

@@ -15,7 +15,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
-
 use rkexec_protocol::choice::Call;
 
 use super::loader::{Loader, PAGE, PLACE};
@@ -47,6 +46,7 @@ const IN_THE_END: Duration = Duration::from_secs(120);
 /// The processor on which an image is freed slowly; all else is on the other one.
 const SLOW: usize = 1;
 const OTHERS: usize = 0;
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let mut plan = Plan::after(stage.told);
     plan.blob = BLOB;

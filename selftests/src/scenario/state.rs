@@ -6,10 +6,9 @@
 //! its heap are free.
 
 use anyhow::{ensure, Context, Result};
+use rkexec_protocol::choice::Call::{self, File};
 
-use rkexec_protocol::choice::Call;
-
-use super::loader::{expect_errno, Loader};
+use super::loader::{expect_errno, Loader, PAGE};
 use super::plan::{INITRD, KERNEL};
 use super::{Next, Stage};
 use crate::kernel_log::KernelLog;
@@ -30,9 +29,37 @@ const CODE: [u8; 2] = [0x0f, 0x0b];
 enum Other {
     /// A program that makes the hypercall.
     Hypercall,
-    /// kexec-tools.
     KexecTools,
 }
+
+/// What is done, or looked at.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Load(Call),
+    Unload(Call),
+    /// Somebody else loads past the kernel, or unloads whatever Xen has.
+    OtherLoads(Other),
+    OtherUnloads(Other),
+    /// This fails after it has begun.
+    LoadBadly,
+    LoadModule,
+    UnloadModule,
+    /// All say that an image is loaded, or that none is.
+    Loaded,
+    Empty,
+    /// Xen at least has none.
+    EmptyInXen,
+    /// Ours goes, which somebody else's has replaced in Xen, by this call or with the module, without a
+    /// change in Xen; then the other one goes, too.
+    LeftAlone(Other, Option<Call>),
+    /// There is none in Xen any more, and ours goes without a change there.
+    Forgotten(Call),
+}
+
+use Step::{
+    Empty, EmptyInXen, Forgotten, LeftAlone, Load, LoadBadly, LoadModule, Loaded, OtherLoads,
+    OtherUnloads, Unload, UnloadModule,
+};
 
 struct Slot {
     loader: Loader,
@@ -42,6 +69,7 @@ struct Slot {
     /// Xen's free pages while it has no image.
     free: u64,
 }
+
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     stage.load_module();
     let loader = Loader::after(stage.told)?;
@@ -54,153 +82,106 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         place,
         free,
     };
-    alone(stage, &slot);
+    let mut test = |name: &str, steps: &[Step]| {
+        stage.test(name, |_| {
+            let take = |step: &Step| slot.take(*step).with_context(|| format!("{step:?}"));
+            steps.iter().try_for_each(take)
+        });
+    };
+    alone(&mut test);
     for other in [Other::Hypercall, Other::KexecTools] {
-        with(stage, &slot, other);
+        with(&mut test, other);
     }
-    stage.test(
+    test(
         "an image to boot, and somebody else's in its place in Xen",
-        |_| {
-            slot.load(Call::File)?;
-            slot.loaded()?;
-            slot.others_load(Other::Hypercall)
-        },
+        &[Load(File), Loaded, OtherLoads(Other::Hypercall)],
     );
     Ok(Next::Exec)
 }
 
 /// Nobody else is there.
-fn alone(stage: &mut Stage<'_>, slot: &Slot) {
-    let report = &mut *stage.report;
-    report.test("nothing is loaded", |_| slot.empty());
-    for (first, second) in [(Call::File, Call::Load), (Call::Load, Call::File)] {
+fn alone(test: &mut impl FnMut(&str, &[Step])) {
+    test("nothing is loaded", &[Empty]);
+    for (first, second) in [(File, Call::Load), (Call::Load, File)] {
         let (old, new) = (first.name(), second.name());
-        report.test(&format!("{old} loads an image"), |_| {
-            slot.load(first)?;
-            slot.loaded()
-        });
-        report.test(&format!("{new} replaces it"), |_| {
-            slot.load(second)?;
-            slot.loaded()
-        });
-        report.test(&format!("{old} unloads the image that replaced it"), |_| {
-            unload(first)?;
-            slot.empty()
-        });
-        report.test(&format!("{old} and {new} unload nothing, twice"), |_| {
-            for call in [first, second, first, second] {
-                unload(call)?;
-                slot.empty()?;
-            }
-            Ok(())
-        });
+        let twice = [first, second, first, second].map(|call| [Unload(call), Empty]);
+        test(&format!("{old} loads an image"), &[Load(first), Loaded]);
+        test(&format!("{new} replaces it"), &[Load(second), Loaded]);
+        let name = format!("{old} unloads the image that replaced it");
+        test(&name, &[Unload(first), Empty]);
+        let name = format!("{old} and {new} unload nothing, twice");
+        test(&name, &twice.concat());
     }
-    report.test("an image that is replaced by itself, three times", |_| {
-        for _ in 0..4 {
-            slot.load(Call::Load)?;
-            slot.loaded()?;
-        }
-        Ok(())
-    });
-    report.test("a load that fails leaves it as it is", |_| {
-        let free = slot.xen.free_pages()?;
-        for _ in 0..3 {
-            slot.load_badly()?;
-            slot.loaded()?;
-            slot.expect_free(free)?;
-        }
-        Ok(())
-    });
-    report.test("modprobe -r takes it away", |_| {
-        module::unload()?;
-        slot.empty()
-    });
-    report.test("modprobe again: nothing is loaded", |_| {
-        module::load()?;
-        slot.empty()
-    });
-    report.test("a load that fails when nothing is loaded", |_| {
-        slot.load_badly()?;
-        slot.empty()
-    });
+    let often = [[Load(Call::Load), Loaded]; 4].concat();
+    test("an image that is replaced by itself, three times", &often);
+    let badly = [[LoadBadly, Loaded]; 3].concat();
+    test("a load that fails leaves it as it is", &badly);
+    test("modprobe -r takes it away", &[UnloadModule, Empty]);
+    let name = "modprobe again: nothing is loaded";
+    test(name, &[LoadModule, Empty]);
+    let name = "a load that fails when nothing is loaded";
+    test(name, &[LoadBadly, Empty]);
 }
 
 /// Somebody else is.
-fn with(stage: &mut Stage<'_>, slot: &Slot, other: Other) {
-    let report = &mut *stage.report;
-    report.test(
-        &format!("{other:?} loads in the place of ours: unloading ours leaves it alone"),
-        |_| {
-            slot.load(Call::File)?;
-            slot.left_alone(other, || unload(Call::File))
-        },
-    );
-    report.test(
-        &format!("{other:?} loads in the place of ours: modprobe -r leaves it alone"),
-        |_| {
-            slot.load(Call::Load)?;
-            slot.left_alone(other, module::unload)?;
-            module::load()
-        },
-    );
-    report.test(
-        &format!("{other:?} loads in the place of ours: a new image of ours takes the slot"),
-        |_| {
-            slot.load(Call::Load)?;
-            slot.others_load(other)?;
-            slot.load(Call::File)?;
-            slot.loaded()?;
-            unload(Call::Load)?;
-            slot.empty()
-        },
-    );
-    report.test(
-        &format!("{other:?} unloads ours: unloading it once more changes nothing"),
-        |_| {
-            slot.load(Call::Load)?;
-            slot.others_unload(other)?;
-            slot.expect_free(slot.free)?;
-            let mut log = KernelLog::from_now_on()?;
-            unload(Call::Load)?;
-            log.expect(LEFT_ALONE)?;
-            slot.empty()
-        },
-    );
-    report.test(
-        &format!("{other:?} unloads ours: it can be replaced"),
-        |_| {
-            slot.load(Call::File)?;
-            slot.others_unload(other)?;
-            slot.load(Call::File)?;
-            slot.loaded()?;
-            unload(Call::File)?;
-            slot.empty()
-        },
-    );
-    report.test(
-        &format!("{other:?} has loaded before: ours takes the slot"),
-        |_| {
-            slot.others_load(other)?;
-            slot.load(Call::Load)?;
-            slot.loaded()?;
-            unload(Call::Load)?;
-            slot.empty()
-        },
-    );
+fn with(test: &mut impl FnMut(&str, &[Step]), other: Other) {
+    const LOAD: Call = Call::Load;
+    let (theirs, gone) = (OtherLoads(other), OtherUnloads(other));
+    let by_call = [Load(File), LeftAlone(other, Some(File))];
+    let by_module = [Load(LOAD), LeftAlone(other, None), LoadModule];
+    let new = [Load(LOAD), theirs, Load(File), Loaded, Unload(LOAD), Empty];
+    let once_more = [Load(LOAD), gone, EmptyInXen, Forgotten(LOAD), Empty];
+    let replaced = [Load(File), gone, Load(File), Loaded, Unload(File), Empty];
+    let before = [theirs, Load(LOAD), Loaded, Unload(LOAD), Empty];
+    for (name, steps) in [
+        (
+            "loads over ours: unloading ours leaves it alone",
+            &by_call[..],
+        ),
+        ("loads over ours: modprobe -r leaves it alone", &by_module),
+        ("loads over ours: a new image of ours takes the slot", &new),
+        (
+            "unloads ours: to unload it again changes nothing",
+            &once_more,
+        ),
+        ("unloads ours: it can be replaced", &replaced),
+        ("has loaded before: ours takes the slot", &before),
+    ] {
+        test(&format!("{other:?} {name}"), steps);
+    }
 }
 
 impl Slot {
-    fn load(&self, call: Call) -> Result<()> {
-        self.loader.load(call)
+    fn take(&self, step: Step) -> Result<()> {
+        match step {
+            Load(call) => self.loader.load(call),
+            Unload(call) => unload(call),
+            OtherLoads(other) => self.others_load(other),
+            OtherUnloads(other) => self.others_unload(other),
+            LoadBadly => self.load_badly(),
+            LoadModule => module::load(),
+            UnloadModule => module::unload(),
+            Loaded => self.loaded(),
+            Empty => self.empty(),
+            EmptyInXen => self.loader.expect_free(self.free),
+            LeftAlone(other, Some(call)) => self.left_alone(other, || unload(call)),
+            LeftAlone(other, None) => self.left_alone(other, module::unload),
+            Forgotten(call) => {
+                let mut log = KernelLog::from_now_on()?;
+                unload(call)?;
+                log.expect(LEFT_ALONE)
+            }
+        }
     }
 
-    /// A load that the module refuses after it has begun.
+    /// A load that the module refuses after it has begun. Xen's memory stays what it is.
     fn load_badly(&self) -> Result<()> {
         const VIDEO: u64 = 0xa_0000;
-        let page = [0; 4096];
-        let segment = Segment::new(&page, VIDEO, page.len() as u64);
+        let free = self.xen.free_pages()?;
+        let segment = Segment::new(&[0; PAGE as usize], VIDEO, PAGE);
         let result = kexec::load(VIDEO, &[segment], kexec::ARCH_X86_64);
-        expect_errno(result, &[libc::EADDRNOTAVAIL])
+        expect_errno(result, &[libc::EADDRNOTAVAIL])?;
+        self.loader.expect_free(free)
     }
 
     fn others_load(&self, other: Other) -> Result<()> {
@@ -235,7 +216,7 @@ impl Slot {
             "Xen's free pages and status were {before:?}, and are {after:?}"
         );
         self.others_unload(other)?;
-        self.expect_free(self.free)?;
+        self.loader.expect_free(self.free)?;
         // That was one load and one unload past the kernel after a load of ours: the bit is wrong
         // until somebody unloads once more.
         while self.xen.kexec_status()? {
@@ -256,7 +237,7 @@ impl Slot {
 
     /// Checks that all say that no image is loaded.
     fn empty(&self) -> Result<()> {
-        self.expect_free(self.free)?;
+        self.loader.expect_free(self.free)?;
         self.expect(false)
     }
 
@@ -269,15 +250,6 @@ impl Slot {
         for (who, says) in told {
             ensure!(says == loaded, "{who} says {says}");
         }
-        Ok(())
-    }
-
-    fn expect_free(&self, wanted: u64) -> Result<()> {
-        let free = self.xen.free_pages()?;
-        ensure!(
-            free == wanted,
-            "Xen has {free} free pages instead of {wanted}"
-        );
         Ok(())
     }
 }

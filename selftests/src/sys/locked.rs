@@ -19,7 +19,7 @@ pub unsafe trait Plain: Copy {}
 macro_rules! plain {
     ($($type:ty),* $(,)?) => {
         $(
-            // SAFETY: An integer, or a structure (a union, in one) of integers and raw pointers.
+            // SAFETY: Integers, or a structure (a union, in one) of integers and raw pointers.
             unsafe impl Plain for $type {}
         )*
     };
@@ -28,6 +28,7 @@ macro_rules! plain {
 plain!(
     u8,
     u64,
+    [u64; 64],
     linux::boot_e820_entry,
     xen::sched_shutdown,
     xen::sched_watchdog,

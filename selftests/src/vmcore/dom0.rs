@@ -24,6 +24,7 @@ const XEN_INFO: u32 = 0x100_0001;
 const XEN_REGISTERS: u32 = 0x100_0002;
 /// Where `elf_prstatus` has the instruction pointer.
 const RIP: usize = 112 + 16 * size_of::<u64>();
+
 pub fn check(
     report: &mut Report,
     dump: &Dump,

@@ -72,28 +72,27 @@ impl Xen {
 
     /// Has Xen crash dom0 (`SCHEDOP_shutdown`), as a dom0 does that panics.
     pub fn shut_down_crashed(&self) -> Result<()> {
-        let request = Locked::holding(xen::sched_shutdown {
+        let request = xen::sched_shutdown {
             reason: xen::SHUTDOWN_crash,
-        })?;
-        self.sched_op(xen::SCHEDOP_shutdown, &request)
+        };
+        self.end_by(xen::SCHEDOP_shutdown, request)
             .context("SCHEDOP_shutdown")
     }
 
     /// Starts a watchdog of Xen's that nobody will pat, and that kills dom0 after so many seconds.
     pub fn start_watchdog(&self, seconds: u32) -> Result<()> {
-        let request = Locked::holding(xen::sched_watchdog {
+        let request = xen::sched_watchdog {
             id: 0,
             timeout: seconds,
-        })?;
-        self.sched_op(xen::SCHEDOP_watchdog, &request)
+        };
+        self.end_by(xen::SCHEDOP_watchdog, request)
             .context("SCHEDOP_watchdog")
     }
 
-    fn sched_op<T: Plain>(&self, op: u32, request: &Locked<T>) -> Result<()> {
-        let arguments = [op.into(), request.address(), 0, 0, 0];
-        // SAFETY: The buffer is locked and is what the two operations above take. They end this
-        // system, which is what it is for.
-        unsafe { self.0.call(xen::__HYPERVISOR_sched_op, arguments) }?;
+    fn end_by<T: Plain>(&self, op: u32, request: T) -> Result<()> {
+        // SAFETY: The requests are those of the two operations above. They end this system, which is
+        // what it is for.
+        unsafe { self.ask(xen::__HYPERVISOR_sched_op, op, request) }?;
         Ok(())
     }
 }

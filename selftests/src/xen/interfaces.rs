@@ -4,27 +4,25 @@ use anyhow::Result;
 
 use super::Xen;
 use crate::sys::bindings::xen;
-use crate::sys::locked::Locked;
 
 impl Xen {
     /// The kexec interfaces that Xen has, by name: those whose command to unload refuses a type of image
     /// that does not exist. Nothing changes by that. (The headers of newer versions do not have the
     /// command of V1.)
-    pub fn kexec_interfaces(&self) -> Result<Vec<&'static str>> {
+    pub fn kexec_interfaces(&self) -> Vec<&'static str> {
         const UNLOAD_V1: u32 = 2;
         const NO_TYPE: u64 = 0x77;
         const COMMANDS: [(&str, u32); 2] = [("V1", UNLOAD_V1), ("V2", xen::KEXEC_CMD_kexec_unload)];
-        // As long as the longer of the two requests, and longer.
-        let mut request = Locked::<u64>::zeroed(64)?;
-        request.as_mut()[0] = NO_TYPE;
+        let mut request = [0; 64];
+        request[0] = NO_TYPE;
         let has = |command| {
-            // SAFETY: The buffer is locked and is what both operations take; there is no such image
+            // SAFETY: The request is longer than those of both operations; there is no such image
             // that could be unloaded.
-            let result = unsafe { self.kexec_op(command, request.address()) };
-            result.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
+            let answer = unsafe { self.kexec_op(command, request) };
+            answer.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
         };
         let found = COMMANDS.into_iter().filter(|(_, command)| has(*command));
-        Ok(found.map(|(name, _)| name).collect())
+        found.map(|(name, _)| name).collect()
     }
 
     /// The version of its interface for system control that Xen speaks.

@@ -50,6 +50,7 @@ const CRASHES: Case = Case {
     seconds: 45,
     ..BOOTS
 };
+
 pub fn all() -> Vec<Case> {
     let mut rows = vec![
         Case {

@@ -26,6 +26,7 @@ const MACHINE: Machine = Machine {
     disk: true,
     ..DOM0
 };
+
 pub fn all() -> Vec<Case> {
     vec![Case {
         name: "dom0: makedumpfile reads its dump, which has all that kexec-tools' own has",

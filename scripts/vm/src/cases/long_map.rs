@@ -44,6 +44,7 @@ const BOOTS_LONG: Case = Case {
     ],
     ..BOOTS
 };
+
 pub fn all() -> Vec<Case> {
     vec![
         Case {

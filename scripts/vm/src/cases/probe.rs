@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::ending::End;
 use crate::machine::Machine;
 use crate::probe::Maker;
+
 pub fn all() -> Vec<Case> {
     vec![
         Case {
