@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Context, Result};
 
 const DIR: &str = "/sys/devices/system/xen_memory/xen_memory0";
-/// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Gives memory to Xen or takes some back, until dom0 has `kib`.
 pub fn resize(kib: u64) -> Result<()> {
     // The kernel knows of some pages that it does not give.
     const NEAR_KIB: u64 = 1024;
@@ -22,7 +20,6 @@ pub fn resize(kib: u64) -> Result<()> {
     })
 }
 
-/// Wants `kib` for dom0, until `done`.
 pub fn until(kib: u64, done: impl Fn() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     loop {

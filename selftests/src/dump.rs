@@ -23,7 +23,6 @@ use crate::program::run;
 use crate::report::Report;
 use crate::vmcore::{Dump, VMCORE};
 
-/// The driver of the disk.
 const DRIVER: &str = "/lib/dump/virtio_blk.ko";
 const DISK: &str = "/dev/vda";
 const DMESG: &str = "/tmp/dmesg";
@@ -65,7 +64,6 @@ fn whole(report: &mut Report) {
     });
 }
 
-/// Copies all of it.
 fn copy(report: &mut Report) -> Result<()> {
     module::insert(DRIVER)?;
     let started = Instant::now();

@@ -14,10 +14,8 @@ pub const PATH: &str = "/handed/expected.json";
 /// Where stage 2 finds the random bytes.
 pub const BLOB_PATH: &str = "/handed/blob";
 
-/// What the next kernel must find.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
-    /// Its command line, exactly.
     pub cmdline: String,
     /// The machine's memory, as stage 1 saw it (in a dom0: as Xen says).
     pub memory: Map,
@@ -32,15 +30,10 @@ pub struct Expected {
 /// What a crash kernel must find of the dom0 that has crashed, and of its Xen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crash {
-    /// The memory that is the crash kernel's.
     pub area: Range,
-    /// Who has made the image, and so the head of the dump.
     pub head: Head,
-    /// Xen's version.
     pub xen: String,
-    /// dom0's version.
     pub release: String,
-    /// The machine's processors.
     pub cpus: usize,
     /// Whether dom0 panics, and so knows when it has crashed.
     pub panics: bool,
@@ -60,7 +53,6 @@ pub enum Head {
 }
 
 impl Expected {
-    /// Reads what the initrd brought along.
     pub fn read() -> Result<Self> {
         let text = std::fs::read(PATH).context(PATH)?;
         serde_json::from_slice(&text).context(PATH)

@@ -18,7 +18,6 @@ use crate::sys::bindings::xen::{
     ioctl_privcmd_hypercall, privcmd_hypercall, KEXEC_CMD_kexec_load, __HYPERVISOR_kexec_op,
 };
 
-/// A kexec that stands still.
 pub struct Held(Child);
 
 impl Held {
@@ -51,7 +50,6 @@ impl Held {
         }
     }
 
-    /// Lets it go on to its end.
     pub fn release(mut self) -> Result<()> {
         ptrace::detach(pid(&self.0), None)?;
         let status = self.0.wait()?;
@@ -67,7 +65,6 @@ fn pid(child: &Child) -> Pid {
 
 /// Whether a process is before, or behind, the hypercall that loads an image.
 fn is_about_to_load(pid: Pid) -> Result<bool> {
-    /// In words.
     const COMMAND: usize = std::mem::offset_of!(privcmd_hypercall, arg) / size_of::<u64>();
     let registers = ptrace::getregs(pid)?;
     if (registers.orig_rax, registers.rsi) != (libc::SYS_ioctl as u64, ioctl_privcmd_hypercall) {

@@ -26,13 +26,10 @@ const LOADER_UNDEFINED: u8 = 0xff;
 /// How much memory the parts need, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// The kernel.
     pub kernel: u64,
     /// What its place has to be a multiple of.
     pub alignment: u64,
-    /// The initrd.
     pub initrd: u64,
-    /// What the kernel is started with.
     pub start: u64,
 }
 
@@ -52,11 +49,8 @@ impl Sizes {
 /// Where the parts of an image go: machine addresses (on bare metal: physical ones).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// The kernel.
     pub kernel: u64,
-    /// The initrd.
     pub initrd: u64,
-    /// What the kernel is started with.
     pub start: u64,
 }
 
@@ -70,7 +64,6 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Puts it together, for a machine with this memory.
     pub fn new(
         kernel: BzImage<'a>,
         initrd: &'a [u8],
@@ -95,7 +88,6 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Where to enter it.
     pub fn entry(&self) -> u64 {
         self.places.start + 2 * PAGE as u64
     }

@@ -28,7 +28,6 @@ pub struct Initrd {
 }
 
 impl Initrd {
-    /// Begins a copy of `base`, to be at `target`.
     pub fn upon(base: &Path, target: &Path) -> Result<Self> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(target)?);
         let mut base = File::open(base).with_context(|| base.display().to_string())?;
@@ -45,7 +44,6 @@ impl Initrd {
             .ino(self.inode)
     }
 
-    /// Adds a directory.
     pub fn dir(&mut self, path: &str) -> Result<()> {
         self.entry(path, DIRECTORY)
             .write(&mut self.out, 0)
@@ -53,7 +51,6 @@ impl Initrd {
         Ok(())
     }
 
-    /// Adds a file.
     pub fn file(&mut self, path: &str, data: &[u8]) -> Result<()> {
         let entry = self.entry(path, REGULAR);
         let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
@@ -98,7 +95,6 @@ impl Initrd {
         Ok(digest)
     }
 
-    /// Completes it.
     pub fn finish(mut self) -> Result<()> {
         newc::trailer(&mut self.out)?;
         // A length that is no multiple of the page size, so that the last page is a partial one.
@@ -112,7 +108,6 @@ impl Initrd {
 /// What an initrd has beside its base and what to expect.
 #[derive(Clone, Debug)]
 pub struct Contents {
-    /// So many random bytes.
     pub blob_bytes: u64,
     /// Whether the whole running system is in it: a kernel that can do all that this one can.
     pub system: bool,
@@ -149,7 +144,6 @@ pub fn build(
     Ok(expected)
 }
 
-/// The SHA-256 of the file at `path`, in hexadecimal, and its length.
 pub fn digest_of(path: &Path) -> Result<(String, u64)> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let mut hash = Sha256::new();

@@ -10,14 +10,12 @@ use anyhow::{ensure, Context, Result};
 pub struct KernelLog(File);
 
 impl KernelLog {
-    /// From now on.
     pub fn from_now_on() -> Result<Self> {
         let mut log = Self::from_the_start()?;
         log.0.seek(SeekFrom::End(0))?;
         Ok(log)
     }
 
-    /// From the first line that the kernel still has.
     pub fn from_the_start() -> Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -47,7 +45,6 @@ impl KernelLog {
         Ok(self.lines()?.iter().any(|line| line.contains(this)))
     }
 
-    /// Checks that it has.
     pub fn expect(&mut self, this: &str) -> Result<()> {
         self.expect_all(&[this])
     }

@@ -21,12 +21,10 @@ pub const LOAD: &str = "kexec:test_kexec_load.sh";
 /// The test in which it is told to use `kexec_file_load`.
 pub const FILE_LOAD: &str = "kexec:test_kexec_file_load.sh";
 
-/// What a run of the tests has said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// All lines, without spaces at their ends.
     pub lines: Vec<String>,
-    /// The exit code.
     pub code: Option<i32>,
 }
 
@@ -39,7 +37,6 @@ impl Outcome {
         }
     }
 
-    /// The results: one line for each test.
     pub fn results(&self) -> Vec<&str> {
         let lines = self.lines.iter().map(String::as_str);
         lines
@@ -47,14 +44,12 @@ impl Outcome {
             .collect()
     }
 
-    /// Checks that the results are these.
     pub fn expect_results(&self, expected: &[&str]) -> Result<()> {
         let results = self.results();
         ensure!(results == expected, "{results:?}, and not {expected:?}");
         Ok(())
     }
 
-    /// Checks that another run has said the same.
     pub fn expect_same(&self, other: &Self) -> Result<()> {
         let nothing = "(nothing)".to_owned();
         for at in 0..self.lines.len().max(other.lines.len()) {
@@ -102,7 +97,6 @@ pub fn kernel_can_jump() -> Result<bool> {
     Ok(config.lines().any(|line| line == "CONFIG_KEXEC_JUMP=y"))
 }
 
-/// Runs `tests`, or all of them.
 pub fn run(tests: &[&str]) -> Result<Outcome> {
     link_standard_streams()?;
     let mut command = without_xen::command(RUNNER);

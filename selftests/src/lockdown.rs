@@ -13,7 +13,6 @@ use crate::kernel_log::KernelLog;
 
 const FILE: &str = "/sys/kernel/security/lockdown";
 
-/// Where the file is.
 fn file() -> Result<&'static Path> {
     let at = "/sys/kernel/security";
     let kind = Some("securityfs");

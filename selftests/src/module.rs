@@ -12,18 +12,15 @@ use crate::xen::{self, Xen};
 use crate::{files, program};
 pub const NAME: &str = "rkexec";
 
-/// Runs modprobe, which must succeed.
 pub fn modprobe(arguments: &[&str]) -> Result<()> {
     program::run(Command::new("modprobe").args(arguments)).map(drop)
 }
 
-/// Loads the file at `path` without modprobe.
 pub fn insert(path: &str) -> Result<()> {
     let file = File::open(path).with_context(|| path.to_owned())?;
     finit_module(file, c"", ModuleInitFlags::empty()).context("finit_module")
 }
 
-/// Whether it is loaded.
 pub fn is_loaded() -> bool {
     Path::new("/sys/module").join(NAME).exists()
 }
@@ -87,7 +84,6 @@ pub fn expect_interface(abi: Abi, booted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Loads it.
 pub fn load() -> Result<()> {
     load_with(&[])
 }
@@ -106,7 +102,6 @@ fn load_with(parameters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Unloads it.
 pub fn unload() -> Result<()> {
     modprobe(&["-r", NAME])?;
     ensure!(

@@ -13,7 +13,6 @@ const NO_GUEST: u64 = 1 << 62;
 pub struct Ownership(Vec<Option<u64>>);
 
 impl Ownership {
-    /// Asks Xen.
     pub fn read(xen: &Xen) -> Result<Self> {
         Ok(Self::from_table(&xen.machine_to_physical()?))
     }
@@ -42,7 +41,6 @@ impl Ownership {
         runs
     }
 
-    /// The largest run of pages that dom0 has.
     pub fn largest_run(&self) -> Result<(u64, u64)> {
         let runs = self.runs(true).into_iter();
         runs.max_by_key(|(start, end)| end - start)

@@ -34,14 +34,12 @@ pub fn unable_for_crash(xen: &Xen) -> Result<Option<String>> {
     }))
 }
 
-/// Loads a crash kernel.
 pub fn load_crash(kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
     let mut kexec = Command::new("kexec");
     kexec.args(["-p", kernel]);
     run(kexec.args(kexec_files(initrd, cmdline))).map(drop)
 }
 
-/// Unloads what Xen has.
 pub fn unload() -> Result<()> {
     run(Command::new("kexec").arg("-u")).map(drop)
 }

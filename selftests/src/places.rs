@@ -72,12 +72,10 @@ impl Free {
         )
     }
 
-    /// Leaves only what is inside `start..end`.
     fn keep(&mut self, start: u64, end: u64) {
         self.keep_runs(&[(start, end)]);
     }
 
-    /// Leaves only what is inside one of the runs.
     fn keep_runs(&mut self, runs: &[(u64, u64)]) {
         let old = std::mem::take(&mut self.0);
         for (start, end) in old {
@@ -112,7 +110,6 @@ impl Free {
         })
     }
 
-    /// The first place of this size that there is.
     fn take(&mut self, bytes: u64, alignment: u64) -> Result<u64> {
         for (start, end) in &self.0 {
             let at = start.next_multiple_of(alignment);

@@ -23,7 +23,6 @@ impl Pressure {
         Ok(Self { files: Vec::new() })
     }
 
-    /// Fills so many MiB more.
     pub fn fill(&mut self, mib: u64) -> Result<()> {
         let number = self.files.len() as u64;
         let path = Path::new(DIR).join(number.to_string());

@@ -12,7 +12,6 @@ use rkexec_protocol::{Fact, Record, Verdict, MARK};
 /// The kernel refuses longer records (`PRINTKRB_RECORD_MAX` is 1024, prefix included).
 const LINE_MAX: usize = 900;
 
-/// A report under way.
 pub struct Report {
     out: Box<dyn Write>,
     stage: u32,
@@ -28,7 +27,6 @@ impl Report {
         Ok(Self::on(KernelLog(kmsg.context("/dev/kmsg")?), stage))
     }
 
-    /// Begins one on any stream.
     pub fn on(out: impl Write + 'static, stage: u32) -> Self {
         let mut report = Self {
             out: Box::new(out),
@@ -49,7 +47,6 @@ impl Report {
         result.is_ok()
     }
 
-    /// Reports one test that has already run.
     pub fn result<T>(&mut self, name: &str, result: &Result<T>) {
         match result {
             Ok(_) => {
@@ -71,7 +68,6 @@ impl Report {
         self.record(&Record::Skipped(number, name.to_owned(), why.to_owned()));
     }
 
-    /// Writes a remark.
     pub fn note(&mut self, text: &str) {
         for line in text.lines().flat_map(pieces) {
             self.record(&Record::Remark(line.to_owned()));
@@ -83,7 +79,6 @@ impl Report {
         self.note(&fact.to_string());
     }
 
-    /// Writes the plan and the totals.
     pub fn end(&mut self) -> Verdict {
         let (passed, failed, skipped) = (self.passed, self.failed, self.skipped);
         self.record(&Record::Plan(self.tests()));

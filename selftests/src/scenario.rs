@@ -36,7 +36,6 @@ use rkexec_protocol::Scenario;
 
 use crate::xen::{self, Xen};
 
-/// Runs a scenario.
 pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
     match scenario {
         Scenario::Hello => hello(stage),
@@ -64,7 +63,6 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
     }
 }
 
-/// Tells what kind of machine this is.
 fn hello(stage: &mut Stage<'_>) -> Result<Next> {
     let (present, dom0) = (xen::present(), xen::is_dom0());
     let report = &mut *stage.report;

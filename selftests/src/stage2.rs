@@ -12,7 +12,6 @@ use crate::report::Report;
 use crate::sys::bindings::linux;
 use crate::{acpi, files, initrd, lockdown, xen};
 
-/// Runs all the checks.
 pub fn check(report: &mut Report, told: &Told) -> Result<()> {
     if let Some(generation) = told.generation {
         report.fact(&Fact::Runs(generation));

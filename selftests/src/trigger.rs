@@ -8,7 +8,6 @@ use rkexec_protocol::choice::Trigger;
 
 use crate::xen::Xen;
 
-/// Ends this kernel.
 pub fn pull(trigger: Trigger) -> Result<()> {
     /// What Xen has for a crash.
     const KEY: u8 = b'C';

@@ -18,7 +18,6 @@ use crate::expect::Expected;
 use crate::files;
 use crate::report::Report;
 
-/// The dump.
 pub const VMCORE: &str = "/proc/vmcore";
 const PAGE: usize = 4096;
 /// More than enough for the headers of any test machine's dump, notes included.
@@ -54,19 +53,16 @@ pub fn check(report: &mut Report, told: &Told, marker: &Marker) -> Result<()> {
     Ok(())
 }
 
-/// This kernel's version.
 pub fn release() -> Result<String> {
     files::read("/proc/sys/kernel/osrelease")
 }
 
-/// The dump.
 pub struct Dump {
     file: File,
     headers: Vec<u8>,
 }
 
 impl Dump {
-    /// Reads its headers and notes.
     pub fn open() -> Result<Self> {
         let file = File::open(VMCORE).context(VMCORE)?;
         let mut headers = vec![0; HEADERS];
@@ -75,7 +71,6 @@ impl Dump {
         Ok(Self { file, headers })
     }
 
-    /// Its program headers.
     pub fn segments(&self) -> Result<&[Segment]> {
         let headers = &*self.headers;
         let header = FileHeader64::<LittleEndian>::parse(headers)?;
@@ -86,7 +81,6 @@ impl Dump {
         Ok(header.program_headers(LittleEndian, headers)?)
     }
 
-    /// The pieces of memory.
     fn loads(&self) -> Result<Vec<&Segment>> {
         let segments = self.segments()?.iter();
         Ok(segments
@@ -103,7 +97,6 @@ impl Dump {
         Ok(all.filter(wanted).map(|note| note.desc()).collect())
     }
 
-    /// The notes.
     pub fn all_notes(&self) -> Result<Vec<Note<'_, FileHeader64<LittleEndian>>>> {
         let segments = self.segments()?.iter();
         let mut found = Vec::new();
@@ -117,7 +110,6 @@ impl Dump {
         Ok(found)
     }
 
-    /// The page at the physical address `at`.
     fn page(&self, at: u64) -> Result<[u8; PAGE]> {
         let offset = self.loads()?.into_iter().find_map(|it| {
             let inside = at.checked_sub(it.p_paddr(LittleEndian))?;

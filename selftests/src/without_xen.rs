@@ -31,7 +31,6 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// Runs kexec-tools so.
 pub fn kexec_tools(arguments: &[&str]) -> Result<()> {
     program::run(command("kexec").args(arguments)).map(drop)
 }

@@ -60,7 +60,6 @@ pub struct Range {
 }
 
 impl Range {
-    /// The first byte behind it.
     pub fn end(self) -> u64 {
         self.start + self.bytes
     }
@@ -70,7 +69,6 @@ impl Range {
 const MAP_ENTRIES: usize = 1024;
 
 impl Xen {
-    /// Opens the way.
     pub fn open() -> Result<Self> {
         Ok(Self(Privcmd::open()?))
     }

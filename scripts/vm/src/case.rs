@@ -8,12 +8,10 @@ use crate::ending::End;
 use crate::machine::{Firmware, Machine};
 use crate::pieces::Piece;
 
-/// A test.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// What it shows, as a sentence.
     pub name: &'static str,
-    /// On what.
     pub machine: Machine,
     /// What the first kernel does there.
     pub scenario: Scenario,

@@ -38,7 +38,6 @@ const FIRST_LINE: &str = "] Linux version ";
 /// Who loads the crash kernel.
 const WAYS: [(&str, Way); 2] = [("kexec-tools", Way::Tools), ("rkexec", Way::File)];
 
-/// Measures, and prints what comes out.
 pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
     let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let mut times = WAYS.map(|way| (way, Vec::new()));

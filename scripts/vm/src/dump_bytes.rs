@@ -51,7 +51,6 @@ const FIRST_LINE: &str = "] Linux version ";
 /// The low memory: what is kept for a dump, because a crash kernel uses it.
 const LOW: u64 = 640 << 10;
 
-/// Compares, and prints what comes out.
 pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
     let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     if let Err(missing) = files.need(Piece::Makedumpfile) {
@@ -222,7 +221,6 @@ impl Crash {
     }
 }
 
-/// The head of the table.
 fn tell_head() {
     println!(
         "# {:36} {:>9} {:>9} {:>7} {:>7} {:>7} {:>8} {:>9} {:>7}",

@@ -58,7 +58,6 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
     ("log", &["sysrq: Trigger a crash", PANIC]),
 ];
 
-/// Runs it. True if all is well.
 pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
     let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
     let files = prepared.with_initramfs(args.image.join("initrd"));

@@ -1,14 +1,4 @@
-//! `vm`: the test machines of rkexec.
-//!
-//! - `vm boot` boots one machine and shows its serial console;
-//! - `vm run` tells the story of one boot ([`narrate`]);
-//! - `vm test` runs the tests, and `vm measure` what is only measured ([`cases`], [`test_run`]);
-//! - `vm kdump` tests Debian's kdump-tools ([`kdump`]);
-//! - `vm crash-time` and `vm dump-bytes` compare crashes with those by kexec-tools
-//!   ([`crash_time`], [`dump_bytes`]);
-//! - `vm soak` does the same thing on every Xen again and again ([`soak`]).
-//!
-//! A machine is QEMU without KVM, so that it runs anywhere ([`machine`], the crate `qemu`).
+//! `vm`: the test machines of rkexec ([`machine`]), and what is done with them ([`Command`]).
 
 mod assets;
 mod attempts;

@@ -76,7 +76,6 @@ const LINUX: &str = "] Linux version";
 /// A pattern that no line has.
 const NOTHING: &str = "$^";
 
-/// Runs it. True if everything worked.
 pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
     let case = cases::story();
     let files = assets.prepare(&args.output, &case.machine.xen().into_iter().collect())?;

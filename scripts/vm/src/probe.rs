@@ -20,9 +20,7 @@ use state::State;
 /// Who has made the page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
-    /// The stock kernel.
     Stock,
-    /// The module.
     Module,
 }
 
@@ -76,7 +74,6 @@ impl Ending for Probe {
     }
 }
 
-/// What has been said so far.
 #[derive(Debug, Default)]
 struct Findings {
     memory: Vec<Bytes>,

@@ -40,7 +40,6 @@ pub trait Observer {
     fn line(&mut self, line: &str, record: Option<&Record>);
 }
 
-/// Nobody.
 impl Observer for () {
     fn line(&mut self, _line: &str, _record: Option<&Record>) {}
 }

@@ -44,7 +44,6 @@ const BUILDS: [XenBuild; 4] = [
     XenBuild::Sid,
 ];
 
-/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cycle {
     number: u32,
@@ -131,7 +130,6 @@ fn turns(files: &Files, builds: Vec<XenBuild>, missing: &mut Vec<String>) -> Tur
     }
 }
 
-/// Runs them. True if all of them passed.
 pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     let wanted = match assets.has_given_xen() {
         true => vec![XenBuild::Main],

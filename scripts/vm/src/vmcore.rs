@@ -10,7 +10,6 @@ use rkexec_protocol::Fact;
 /// The owner of Linux's note about itself, which is not in a dump by kexec-tools in a dom0.
 const VMCOREINFO: &str = "VMCOREINFO";
 
-/// Whether a remark is about that.
 pub fn is_of_one(remark: &str) -> bool {
     matches!(Fact::find(remark), Ok(Some(fact)) if fact.is_of_dump())
 }
@@ -18,12 +17,9 @@ pub fn is_of_one(remark: &str) -> bool {
 /// A note, but for what it says: owner, type and length.
 type Note = (String, u64, u64);
 
-/// A piece of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
-    /// Where it was.
     start: u64,
-    /// The first byte behind it.
     end: u64,
     /// What must be added to its addresses for where the crashed kernel had it mapped.
     mapped: u64,
@@ -35,7 +31,6 @@ impl fmt::Display for Piece {
     }
 }
 
-/// What is in a dump.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Vmcore {
     /// Sorted, neighbours that are mapped alike joined.

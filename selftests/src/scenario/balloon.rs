@@ -53,7 +53,6 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     Ok(Next::Exec)
 }
 
-/// Takes so many MiB.
 fn hold(mib: i64) -> Result<OwnedFd> {
     let file = memfd_create(c"held", MFdFlags::empty()).context("memfd_create")?;
     posix_fallocate(&file, 0, mib << 20).context("taking memory")?;

@@ -21,7 +21,6 @@ const MIB: u64 = 1 << 20;
 
 /// The crash kernel, its initrd, and what it will find.
 pub struct CrashImage {
-    /// Kernel and initrd.
     pub loader: Loader,
     xen: Xen,
     area: Range,

@@ -114,7 +114,6 @@ fn repeat(samples: &mut Vec<Sample>, load: impl Fn() -> Result<Sample>) -> Resul
     Ok(())
 }
 
-/// In milliseconds.
 fn time(samples: &[Sample]) -> f64 {
     let times = samples.iter().map(|it| it.took.as_secs_f64() * 1e3);
     median(times.collect())

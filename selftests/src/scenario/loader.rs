@@ -33,7 +33,6 @@ const XEN_PAGES_MAX: u64 = 512;
 
 /// A kernel, its initrd on disk, and the machine that they are for.
 pub struct Loader {
-    /// The machine's memory.
     pub machine: Map,
     expected: Expected,
     kernel: Mmap,
@@ -79,7 +78,6 @@ impl Loader {
         &self.expected.cmdline
     }
 
-    /// The kernel's file.
     pub fn kernel(&self) -> &[u8] {
         &self.kernel
     }

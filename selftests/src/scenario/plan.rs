@@ -6,18 +6,15 @@ use rkexec_protocol::Told;
 
 use crate::expect::Crash;
 
-/// The next kernel.
 pub const KERNEL: &str = "/boot/vmlinuz";
 /// What its initrd begins with.
 pub const BASE: &str = "/boot/next-initrd";
-/// Its initrd.
 pub const INITRD: &str = "/tmp/initrd";
 
 /// What all next kernels are told. (`tsc=` as for all kernels on the bare machine: `machine.rs` of the
 /// runner says why.)
 const WORDS: &str = "console=ttyS0,115200 tsc=nowatchdog panic=-1 printk.devkmsg=on";
 
-/// A plan of one.
 pub struct Plan {
     pub told: Told,
     /// More words for its command line.

@@ -39,7 +39,6 @@ const LAST_MS: (u64, u64) = (2000, 6000);
 
 /// MiB of random bytes in an initrd.
 const BLOB: u64 = 1;
-/// Pages of the small image.
 const PAGES: u64 = 4;
 
 type Attempt<'a> = &'a (dyn Fn() -> io::Result<()> + Sync);

@@ -32,12 +32,10 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Runs a test.
     pub fn test(&mut self, name: &str, test: impl FnOnce(&mut Report) -> Result<()>) -> bool {
         self.report.test(name, test)
     }
 
-    /// Loads the module, as a test.
     pub fn load_module(&mut self) -> bool {
         self.test("modprobe rkexec", |_| module::load())
     }

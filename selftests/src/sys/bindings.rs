@@ -1,6 +1,5 @@
 //! The C layouts, as bindgen translates them from the headers (see `build.rs`).
 
-/// Xen's public interface.
 #[allow(
     missing_docs,
     non_camel_case_types,
@@ -14,7 +13,6 @@ pub mod xen {
     include!(concat!(env!("OUT_DIR"), "/xen.rs"));
 }
 
-/// Linux's interface to user space.
 #[allow(
     missing_docs,
     non_camel_case_types,

@@ -13,16 +13,12 @@ use crate::files;
 const LOADED: &str = "/sys/kernel/kexec_loaded";
 const CRASH_LOADED: &str = "/sys/kernel/kexec_crash_loaded";
 
-/// `flags` of [`load`]: the architecture of the machine.
 pub const ARCH_X86_64: u64 = linux::KEXEC_ARCH_X86_64 as u64;
 /// `flags` of [`load`]: an architecture that no x86-64 kernel can enter.
 pub const ARCH_AARCH64: u64 = linux::KEXEC_ARCH_AARCH64 as u64;
-/// `flags` of [`load`]: come back from the next kernel.
 pub const PRESERVE_CONTEXT: u64 = linux::KEXEC_PRESERVE_CONTEXT as u64;
 
-/// `flags` of [`load`]: an image for a crash.
 pub const ON_CRASH: u64 = linux::KEXEC_ON_CRASH as u64;
-/// `flags` of [`file_load`]: the same.
 pub const FILE_ON_CRASH: u64 = linux::KEXEC_FILE_ON_CRASH as u64;
 
 /// `LINUX_REBOOT_CMD_KEXEC` (`linux/reboot.h`).
@@ -68,7 +64,6 @@ fn checked(result: libc::c_long) -> io::Result<()> {
     Ok(())
 }
 
-/// `kexec_load(2)`: `segments`, entered at `entry`.
 pub fn load(entry: u64, segments: &[Segment<'_>], flags: u64) -> io::Result<()> {
     // SAFETY: The kernel only reads: the array, which is `segments.len()` long (`Segment` is
     // transparent), and the buffers in it, at most as far as this process may read itself.
@@ -84,17 +79,14 @@ pub fn load(entry: u64, segments: &[Segment<'_>], flags: u64) -> io::Result<()> 
     checked(result)
 }
 
-/// Drops the loaded image, by `kexec_load(2)` without segments.
 pub fn unload() -> io::Result<()> {
     load(0, &[], ARCH_X86_64)
 }
 
-/// Drops the loaded crash image, by `kexec_load(2)` without segments.
 pub fn unload_crash() -> io::Result<()> {
     load(0, &[], ARCH_X86_64 | ON_CRASH)
 }
 
-/// `kexec_file_load(2)`.
 pub fn file_load(
     kernel: BorrowedFd<'_>,
     initrd: Option<BorrowedFd<'_>>,
@@ -139,12 +131,10 @@ pub unsafe fn file_load_at(
     checked(result)
 }
 
-/// Drops the loaded image, by `kexec_file_load(2)` with the flag for it.
 pub fn file_unload() -> io::Result<()> {
     file_unload_with(0)
 }
 
-/// Drops the loaded crash image, by `kexec_file_load(2)` with the flags for it.
 pub fn file_unload_crash() -> io::Result<()> {
     file_unload_with(FILE_ON_CRASH)
 }
@@ -164,17 +154,14 @@ pub fn exec() -> io::Error {
     io::Error::last_os_error()
 }
 
-/// Whether the kernel says that an image is loaded.
 pub fn loaded() -> Result<bool> {
     flag(LOADED)
 }
 
-/// Checks that the kernel says that an image is loaded, or that none is.
 pub fn expect_loaded(loaded: bool) -> Result<()> {
     expect(LOADED, loaded)
 }
 
-/// The same of a crash image.
 pub fn expect_crash_loaded(loaded: bool) -> Result<()> {
     expect(CRASH_LOADED, loaded)
 }

@@ -9,7 +9,6 @@ use anyhow::{anyhow, Result};
 
 use super::stalled::StalledPage;
 
-/// How long the kernel may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls `reader` with a pointer to `text`, which has a zero at its end, and `arrives` in the moment

@@ -15,7 +15,6 @@ use super::bindings::{linux, xen};
 /// It must be so: integers, and C structures of nothing but integers and raw pointers.
 pub unsafe trait Plain: Copy {}
 
-/// Declares types to be [`Plain`].
 macro_rules! plain {
     ($($type:ty),* $(,)?) => {
         $(
@@ -49,7 +48,6 @@ pub struct Locked<T: Plain> {
 }
 
 impl<T: Plain> Locked<T> {
-    /// `count` values, all bytes zero.
     pub fn zeroed(count: usize) -> Result<Self> {
         let bytes = NonZeroUsize::new(size_of::<T>() * count).context("a buffer of no size")?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_LOCKED | MapFlags::MAP_POPULATE;
@@ -62,19 +60,16 @@ impl<T: Plain> Locked<T> {
         })
     }
 
-    /// One value.
     pub fn holding(value: T) -> Result<Self> {
         let mut new = Self::zeroed(1)?;
         new.as_mut()[0] = value;
         Ok(new)
     }
 
-    /// The address, for a hypercall.
     pub fn address(&self) -> u64 {
         self.first.as_ptr() as u64
     }
 
-    /// The same, for a structure that wants a pointer.
     pub fn as_ptr(&self) -> *mut T {
         self.first.as_ptr()
     }

@@ -14,11 +14,9 @@ use super::bindings::xen::{
 const FRAME_BYTES: usize = 4096;
 const WORD_BYTES: usize = 8;
 
-/// The open device.
 pub struct Privcmd(File);
 
 impl Privcmd {
-    /// Opens it.
     pub fn open() -> Result<Self> {
         let path = "/dev/xen/privcmd";
         let file = OpenOptions::new()

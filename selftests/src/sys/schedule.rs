@@ -2,7 +2,6 @@
 
 use std::io;
 
-/// Keeps this thread on one processor.
 pub fn keep_to(processor: usize) -> io::Result<()> {
     // SAFETY: Zeros are an empty set, which the call reads.
     let result = unsafe {

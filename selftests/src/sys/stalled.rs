@@ -63,7 +63,6 @@ impl StalledPage {
         unsafe { std::slice::from_raw_parts(self.at.cast(), PAGE) }
     }
 
-    /// Waits until somebody wants to read it.
     pub fn wait_for_reader(&self, patience: Duration) -> Result<()> {
         let mut wanted = libc::pollfd {
             fd: self.faults.as_raw_fd(),

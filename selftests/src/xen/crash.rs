@@ -8,7 +8,6 @@ use crate::sys::bindings::xen;
 use crate::sys::locked::{Locked, Plain};
 
 const PAGE: usize = 4096;
-/// Where the video memory begins.
 const LOW_END: usize = 0xa_0000;
 
 impl Xen {
@@ -20,7 +19,6 @@ impl Xen {
         Ok((range.bytes > 0).then_some(range))
     }
 
-    /// What Xen says to `KEXEC_CMD_kexec_status` about a crash image.
     pub fn has_crash_image(&self) -> Result<bool> {
         self.status(xen::KEXEC_TYPE_CRASH)
     }

@@ -25,7 +25,6 @@ impl Xen {
         found.map(|(name, _)| name).collect()
     }
 
-    /// The version of its interface for system control that Xen speaks.
     pub fn sysctl_version(&self) -> Result<u32> {
         Ok(self.physinfo()?.interface_version)
     }

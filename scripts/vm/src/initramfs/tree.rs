@@ -67,7 +67,7 @@ impl Tree {
 
     /// All the files below a directory. What may be executed there may be executed here.
     pub(super) fn directory(&mut self, from: &Path, path: &str) -> Result<()> {
-        for entry in WalkDir::new(from) {
+        for entry in WalkDir::new(from).min_depth(1) {
             let entry = entry?;
             if entry.file_type().is_dir() {
                 continue;
@@ -95,7 +95,21 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn a_directory_may_be_behind_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("file"), "data").unwrap();
+        symlink(&real, &link).unwrap();
+        let mut tree = Tree::default();
+        tree.directory(&link, "/x").unwrap();
+        assert_eq!(tree.0["/x/file"], (REGULAR, b"data".to_vec()));
+    }
 
     #[test]
     fn an_archive_has_every_directory_before_what_is_in_it() {

@@ -11,7 +11,6 @@ use super::map::{expect_same, Pages};
 static IMAGE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^# (?:default|crash) image: ([45]) levels$").expect("constant"));
 
-/// Its word for it.
 #[derive(Debug, Default)]
 pub struct Claim {
     levels: u32,
@@ -25,7 +24,6 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Takes a line.
     pub fn line(&mut self, line: &str) -> Result<()> {
         let alias = line.strip_prefix("# elsewhere: ").map(str::parse);
         if let Some(alias) = alias.filter(|_| self.this_image) {

@@ -15,9 +15,7 @@ pub type Bytes = Range<u64>;
 /// Neighbouring pages that are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pages {
-    /// The first byte.
     start: u64,
-    /// The last one.
     last: u64,
     /// `4K`, `2M` or `1G`.
     size: String,
@@ -76,7 +74,6 @@ impl Pages {
         self.phys.is_none()
     }
 
-    /// How much memory they are.
     pub fn bytes(&self) -> u64 {
         (self.last - self.start).saturating_add(1)
     }
@@ -112,7 +109,6 @@ impl Pages {
     }
 }
 
-/// A list of them for a message.
 pub fn list(pages: &[&Pages]) -> String {
     let words: Vec<_> = pages.iter().map(ToString::to_string).collect();
     format!("[{}]", words.join(", "))

@@ -32,7 +32,6 @@ const CODE: (u64, u64) = (0x10, 0x00af_9a00_0000_ffff);
 /// `__BOOT_DS`, and a flat data segment.
 const DATA: (u64, u64) = (0x18, 0x00cf_9200_0000_ffff);
 
-/// What the probe has said of it.
 #[derive(Debug, Default)]
 pub struct State(BTreeMap<String, String>);
 
@@ -56,7 +55,6 @@ impl State {
         u64::from_str_radix(text, 16).with_context(|| format!("{name} is {text}"))
     }
 
-    /// The value of a register.
     pub fn register(&self, name: &str) -> Result<u64> {
         self.value(&format!("register {name}"))
     }
@@ -70,7 +68,6 @@ impl State {
         })
     }
 
-    /// Checks all of it.
     pub fn check(&self, native: bool) -> Result<()> {
         let expect = |name: &str, mask: u64, wanted: u64| -> Result<()> {
             let value = self.value(name)?;
