@@ -27,14 +27,14 @@ pub struct SoakArgs {
     /// Begin with this one, such as the one that has failed.
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     from: u32,
-    #[command(flatten)]
-    libtest: Arguments,
     /// Where the serial logs go.
     #[arg(long, default_value = ".build/vm/soak", value_name = "DIR")]
     output: PathBuf,
     /// Be this much more patient, on a slow machine.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     timeout_factor: u64,
+    #[command(flatten, next_help_heading = "As of Rust's test programs")]
+    libtest: Arguments,
 }
 
 const BUILDS: [XenBuild; 4] = [

@@ -19,8 +19,6 @@ use crate::xen_build::{has_v1, XenBuild};
 /// Which tests, and how: libtest's options, and some that are about machines.
 #[derive(Args)]
 pub struct TestArgs {
-    #[command(flatten)]
-    libtest: Arguments,
     /// Where the serial logs go.
     #[arg(long, default_value = ".build/vm/test", value_name = "DIR")]
     output: PathBuf,
@@ -30,6 +28,8 @@ pub struct TestArgs {
     /// Be this much more patient, on a slow machine.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     timeout_factor: u64,
+    #[command(flatten, next_help_heading = "As of Rust's test programs")]
+    libtest: Arguments,
 }
 
 /// Runs the tests, or those that are wanted of them. True if none of them failed.
