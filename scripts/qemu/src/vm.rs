@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
@@ -48,6 +48,7 @@ pub struct Vm {
     log: File,
     stdin: ChildStdin,
     lines: Receiver<String>,
+    reader: Option<JoinHandle<()>>,
     started: Instant,
     deadline: Option<Instant>,
     silence: Option<Duration>,
@@ -86,13 +87,14 @@ impl Vm {
         let stdout = child.stdout.take().context("QEMU has no standard output")?;
         let (sender, lines) = mpsc::channel();
         let copy = log.try_clone()?;
-        thread::spawn(move || read_lines(BufReader::new(stdout), copy, &sender));
+        let reader = thread::spawn(move || read_lines(BufReader::new(stdout), copy, &sender));
         Ok(Self {
             child,
             qmp: Qmp::new(ours)?,
             log,
             stdin,
             lines,
+            reader: Some(reader),
             started: Instant::now(),
             deadline: None,
             silence: None,
@@ -109,11 +111,6 @@ impl Vm {
         self.silence = Some(time);
     }
 
-    /// How long it has been running.
-    pub fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// The next line from the serial port, or `None` when the machine has ended. It is an error if its time
     /// is over: [`Silence`] if it has said nothing for too long.
     pub fn next_line(&mut self) -> Result<Option<String>> {
@@ -127,7 +124,10 @@ impl Vm {
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(RecvTimeoutError::Timeout) if silence < left => bail!(Silence(silence)),
             Err(RecvTimeoutError::Timeout) => {
-                bail!("it has not ended after {} s", self.age().as_secs())
+                bail!(
+                    "it has not ended after {} s",
+                    self.started.elapsed().as_secs()
+                )
             }
         }
     }
@@ -154,6 +154,8 @@ impl Drop for Vm {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The log is whole from then on.
+        let _ = self.reader.take().map(JoinHandle::join);
     }
 }
 

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use flate2::Compression;
 
 use self::modules::DISK_DRIVER;
-use self::tree::{read, Tree, CONSOLE, DIRECTORY, REGULAR};
+use self::tree::{read, Tree, CONSOLE, DIRECTORY};
 use crate::command;
 use crate::inputs::{asset, Inputs};
 
@@ -33,22 +33,22 @@ const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"]
 /// Builds it.
 pub fn build(inputs: &Inputs, target: &Path) -> Result<()> {
     let mut root = base()?;
-    root.file("/boot/vmlinuz", REGULAR, &read(&inputs.vmlinuz)?);
-    root.file("/boot/next-initrd", REGULAR, &packed(&base()?)?);
+    root.file("/boot/vmlinuz", read(&inputs.vmlinuz)?);
+    root.file("/boot/next-initrd", packed(&base()?)?);
     if has_dump_initrd() {
-        root.file("/boot/dump-initrd", REGULAR, &dump_initrd(inputs)?);
+        root.file("/boot/dump-initrd", dump_initrd(inputs)?);
     }
-    root.file("/boot/probe", REGULAR, &read(&asset("probe"))?);
-    root.program(Path::new("/usr/bin/kmod"), "/usr/bin/kmod")?;
+    root.file("/boot/probe", read(&asset("probe"))?);
+    root.own_program("/usr/bin/kmod")?;
     for name in KMOD {
         root.link(&format!("/usr/sbin/{name}"), "/usr/bin/kmod");
     }
-    root.program(Path::new("/usr/sbin/kexec"), "/usr/sbin/kexec")?;
+    root.own_program("/usr/sbin/kexec")?;
     root.program(&asset("kexec-syscalls"), "/usr/sbin/kexec-syscalls")?;
     root.program(&asset("guest/kexec-client"), "/usr/bin/kexec-client")?;
     modules::add_all(inputs, &mut root)?;
     let conf = read(&asset("rkexec.conf"))?;
-    root.file("/etc/modprobe.d/rkexec.conf", REGULAR, &conf);
+    root.file("/etc/modprobe.d/rkexec.conf", conf);
     if asset("xen-utils").exists() {
         xen_tools(&mut root)?;
     }
@@ -76,7 +76,7 @@ fn xen_tools(root: &mut Tree) -> Result<()> {
             for name in XEN_TOOLS {
                 root.program(&dir.join(name), &format!("/usr/lib/xen/bin/{name}"))?;
             }
-            return root.program(Path::new(LIBGCC), LIBGCC);
+            return root.own_program(LIBGCC);
         }
     }
     bail!("no xl in {}/*/bin", lib.display())
@@ -86,11 +86,11 @@ fn xen_tools(root: &mut Tree) -> Result<()> {
 /// makedumpfile, and the driver of a disk.
 fn dump_initrd(inputs: &Inputs) -> Result<Vec<u8>> {
     let mut root = base()?;
-    root.program(Path::new(MAKEDUMPFILE), MAKEDUMPFILE)?;
+    root.own_program(MAKEDUMPFILE)?;
     let driver = DISK_DRIVER.find(&inputs.modules)?;
     let driver = command::run(Command::new("xz").arg("-dcf").arg(driver))?;
     let path = format!("/lib/dump/{}.ko", DISK_DRIVER.0);
-    root.file(&path, REGULAR, &driver);
+    root.file(&path, driver);
     packed(&root)
 }
 

@@ -1,18 +1,13 @@
 //! Whose memory a page is.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use regex::Regex;
 
 /// How many runs of pages are told of for one owner.
 const SHOWN: usize = 6;
 /// Below this a machine's memory is nobody's own.
 const FIRST_MIB: u64 = 1 << 20;
-
-static REMARK: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^memory of (.*): ([0-9a-f]+)-([0-9a-f]+)$").expect("constant"));
 
 /// What a dom0 has told of the machine's memory (`selftests/src/scenario/dump.rs`): an owner, the first
 /// byte, the first byte behind it. The first one that has a page counts.
@@ -22,9 +17,12 @@ pub struct Owners(Vec<(String, u64, u64)>);
 impl Owners {
     /// Takes a remark; one that tells of something else is left out.
     pub fn take(&mut self, note: &str) -> Result<()> {
-        if let Some(words) = REMARK.captures(note) {
-            let number = |nr| u64::from_str_radix(&words[nr], 16).context("an address");
-            self.0.push((words[1].to_owned(), number(2)?, number(3)?));
+        let told = note.strip_prefix("memory of ");
+        if let Some((owner, place)) = told.and_then(|it| it.rsplit_once(": ")) {
+            let (start, end) = place.split_once('-').context("a place")?;
+            let number = |digits| u64::from_str_radix(digits, 16).context("an address");
+            self.0
+                .push((owner.to_owned(), number(start)?, number(end)?));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::tree::{read, Tree, REGULAR};
+use super::tree::{read, Tree};
 use crate::inputs::{asset, Inputs};
 
 /// Programs of this system. Not `stdbuf`: the runner of the tests uses it if it is there, and it
@@ -40,24 +40,22 @@ const ALIGN: u64 = 4;
 pub fn build(inputs: &Inputs, base: &Path, target: &Path) -> Result<()> {
     let mut root = Tree::default();
     root.directory(&asset("kselftests"), "/kselftests")?;
-    root.program(Path::new(BASH), BASH)?;
+    root.own_program(BASH)?;
     for shell in SHELLS {
         root.link(shell, BASH);
     }
     for name in PROGRAMS {
-        let path = format!("/usr/bin/{name}");
-        root.program(Path::new(&path), &path)?;
+        root.own_program(&format!("/usr/bin/{name}"))?;
     }
     for name in NSS {
-        let path = format!("{LIBRARIES}/{name}");
-        root.program(Path::new(&path), &path)?;
+        root.own_program(&format!("{LIBRARIES}/{name}"))?;
     }
     root.directory(Path::new(NSS_DATA), NSS_DATA)?;
     let release = inputs.release()?;
     root.link(&format!("/boot/vmlinuz-{release}"), "vmlinuz");
     // Stock kernels do not carry their configuration themselves.
     let config = read(&inputs.modules.join("config"))?;
-    root.file(&format!("/lib/modules/{release}/config"), REGULAR, &config);
+    root.file(&format!("/lib/modules/{release}/config"), config);
 
     let name = || target.display().to_string();
     let length = fs::copy(base, target).with_context(name)?;

@@ -12,7 +12,7 @@ use cpio::newc;
 use walkdir::WalkDir;
 
 const EXECUTABLE: u32 = 0o100_755;
-pub(super) const REGULAR: u32 = 0o100_644;
+const REGULAR: u32 = 0o100_644;
 pub(super) const DIRECTORY: u32 = 0o040_755;
 const SYMLINK: u32 = 0o120_777;
 pub(super) const CONSOLE: u32 = 0o020_600;
@@ -37,15 +37,20 @@ impl Tree {
         self.0.insert(path.to_owned(), (mode, data));
     }
 
-    pub(super) fn file(&mut self, path: &str, mode: u32, data: &[u8]) {
-        self.add(path, mode, data.to_vec());
+    pub(super) fn file(&mut self, path: &str, data: Vec<u8>) {
+        self.add(path, REGULAR, data);
     }
 
     pub(super) fn link(&mut self, path: &str, to: &str) {
         self.add(path, SYMLINK, to.as_bytes().to_vec());
     }
 
-    /// A program of this system, with the libraries that it is linked with.
+    /// A program of this system, where it is here.
+    pub(super) fn own_program(&mut self, path: &str) -> Result<()> {
+        self.program(Path::new(path), path)
+    }
+
+    /// A program, with the libraries that it is linked with.
     pub(super) fn program(&mut self, from: &Path, path: &str) -> Result<()> {
         self.add(path, EXECUTABLE, read(from)?);
         let ldd = Command::new("ldd")
@@ -75,7 +80,7 @@ impl Tree {
             let name = Path::new(path).join(entry.path().strip_prefix(from)?);
             let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
             let mode = if executable { EXECUTABLE } else { REGULAR };
-            self.file(&name.display().to_string(), mode, &read(entry.path())?);
+            self.add(&name.display().to_string(), mode, read(entry.path())?);
         }
         Ok(())
     }
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn an_archive_has_every_directory_before_what_is_in_it() {
         let mut tree = Tree::default();
-        tree.file("/a/b/c", REGULAR, b"data");
+        tree.file("/a/b/c", b"data".to_vec());
         tree.link("/a-link", "/a/b/c");
         let mut archive = Vec::new();
         tree.write(&mut archive).unwrap();
