@@ -8,18 +8,17 @@ use std::process::Command;
 use anyhow::{ensure, Context, Result};
 
 use crate::command;
-use crate::run_case::Notes;
 
 /// Reads the dump on `disk`, which makedumpfile has written in one go (`-F`): it has to be whole, and a
 /// dump of the kernel `release`. (For what the kernel was doing crash wants its debug information, and
 /// makedumpfile does not read again what it has made of a dom0: `vm kdump`.)
-pub fn examine(disk: &Path, release: &str) -> Result<Notes> {
+pub fn examine(disk: &Path, release: &str) -> Result<String> {
     let dump = disk.with_extension("dump");
     rearrange(disk, &dump)?;
     let told = run(Command::new("crash").arg("--osrelease").arg(&dump))?;
     ensure!(told.trim() == release, "crash --osrelease: {told:?}");
     let bytes = fs::metadata(&dump)?.len();
-    Ok(vec![format!("a compressed dump of {} MiB", bytes >> 20)])
+    Ok(format!("a compressed dump of {} MiB", bytes >> 20))
 }
 
 /// Makes a dump that programs can read out of one that was written in one go.

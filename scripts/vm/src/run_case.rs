@@ -72,7 +72,7 @@ pub fn run(
             let mut notes = course.verdict()?;
             if let End::Dump(_) = case.end {
                 let disk = files.disk(&machine::name(log));
-                notes.extend(dump::examine(&disk, &files.release()?)?);
+                notes.push(dump::examine(&disk, &files.release()?)?);
             }
             Ok(notes)
         }
