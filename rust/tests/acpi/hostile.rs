@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rkexec::acpi::{self, Memory, RootTable};
 use rkexec::addr::Maddr;
 
-use crate::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
+use super::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 
 #[test]
 fn a_root_pointer_that_is_not_whole_is_not_found() {

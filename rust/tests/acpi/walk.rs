@@ -2,7 +2,7 @@
 
 use rkexec::acpi::{Found, RootTable};
 
-use crate::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
+use super::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 
 /// As SeaBIOS has it: a root pointer of ACPI 1.0 in the BIOS area, tables at the end of RAM.
 fn seabios() -> Firmware {

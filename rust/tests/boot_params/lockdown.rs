@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use rkexec::boot_params::{lock_down, BootParamsError, Lockdown};
 use rkexec::errno::Errno;
 
-use super::{ma, with_header};
+use super::with_header;
+use crate::common::ma;
 
 /// Where the boot parameters will be, above 4 GiB.
 const AT: u64 = 0x1_2345_6000;

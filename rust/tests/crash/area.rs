@@ -3,24 +3,12 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use rkexec::addr::{Maddr, PAGE_SIZE};
+use rkexec::addr::PAGE_SIZE;
 use rkexec::crash_area::{free_pages, memory_map, xen_pages};
 use rkexec::memmap::{E820Type, MapEntry};
 use rkexec::range::MaRange;
 
-const MIB: u64 = 1 << 20;
-
-fn range(start: u64, end: u64) -> MaRange {
-    MaRange::new(Maddr::new(start).unwrap(), Maddr::new(end).unwrap()).unwrap()
-}
-
-fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
-    MapEntry {
-        start,
-        len_bytes: end - start,
-        kind_raw: kind.raw(),
-    }
-}
+use crate::common::{entry, pages, range, raw_entry, MIB};
 
 /// A machine of 2 GiB as SeaBIOS tells of it.
 fn machine() -> Vec<MapEntry> {
@@ -86,8 +74,7 @@ fn tables(ranges: &[MaRange]) -> u64 {
 }
 
 fn ranges() -> impl Strategy<Value = Vec<MaRange>> {
-    let range = (0..1u64 << 28, 1..2000u64)
-        .prop_map(|(page, pages)| range(page * PAGE_SIZE, (page + pages) * PAGE_SIZE));
+    let range = (0..1u64 << 28, 1..2000u64).prop_map(|(page, nr)| pages(page, nr));
     proptest::collection::vec(range, 0..12)
 }
 
@@ -97,9 +84,7 @@ proptest! {
         let needed = xen_pages(ranges.iter().copied());
         // Xen maps two pages of its own as well, which may be anywhere, and one of them twice.
         let mut all = ranges;
-        all.push(range(code * PAGE_SIZE, (code + 1) * PAGE_SIZE));
-        let list = code ^ (1 << 27);
-        all.push(range(list * PAGE_SIZE, (list + 1) * PAGE_SIZE));
+        all.extend([pages(code, 1), pages(code ^ (1 << 27), 1)]);
         let in_xen = 0x82d0_4020_0000;
         all.push(range(in_xen, in_xen + PAGE_SIZE));
         prop_assert!(needed >= tables(&all) + 2, "{needed} of {}", tables(&all) + 2);
@@ -134,7 +119,7 @@ proptest! {
     ) {
         let map: Vec<_> = entries
             .into_iter()
-            .map(|(start, len_bytes, kind_raw)| MapEntry { start, len_bytes, kind_raw })
+            .map(|(start, len, kind)| raw_entry(start, len, kind))
             .collect();
         let start = u64::from(area.0);
         let area = range(start, start + u64::from(area.1));

@@ -10,7 +10,7 @@ use rkexec::elfcore::{ElfCore, ElfCoreError, Loads, MAX_HEADERS};
 use rkexec::memmap::{E820Type, MapEntry};
 use rkexec::range::MaRange;
 
-use crate::memory::{entry, ma, range};
+use crate::common::{entry, ma, range};
 
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
 

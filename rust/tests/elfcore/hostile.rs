@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use rkexec::addr::PHYS_END;
 use rkexec::elfcore::{ElfCore, Loads};
-use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::memmap::E820Type;
 
-use crate::memory::{checked, entry, range};
+use super::memory::checked;
+use crate::common::{entry, range, raw_entry};
 
 const NUMBERS: [u64; 12] = [
     0,
@@ -28,11 +29,7 @@ fn numbers_at_the_end_of_everything() {
     for start in NUMBERS {
         for len_bytes in NUMBERS {
             for kind_raw in [1, 2] {
-                let odd = MapEntry {
-                    start,
-                    len_bytes,
-                    kind_raw,
-                };
+                let odd = raw_entry(start, len_bytes, kind_raw);
                 let all = entry(0, PHYS_END, E820Type::Ram);
                 for crash in areas {
                     checked(&[odd], crash, None);
@@ -69,11 +66,7 @@ proptest! {
         let unit = 0x8800;
         let map: Vec<_> = entries
             .into_iter()
-            .map(|(start, len, kind_raw)| MapEntry {
-                start: start * unit,
-                len_bytes: len * unit,
-                kind_raw,
-            })
+            .map(|(start, len, kind)| raw_entry(start * unit, len * unit, kind))
             .collect();
         checked(&map, range(crash.0 * unit, (crash.0 + crash.1) * unit), None);
     }
@@ -84,11 +77,7 @@ proptest! {
     ) {
         let map: Vec<_> = entries
             .into_iter()
-            .map(|(start, len, shift, kind_raw)| MapEntry {
-                start: start >> shift,
-                len_bytes: len >> (shift / 2),
-                kind_raw,
-            })
+            .map(|(start, len, shift, kind)| raw_entry(start >> shift, len >> (shift / 2), kind))
             .collect();
         checked(&map, range(0x1_0000, 0x400_0000), None);
     }

@@ -5,8 +5,9 @@ use rkexec::abi::handover::LOW_BYTES;
 use rkexec::elfcore::{ElfCoreError, Load, Loads};
 use rkexec::memmap::{E820Type, MapEntry};
 
-use crate::maps;
-use crate::memory::{checked, entry, ma, range};
+use super::memory::checked;
+use crate::common::{entry, ma, range};
+use crate::identity::maps;
 
 /// The machine of a crash that was measured (2 GiB, `crashkernel=256M`): with kexec-tools
 /// `/proc/vmcore` has these pieces.

@@ -3,24 +3,10 @@
 use rkexec::abi::handover::LOW_BYTES;
 use rkexec::addr::{Maddr, PHYS_END};
 use rkexec::elfcore::{Load, Loads};
-use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::memmap::MapEntry;
 use rkexec::range::MaRange;
 
-pub fn ma(raw: u64) -> Maddr {
-    Maddr::new(raw).expect("a physical address")
-}
-
-pub fn range(start: u64, end: u64) -> MaRange {
-    MaRange::new(ma(start), ma(end)).expect("in order")
-}
-
-pub fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
-    MapEntry {
-        start,
-        len_bytes: end - start,
-        kind_raw: kind.raw(),
-    }
-}
+use crate::common::ma;
 
 fn has(entry: &MapEntry, byte: u64) -> bool {
     let end = u128::from(entry.start) + u128::from(entry.len_bytes);

@@ -8,9 +8,10 @@ use rkexec::identity::{
     alias_table_count, build, leaf_runs, link_alias, table_count, walk, Alias, BuildError,
     LeafSize, Levels, Mapping, Mark, Paging, Sources, Table, Vaddr,
 };
-use rkexec::memmap::MapEntry;
+use rkexec::memmap::{E820Type, MapEntry};
 
-use crate::walker::Walker;
+use super::walker::Walker;
+use crate::common::{entry, mfn, raw_entry, GIB, MIB};
 
 const PAGINGS: [Paging; 2] = [
     Paging {
@@ -33,15 +34,10 @@ fn frame(index: usize) -> Option<Mfn> {
 }
 
 fn entries() -> Vec<MapEntry> {
-    let entry = |start, end| MapEntry {
-        start,
-        len_bytes: end - start,
-        kind_raw: 1,
-    };
     vec![
-        entry(0, 0x9_f000),
-        entry(1 << 20, (3 << 30) + 0x5000),
-        entry(4 << 30, 9 << 30),
+        entry(0, 0x9_f000, E820Type::Ram),
+        entry(MIB, 3 * GIB + 0x5000, E820Type::Ram),
+        entry(4 * GIB, 9 * GIB, E820Type::Ram),
     ]
 }
 
@@ -84,7 +80,7 @@ fn mappings(tables: &[Table], paging: Paging) -> (Vec<Mapping>, usize) {
 #[test]
 fn an_alias_is_one_page_more_and_nothing_less() {
     for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
-        let page = Mfn::from_number(0x1234).unwrap();
+        let page = mfn(0x1234);
         let alias = Alias {
             at: Vaddr::new(at).unwrap(),
             page,
@@ -128,7 +124,7 @@ fn what_is_taken_stays_as_it_is() {
     for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
         let alias = Alias {
             at: Vaddr::new(at).unwrap(),
-            page: Mfn::from_number(1).unwrap(),
+            page: mfn(1),
         };
         let mut tables = tables(&entries(), paging, Some(alias));
         let before = tables[0].clone();
@@ -198,11 +194,7 @@ proptest! {
         ranges in prop::collection::vec((0u64..1 << 24, 1u64..1 << 22), 0..12),
         five in any::<bool>(),
     ) {
-        let entries: Vec<_> = ranges.iter().map(|&(page, nr)| MapEntry {
-            start: page << 12,
-            len_bytes: nr << 12,
-            kind_raw: 1,
-        }).collect();
+        let entries: Vec<_> = ranges.iter().map(|&(page, nr)| raw_entry(page << 12, nr << 12, 1)).collect();
         let paging = PAGINGS[usize::from(five)];
         let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
         let mut sources = Sources::new(&mut scratch).unwrap();

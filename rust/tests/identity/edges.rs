@@ -2,12 +2,11 @@
 
 use rkexec::identity::{leaf_runs, LeafRun};
 
-use crate::model::{self, Input};
-use crate::rules::{self, PAGINGS};
+use super::model::{self, Input};
+use super::rules::{self, PAGINGS};
+use crate::common::{GIB, PAGE};
 
-const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
-const GIB1: u64 = 1 << 30;
 
 /// Around each address where a larger page could begin or end: on it, and next to it by each
 /// smaller size.
@@ -32,7 +31,7 @@ fn runs_that_begin_and_end_around_every_size() {
     for at in [0, MIB2, 2 * MIB2, 3 * MIB2] {
         edges.extend(around(&[PAGE], at));
     }
-    for at in [GIB1, 2 * GIB1, 3 * GIB1] {
+    for at in [GIB, 2 * GIB, 3 * GIB] {
         edges.extend(around(&[PAGE, MIB2], at));
     }
     edges.sort_unstable();
@@ -46,9 +45,9 @@ fn runs_that_begin_and_end_around_every_size() {
 
 #[test]
 fn runs_around_what_four_and_five_levels_reach() {
-    for at in [1 << 39, 1 << 47, 1 << 48, model::END - GIB1, model::END] {
-        for start in around(&[PAGE, MIB2, GIB1], at) {
-            for end in around(&[PAGE, MIB2, GIB1], at) {
+    for at in [1 << 39, 1 << 47, 1 << 48, model::END - GIB, model::END] {
+        for start in around(&[PAGE, MIB2, GIB], at) {
+            for end in around(&[PAGE, MIB2, GIB], at) {
                 if start < end && end <= model::END {
                     rules::check(&one((start, end)));
                 }
@@ -60,9 +59,9 @@ fn runs_around_what_four_and_five_levels_reach() {
 #[test]
 fn two_runs_that_share_tables() {
     // One ends and the next begins within the same 2 MiB, GiB, 512 GiB.
-    for at in [2 * MIB2, GIB1, 512 * GIB1] {
-        for gap in [PAGE, MIB2, GIB1] {
-            for below in [PAGE, MIB2, 2 * GIB1] {
+    for at in [2 * MIB2, GIB, 512 * GIB] {
+        for gap in [PAGE, MIB2, GIB] {
+            for below in [PAGE, MIB2, 2 * GIB] {
                 let input = Input {
                     write_back: vec![
                         (at.saturating_sub(below), at + PAGE),
@@ -80,9 +79,8 @@ fn two_runs_that_share_tables() {
 
 #[test]
 fn nothing_below_2_mib_is_in_a_large_page() {
-    let input = one((0, 4 * GIB1));
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let input = one((0, 4 * GIB));
+    let runs = rules::runs(&input);
     for paging in PAGINGS {
         let shown: Vec<String> = leaf_runs(runs, paging).map(line).collect();
         let above = if paging.gib_pages {
@@ -98,7 +96,7 @@ fn nothing_below_2_mib_is_in_a_large_page() {
 #[test]
 fn nor_is_a_device_below_2_mib() {
     // The legacy range does not cut it in two.
-    for end in [MIB2, 2 * MIB2, GIB1, 2 * GIB1] {
+    for end in [MIB2, 2 * MIB2, GIB, 2 * GIB] {
         rules::check(&Input {
             uncached: vec![(0, end)],
             ..Input::default()

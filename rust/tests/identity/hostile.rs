@@ -7,17 +7,10 @@ use rkexec::identity::{
 };
 use rkexec::memmap::{E820Type, MapEntry};
 
-use crate::model::{self, Input, END};
-use crate::rules::{self, PAGINGS};
-use crate::walker::Walker;
-
-fn entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
-    MapEntry {
-        start,
-        len_bytes,
-        kind_raw,
-    }
-}
+use super::model::{self, Input, END};
+use super::rules::{self, PAGINGS};
+use super::walker::Walker;
+use crate::common::raw_entry;
 
 fn only(entries: Vec<MapEntry>) -> Input {
     Input {
@@ -30,8 +23,7 @@ fn only(entries: Vec<MapEntry>) -> Input {
 fn no_memory_at_all_still_has_the_legacy_range() {
     rules::check(&Input::default());
     let input = Input::default();
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let runs = rules::runs(&input);
     assert_eq!(table_count(runs, PAGINGS[0]), Ok(4));
     assert_eq!(table_count(runs, PAGINGS[2]), Ok(5));
 }
@@ -54,9 +46,12 @@ fn numbers_at_the_end_of_everything() {
     for start in numbers {
         for len in numbers {
             for kind in [1, 2, 3] {
-                rules::check(&only(vec![entry(start, len, kind)]));
+                rules::check(&only(vec![raw_entry(start, len, kind)]));
                 // What is not RAM takes it away up to the very end.
-                rules::check(&only(vec![entry(0, u64::MAX, 1), entry(start, len, kind)]));
+                rules::check(&only(vec![
+                    raw_entry(0, u64::MAX, 1),
+                    raw_entry(start, len, kind),
+                ]));
             }
         }
     }
@@ -65,9 +60,8 @@ fn numbers_at_the_end_of_everything() {
 #[test]
 fn all_of_physical_memory_in_pages_of_1_gib() {
     // 8192 PDPTs: 32 MiB of tables.
-    let input = only(vec![entry(0, u64::MAX, 1)]);
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let input = only(vec![raw_entry(0, u64::MAX, 1)]);
+    let runs = rules::runs(&input);
     let nr = table_count(runs, PAGINGS[2]).expect("a number");
     assert_eq!(nr, 1 + 16 + 8192 + 1 + 1);
     let mut tables = vec![Table::EMPTY; nr];
@@ -84,9 +78,11 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
 
 #[test]
 fn four_levels_say_which_memory_they_cannot_reach() {
-    let input = only(vec![entry(0, 1 << 30, 1), entry(1 << 46, 1 << 47, 1)]);
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let input = only(vec![
+        raw_entry(0, 1 << 30, 1),
+        raw_entry(1 << 46, 1 << 47, 1),
+    ]);
+    let runs = rules::runs(&input);
     let error = table_count(runs, PAGINGS[0]).expect_err("too high");
     assert_eq!(
         error.to_string(),
@@ -99,9 +95,9 @@ fn four_levels_say_which_memory_they_cannot_reach() {
 #[test]
 fn what_is_not_ram_may_lie_where_four_levels_do_not_reach() {
     rules::check(&only(vec![
-        entry(0, 1 << 30, 1),
-        entry(0xfd_0000_0000, 3 << 32, 2),
-        entry(1 << 50, 1 << 51, 2),
+        raw_entry(0, 1 << 30, 1),
+        raw_entry(0xfd_0000_0000, 3 << 32, 2),
+        raw_entry(1 << 50, 1 << 51, 2),
     ]));
 }
 
@@ -121,7 +117,7 @@ fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
     let entries = (0..5000)
         .map(|_| {
             let kind = [1, 1, 1, 1, 2, 3, 4, 20][(noise() % 8) as usize];
-            entry(noise() % (16 << 30), noise() % (8 << 20), kind)
+            raw_entry(noise() % (16 << 30), noise() % (8 << 20), kind)
         })
         .collect();
     check_runs(&only(entries));
@@ -131,7 +127,7 @@ fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
 fn five_thousand_pages_with_holes_between() {
     let entries = (0..5000u64)
         .rev()
-        .map(|nr| entry((1 << 32) + nr * 8192 + 100, 4096 + 3996, 1))
+        .map(|nr| raw_entry((1 << 32) + nr * 8192 + 100, 4096 + 3996, 1))
         .collect();
     let input = only(entries);
     check_runs(&input);
@@ -140,13 +136,13 @@ fn five_thousand_pages_with_holes_between() {
 
 #[test]
 fn five_thousand_times_the_same() {
-    check_runs(&only(vec![entry(123, 1 << 33, 1); 5000]));
+    check_runs(&only(vec![raw_entry(123, 1 << 33, 1); 5000]));
 }
 
 #[test]
 fn one_block_of_ram_with_five_thousand_bytes_taken_out() {
-    let mut entries = vec![entry(0, 1 << 40, 1)];
-    entries.extend((1..5000u64).map(|nr| entry((1 << 32) + nr * 12_288 - 1, 2, 2)));
+    let mut entries = vec![raw_entry(0, 1 << 40, 1)];
+    entries.extend((1..5000u64).map(|nr| raw_entry((1 << 32) + nr * 12_288 - 1, 2, 2)));
     let input = only(entries);
     check_runs(&input);
 }
@@ -155,8 +151,7 @@ fn one_block_of_ram_with_five_thousand_bytes_taken_out() {
 fn check_runs(input: &Input) {
     let expected = model::Model::new(input).expected();
     assert_eq!(rules::stretches(input), expected);
-    let mut scratch = rules::scratch_for(input);
-    let runs = rules::sources(input, &mut scratch).runs();
+    let runs = rules::runs(input);
     for paging in PAGINGS {
         let nr = table_count(runs, paging).expect("a number");
         assert_eq!(nr, model::fewest_tables(&expected, paging));
@@ -184,13 +179,12 @@ proptest! {
     ) {
         let entries = numbers
             .iter()
-            .map(|&(start, len, kind)| entry(start >> shift, len >> (shift / 2), kind))
+            .map(|&(start, len, kind)| raw_entry(start >> shift, len >> (shift / 2), kind))
             .collect();
         let input = only(entries);
         let expected = model::Model::new(&input).expected();
         prop_assert_eq!(rules::stretches(&input), expected);
-        let mut scratch = rules::scratch_for(&input);
-        let runs = rules::sources(&input, &mut scratch).runs();
+        let runs = rules::runs(&input);
         for paging in PAGINGS {
             let _ = table_count(runs, paging);
         }
@@ -205,10 +199,10 @@ fn scratch_for_fewer_ranges_than_there_are_is_refused() {
     );
     let mut scratch = [Mark::default(); 5];
     let mut sources = Sources::new(&mut scratch).expect("room for what is always there");
-    let page = entry(0, 4096, 1);
+    let page = raw_entry(0, 4096, 1);
     assert_eq!(sources.add_entry(page), Ok(()));
     // An empty range takes no room.
-    assert_eq!(sources.add_entry(entry(4096, 0, 1)), Ok(()));
+    assert_eq!(sources.add_entry(raw_entry(4096, 0, 1)), Ok(()));
     let error = sources.add_entry(page).expect_err("no room");
     assert_eq!(error, IdentityError::ScratchFull { marks: 5 });
     assert_eq!(
@@ -221,9 +215,8 @@ fn scratch_for_fewer_ranges_than_there_are_is_refused() {
 
 #[test]
 fn too_few_tables_are_refused_before_any_is_touched() {
-    let input = only(vec![entry(0, 1 << 33, 1)]);
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let input = only(vec![raw_entry(0, 1 << 33, 1)]);
+    let runs = rules::runs(&input);
     let need = table_count(runs, PAGINGS[0]).expect("a number");
     let mut tables = vec![rules::dirty_table(); need - 1];
     let before = tables.clone();
@@ -239,9 +232,8 @@ fn too_few_tables_are_refused_before_any_is_touched() {
 
 #[test]
 fn a_table_without_a_frame_is_an_error() {
-    let input = only(vec![entry(0, 1 << 33, 1)]);
-    let mut scratch = rules::scratch_for(&input);
-    let runs = rules::sources(&input, &mut scratch).runs();
+    let input = only(vec![raw_entry(0, 1 << 33, 1)]);
+    let runs = rules::runs(&input);
     let mut tables = vec![Table::EMPTY; 16];
     for missing in 0..table_count(runs, PAGINGS[0]).expect("a number") {
         let built = build(runs, PAGINGS[0], &mut tables, |table, _| {

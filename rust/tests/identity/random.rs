@@ -7,11 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rkexec::memmap::MapEntry;
 
-use crate::model::{Input, END};
-use crate::rules;
+use super::model::{Input, END};
+use super::rules;
+use crate::common::{raw_entry, GIB, MIB};
 
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// A place where ranges may begin or end.
@@ -61,11 +60,7 @@ fn entry() -> impl Strategy<Value = MapEntry> {
         6 => select(vec![0, 2, 5, 7, 12, 20, u32::MAX]),
         2 => select(vec![3, 4]),
     ];
-    (range(), kind).prop_map(|((start, end), kind_raw)| MapEntry {
-        start,
-        len_bytes: end - start,
-        kind_raw,
-    })
+    (range(), kind).prop_map(|((start, end), kind)| raw_entry(start, end - start, kind))
 }
 
 prop_compose! {

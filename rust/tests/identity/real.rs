@@ -2,9 +2,9 @@
 
 use rkexec::identity::{leaf_runs, table_count, Attr};
 
-use crate::maps;
-use crate::model::Input;
-use crate::rules::{self, PAGINGS};
+use super::maps;
+use super::model::Input;
+use super::rules::{self, PAGINGS};
 
 fn input(name: &str) -> Input {
     Input {
@@ -14,8 +14,7 @@ fn input(name: &str) -> Input {
 }
 
 fn tables(input: &Input, paging: usize) -> usize {
-    let mut scratch = rules::scratch_for(input);
-    let runs = rules::sources(input, &mut scratch).runs();
+    let runs = rules::runs(input);
     table_count(runs, PAGINGS[paging]).expect("a number of tables")
 }
 
@@ -110,8 +109,7 @@ fn there_are_at_most_five_lines_for_a_run() {
             entries: map.entries,
             ..Input::default()
         };
-        let mut scratch = rules::scratch_for(&input);
-        let runs = rules::sources(&input, &mut scratch).runs();
+        let runs = rules::runs(&input);
         for paging in PAGINGS {
             assert!(leaf_runs(runs, paging).count() <= 5 * runs.iter().count());
         }

@@ -4,14 +4,15 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rkexec::addr::{Addr, Maddr, Mfn};
+use rkexec::addr::Mfn;
 use rkexec::identity::{
-    build, leaf_runs, table_count, Attr, BuildError, Levels, Mark, Paging, Run, Sources, Table,
+    build, leaf_runs, table_count, Attr, BuildError, Levels, Mark, Paging, Run, Runs, Sources,
+    Table,
 };
-use rkexec::range::{MaRange, Range};
 
-use crate::model::{self, Input, Model, Stretch};
-use crate::walker::{Leaf, Walker};
+use super::model::{self, Input, Model, Stretch};
+use super::walker::{Leaf, Walker};
+use crate::common::{ma, range};
 
 /// Every shape that there is.
 pub const PAGINGS: [Paging; 4] = [
@@ -28,29 +29,33 @@ const fn paging(levels: Levels, gib_pages: bool) -> Paging {
 /// More tables than this are counted but not built.
 const MOST_TABLES: usize = 300;
 
-pub fn range((start, end): (u64, u64)) -> MaRange {
-    let addr = |raw| Addr::new(raw).expect("an address");
-    Range::new(addr(start), addr(end)).expect("a range")
-}
-
 /// Brings the input to the code under test, in memory that has been used before.
-pub fn sources<'a>(input: &Input, scratch: &'a mut [Mark]) -> Sources<'a> {
+fn sources<'a>(input: &Input, scratch: &'a mut [Mark]) -> Sources<'a> {
     let mut sources = Sources::new(scratch).expect("room for what is always there");
     for &entry in &input.entries {
         sources.add_entry(entry).expect("room for an entry");
     }
     for &asked in &input.write_back {
-        sources.add_write_back(range(asked)).expect("room");
+        sources
+            .add_write_back(range(asked.0, asked.1))
+            .expect("room");
     }
     for &device in &input.uncached {
-        sources.add_uncached(range(device)).expect("room");
+        sources
+            .add_uncached(range(device.0, device.1))
+            .expect("room");
     }
     sources
 }
 
-pub fn scratch_for(input: &Input) -> Vec<Mark> {
+fn scratch_for(input: &Input) -> Vec<Mark> {
     let nr = input.entries.len() + input.write_back.len() + input.uncached.len();
     vec![Mark::default(); Sources::marks_needed(nr)]
+}
+
+/// What the normaliser makes of the input, in memory that is never given back (it is a test).
+pub fn runs(input: &Input) -> Runs<'static> {
+    sources(input, scratch_for(input).leak()).runs()
 }
 
 fn stretch(run: Run) -> Stretch {
@@ -59,9 +64,7 @@ fn stretch(run: Run) -> Stretch {
 
 /// What comes out of the normaliser.
 pub fn stretches(input: &Input) -> Vec<Stretch> {
-    let mut scratch = scratch_for(input);
-    let runs = sources(input, &mut scratch).runs();
-    runs.iter().map(stretch).collect()
+    runs(input).iter().map(stretch).collect()
 }
 
 /// Checks everything for one input.
@@ -86,13 +89,12 @@ fn check_paging(
     paging: Paging,
     destinations: &[(u64, u64)],
 ) {
-    let mut scratch = scratch_for(input);
-    let runs = sources(input, &mut scratch).runs();
+    let runs = runs(input);
     let counted = table_count(runs, paging);
     if let Some(beyond) = model::beyond(expected, paging.levels) {
         let error = BuildError::BeyondLevels {
-            range: range((beyond.0, beyond.1)),
-            limit: Maddr::new(1 << 47).unwrap(),
+            range: range(beyond.0, beyond.1),
+            limit: ma(1 << 47),
         };
         assert_eq!(counted, Err(error));
         let built = build(runs, paging, &mut [Table::EMPTY; 0], |_, _| {
@@ -252,7 +254,7 @@ impl Frames {
 pub fn dirty_table() -> Table {
     let mut scratch = vec![Mark::default(); Sources::marks_needed(1)];
     let mut sources = Sources::new(&mut scratch).expect("room");
-    sources.add_write_back(range((0, 2 << 20))).expect("room");
+    sources.add_write_back(range(0, 2 << 20)).expect("room");
     let mut tables = vec![Table::EMPTY; 4];
     build(sources.runs(), PAGINGS[0], &mut tables, |table, _| {
         Mfn::from_number(table as u64)

@@ -5,7 +5,9 @@
 
 use rkexec::addr::Addr;
 use rkexec::identity::{Attr, Layers, Mark, Rank, Rule};
-use rkexec::range::{MaRange, Range};
+use rkexec::range::MaRange;
+
+use crate::common;
 
 const HALF: u64 = 2048;
 /// Above anything that is special.
@@ -35,8 +37,8 @@ fn pieces(halves: usize) -> Vec<Piece> {
 }
 
 fn range(start: usize, end: usize) -> MaRange {
-    let addr = |half: usize| Addr::new(BASE + half as u64 * HALF).unwrap();
-    Range::new(addr(start), addr(end)).unwrap()
+    let addr = |half: usize| BASE + half as u64 * HALF;
+    common::range(addr(start), addr(end))
 }
 
 /// What each page is mapped as.

@@ -1,35 +1,28 @@
 //! The copy list: how runs merge, how they fill pages, and what is refused.
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
+use rkexec::abi::handover::{Entry, ListPage};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{
     list_pages_bound, list_pages_needed, write_in_place, CopyList, ListError, ListWriter, Written,
 };
 use rkexec::placement::Source;
 
-use crate::model::{layouts, mfn, segments, Layout, PAGE};
+use super::model::{dirty_page, layouts, list_page, segments, Layout};
+use crate::common::{mfn, PAGE};
 
-const EMPTY_PAGE: ListPage = ListPage {
-    next: 0,
-    nr: 0,
-    entries: [Entry {
-        dst: 0,
-        src: 0,
-        len: 0,
-    }; ENTRIES_PER_PAGE],
-};
+/// An entry in pages.
+fn entry(dst: u64, src: u64, len: u64) -> Entry {
+    let [dst, src, len] = [dst, src, len].map(|pages| pages * PAGE);
+    Entry { dst, src, len }
+}
 
 fn kept_at(numbers: &[u64]) -> Vec<Option<Source<()>>> {
-    numbers
-        .iter()
-        .map(|&n| {
-            Some(Source {
-                page: (),
-                frame: mfn(n),
-            })
-        })
-        .collect()
+    let sources = numbers.iter().map(|&number| Source {
+        page: (),
+        frame: mfn(number),
+    });
+    sources.map(Some).collect()
 }
 
 /// The runs of an image as (destination, source, length), in pages.
@@ -49,70 +42,81 @@ fn runs(layout: &Layout, sources: &[u64]) -> Vec<(u64, Option<u64>, u64)> {
         .collect()
 }
 
+/// A layout, the sources of its data, and the runs that come of them.
+type Case<'a> = (Layout, &'a [u64], &'a [(u64, Option<u64>, u64)]);
+
+fn check(cases: &[Case<'_>]) {
+    for (layout, sources, expected) in cases {
+        assert_eq!(
+            runs(layout, sources),
+            *expected,
+            "{layout:?} from {sources:?}"
+        );
+    }
+}
+
 #[test]
 fn neighbours_at_both_ends_become_one_run() {
-    let image = vec![(10, 4, 2)];
+    let image = || vec![(10, 4, 2)];
     let tail = (14, None, 2);
-    assert_eq!(runs(&image, &[50, 51, 52, 53]), [(10, Some(50), 4), tail]);
-    assert_eq!(
-        runs(&image, &[50, 51, 60, 61]),
-        [(10, Some(50), 2), (12, Some(60), 2), tail]
-    );
-    assert_eq!(
-        runs(&image, &[53, 52, 51, 50]),
-        [
-            (10, Some(53), 1),
-            (11, Some(52), 1),
-            (12, Some(51), 1),
-            (13, Some(50), 1),
-            tail
-        ]
-    );
+    let single = |at, from| (at, Some(from), 1);
+    let backwards = [
+        single(10, 53),
+        single(11, 52),
+        single(12, 51),
+        single(13, 50),
+        tail,
+    ];
+    check(&[
+        (image(), &[50, 51, 52, 53], &[(10, Some(50), 4), tail]),
+        (
+            image(),
+            &[50, 51, 60, 61],
+            &[(10, Some(50), 2), (12, Some(60), 2), tail],
+        ),
+        (image(), &[53, 52, 51, 50], &backwards),
+    ]);
 }
 
 #[test]
 fn data_that_is_in_place_stays_on_the_list() {
-    let image = vec![(10, 4, 0)];
-    assert_eq!(runs(&image, &[10, 11, 12, 13]), [(10, Some(10), 4)]);
-    assert_eq!(
-        runs(&image, &[50, 11, 12, 53]),
-        [(10, Some(50), 1), (11, Some(11), 2), (13, Some(53), 1)]
-    );
-    // Page 9 is next to page 10, but it is not in place.
-    assert_eq!(
-        runs(&image, &[9, 11, 12, 14]),
-        [(10, Some(9), 1), (11, Some(11), 2), (13, Some(14), 1)]
-    );
+    let image = || vec![(10, 4, 0)];
+    let between = |first, last| [(10, Some(first), 1), (11, Some(11), 2), (13, Some(last), 1)];
+    check(&[
+        (image(), &[10, 11, 12, 13], &[(10, Some(10), 4)]),
+        (image(), &[50, 11, 12, 53], &between(50, 53)),
+        // Page 9 is next to page 10, but it is not in place.
+        (image(), &[9, 11, 12, 14], &between(9, 14)),
+    ]);
 }
 
 #[test]
 fn segments_keep_their_order_and_merge_where_they_touch() {
     let apart = vec![(30, 1, 1), (10, 1, 0), (20, 0, 3)];
-    assert_eq!(
-        runs(&apart, &[50, 51]),
-        [
-            (30, Some(50), 1),
-            (31, None, 1),
-            (10, Some(51), 1),
-            (20, None, 3)
-        ]
-    );
+    let one_each = [
+        (30, Some(50), 1),
+        (31, None, 1),
+        (10, Some(51), 1),
+        (20, None, 3),
+    ];
     let touching = vec![(10, 2, 0), (12, 1, 1), (14, 0, 2), (16, 1, 0)];
-    assert_eq!(
-        runs(&touching, &[50, 51, 52, 53]),
-        [(10, Some(50), 3), (13, None, 3), (16, Some(53), 1)]
-    );
+    let merged = [(10, Some(50), 3), (13, None, 3), (16, Some(53), 1)];
     // The second lies below the first: not its continuation.
     let reversed = vec![(12, 1, 0), (10, 2, 0)];
-    assert_eq!(
-        runs(&reversed, &[50, 51, 52]),
-        [(12, Some(50), 1), (10, Some(51), 2)]
-    );
+    check(&[
+        (apart, &[50, 51], &one_each),
+        (touching, &[50, 51, 52, 53], &merged),
+        (
+            reversed,
+            &[50, 51, 52],
+            &[(12, Some(50), 1), (10, Some(51), 2)],
+        ),
+    ]);
 }
 
 #[test]
 fn an_image_of_zeros_has_a_list_without_sources() {
-    assert_eq!(runs(&vec![(10, 0, 4)], &[]), [(10, None, 4)]);
+    check(&[(vec![(10, 0, 4)], &[], &[(10, None, 4)])]);
 }
 
 #[test]
@@ -122,50 +126,41 @@ fn sources_that_break_the_rule_are_refused_and_named() {
         let error = CopyList::new(&segments, sources).expect_err("a broken rule");
         (error, error.to_string())
     };
-    let in_the_way = |page, number| ListError::BadSource {
-        page,
-        frame: mfn(number),
+    let count = |sources| ListError::SourceCount {
+        sources,
+        data_pages: 2,
     };
+    let none = vec![kept_at(&[50])[0], None];
+    let in_the_way = |page, number| {
+        let at = number * PAGE;
+        let line =
+            format!("page {page} of the data is kept at ma:{at:#x}, which will be overwritten");
+        let frame = mfn(number);
+        (ListError::BadSource { page, frame }, line)
+    };
+    let line = |text: &str| text.to_owned();
     let cases = [
         (
             kept_at(&[50]),
-            ListError::SourceCount {
-                sources: 1,
-                data_pages: 2,
-            },
-            "2 pages of data and 1 sources for them",
+            (count(1), line("2 pages of data and 1 sources for them")),
         ),
         (
             kept_at(&[50, 51, 52]),
-            ListError::SourceCount {
-                sources: 3,
-                data_pages: 2,
-            },
-            "2 pages of data and 3 sources for them",
+            (count(3), line("2 pages of data and 3 sources for them")),
         ),
         (
-            vec![kept_at(&[50])[0], None],
-            ListError::NoSource { page: 1 },
-            "no page for page 1 of the data",
+            none,
+            (
+                ListError::NoSource { page: 1 },
+                line("no page for page 1 of the data"),
+            ),
         ),
-        (
-            kept_at(&[11, 51]),
-            in_the_way(0, 11),
-            "page 0 of the data is kept at ma:0xb000, which will be overwritten",
-        ),
-        (
-            kept_at(&[50, 12]),
-            in_the_way(1, 12),
-            "page 1 of the data is kept at ma:0xc000, which will be overwritten",
-        ),
-        (
-            kept_at(&[50, 0]),
-            in_the_way(1, 0),
-            "page 1 of the data is kept at ma:0x0, which will be overwritten",
-        ),
+        (kept_at(&[11, 51]), in_the_way(0, 11)),
+        (kept_at(&[50, 12]), in_the_way(1, 12)),
+        (kept_at(&[50, 0]), in_the_way(1, 0)),
     ];
-    for (sources, error, line) in cases {
-        assert_eq!(refused(&sources), (error, line.to_string()));
+    for (sources, error) in cases {
+        assert_eq!(refused(&sources), error);
     }
     assert!(CopyList::new(&segments, &kept_at(&[10, 11])).is_ok());
 }
@@ -197,20 +192,12 @@ fn scattered(runs: u64) -> (Layout, Vec<Option<Source<()>>>) {
     (vec![(10, runs, 0)], kept_at(&sources))
 }
 
+/// Writes a page, of which nothing of what was in it may remain.
 fn write(
     writer: &mut ListWriter<'_, ()>,
     next: Option<Mfn>,
 ) -> (Result<Written, ListError>, ListPage) {
-    // Nothing of what was in the page may remain.
-    let mut page = ListPage {
-        next: 77,
-        nr: 77,
-        entries: [Entry {
-            dst: 77,
-            src: 77,
-            len: 77,
-        }; ENTRIES_PER_PAGE],
-    };
+    let mut page = dirty_page();
     (writer.write(&mut page, next), page)
 }
 
@@ -223,12 +210,7 @@ fn a_full_page_is_the_last_if_nothing_is_left() {
         let (written, page) = write(&mut list.writer(), next);
         assert_eq!(written, Ok(Written::Last));
         assert_eq!((page.next, page.nr), (0, 170));
-        let last = Entry {
-            dst: 179 * PAGE,
-            src: 10_338 * PAGE,
-            len: PAGE,
-        };
-        assert_eq!(page.entries[169], last);
+        assert_eq!(page.entries[169], entry(179, 10_338, 1));
     }
 }
 
@@ -243,16 +225,12 @@ fn one_run_too_many_goes_to_the_next_page() {
     assert_eq!((page.next, page.nr), (5 * PAGE, 170));
     let (written, page) = write(&mut writer, None);
     assert_eq!(written, Ok(Written::Last));
-    let mut expected = EMPTY_PAGE;
-    expected.nr = 1;
-    expected.entries[0] = Entry {
-        dst: 180 * PAGE,
-        src: 10_340 * PAGE,
-        len: PAGE,
-    };
+    let empty = list_page(0, 0, Entry::default());
+    let mut expected = list_page(0, 1, Entry::default());
+    expected.entries[0] = entry(180, 10_340, 1);
     assert_eq!(page, expected);
     // There is no more: an empty page, should anybody ask.
-    assert_eq!(write(&mut writer, None), (Ok(Written::Last), EMPTY_PAGE));
+    assert_eq!(write(&mut writer, None), (Ok(Written::Last), empty));
 
     // Without a next page, or with one that looks like the end of the list.
     for next in [None, Some(mfn(0))] {
@@ -271,16 +249,15 @@ proptest! {
     fn of_an_image_in_place_all_data_is_verified_and_all_else_zeroed(layout in layouts(16, 64)) {
         // Nothing can be in place in page 0, nor is a crash area there.
         let layout: Layout = layout.into_iter().map(|(page, data, tail)| (page + 1, data, tail)).collect();
-        let mut page = ListPage { next: 1, nr: 99, entries: [Entry { dst: 1, src: 1, len: 1 }; ENTRIES_PER_PAGE] };
+        let mut page = dirty_page();
         write_in_place(&segments(&layout), &mut page);
         let (used, unused) = page.entries.split_at(page.nr as usize);
         prop_assert_eq!(page.next, 0);
         prop_assert!(unused.iter().all(|entry| *entry == Entry::default()));
         let mut wanted = Vec::new();
         for &(first, data, tail) in &layout {
-            let (start, end) = (first * PAGE, (first + data) * PAGE);
-            wanted.extend((data > 0).then_some(Entry { dst: start, src: start, len: data * PAGE }));
-            wanted.extend((tail > 0).then_some(Entry { dst: end, src: 0, len: tail * PAGE }));
+            wanted.extend((data > 0).then_some(entry(first, first, data)));
+            wanted.extend((tail > 0).then_some(entry(first + data, 0, tail)));
         }
         prop_assert_eq!(used, wanted.as_slice());
     }

@@ -2,13 +2,14 @@
 //! next kernel starts: whatever pages it hands out, and in whatever order the copies are done.
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use rkexec::abi::handover::{ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
 use rkexec::placement::{Offer, Placement, Source};
 use rkexec::segment::{Location, Segments};
 
-use crate::model::{end_of, layouts, mfn, page_of, segments, Layout, PAGE};
+use super::model::{self, dirty_page, end_of, layouts, page_of, segments, Layout};
+use crate::common::{mfn, PAGE};
 
 /// An image whose pages have been laid out.
 pub struct Loaded {
@@ -65,10 +66,8 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
     let full = placement.is_full();
     assert_eq!(full, placement.missing() == 0);
     let missing = placement.missing();
-    assert_eq!(
-        missing,
-        sources.iter().filter(|source| source.is_none()).count()
-    );
+    let without = sources.iter().filter(|source| source.is_none());
+    assert_eq!(missing, without.count());
 
     let loaded = Loaded {
         segments,
@@ -84,13 +83,7 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
 
 /// A page is parked only if it has to be, and it is the one that was offered.
 fn park(segments: &Segments, source: Source<u64>, frame: Mfn, parked: &mut Vec<Mfn>) {
-    assert_eq!(
-        source,
-        Source {
-            page: page_of(frame),
-            frame
-        }
-    );
+    assert_eq!(source, model::source(frame.number()));
     assert!(segments.locate(frame) == Location::Tail || frame == mfn(0));
     parked.push(frame);
 }
@@ -181,16 +174,7 @@ fn write_list(loaded: &Loaded) -> Vec<ListPage> {
     let mut writer = list.writer();
     let mut pages = Vec::new();
     for index in 0..loaded.safe.len() {
-        // Pages of the kernel's come with anything in them.
-        let mut page = ListPage {
-            next: 1,
-            nr: 2,
-            entries: [Entry {
-                dst: 3,
-                src: 4,
-                len: 5,
-            }; ENTRIES_PER_PAGE],
-        };
+        let mut page = dirty_page();
         let written = writer.write(&mut page, loaded.safe.get(index + 1).copied());
         pages.push(page);
         if written.expect("the bound is enough") == Written::Last {

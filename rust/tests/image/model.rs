@@ -1,21 +1,43 @@
 //! Images in units of pages, for tests of what becomes of them.
 
 use proptest::prelude::*;
-use rkexec::addr::{Maddr, Mfn};
-use rkexec::range::MaRange;
+use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
+use rkexec::addr::{Mfn, PHYS_END};
+use rkexec::placement::Source;
 use rkexec::requested_segment::{check, RequestedSegment};
 use rkexec::segment::Segments;
 
-pub const PAGE: u64 = 4096;
-
-pub fn mfn(number: u64) -> Mfn {
-    Mfn::from_number(number).expect("a frame")
-}
+use crate::common::{mfn, range, PAGE};
 
 /// What the kernel would name the page behind `frame`: something from which to tell that page and
 /// frame have not been mixed up.
 pub fn page_of(frame: Mfn) -> u64 {
     0xffff_0000_0000_0000 + frame.number()
+}
+
+/// The page with this number as a source.
+pub fn source(number: u64) -> Source<u64> {
+    let frame = mfn(number);
+    Source {
+        page: page_of(frame),
+        frame,
+    }
+}
+
+/// A page of a list that is full of this entry.
+pub fn list_page(next: u64, nr: u64, entry: Entry) -> ListPage {
+    let entries = [entry; ENTRIES_PER_PAGE];
+    ListPage { next, nr, entries }
+}
+
+/// One with what must not be left over: the kernel's pages come with anything in them.
+pub fn dirty_page() -> ListPage {
+    let dirt = Entry {
+        dst: 77,
+        src: 78,
+        len: 79,
+    };
+    list_page(77, 78, dirt)
 }
 
 /// A segment as (first page, pages of data, pages of tail).
@@ -31,7 +53,7 @@ pub fn segments(layout: &Layout) -> Segments {
             bufsz: data * PAGE,
         })
         .collect();
-    let ram = [MaRange::new(Maddr::ZERO, Maddr::END).expect("in order")];
+    let ram = [range(0, PHYS_END)];
     let entered = requested.iter().find(|requested| requested.memsz > 0);
     let entry = entered.expect("a page").mem;
     check(&requested, entry, &ram).expect("a good image")

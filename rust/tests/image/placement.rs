@@ -1,15 +1,13 @@
 //! Which page keeps which data: the rules one by one.
 
 use rkexec::placement::{is_safe, Offer, Placement, Source};
-use rkexec::range::MaRange;
 
-use crate::model::{mfn, page_of, segments, Layout, PAGE};
+use super::model::{page_of, segments, source, Layout};
+use crate::common::{mfn, pages};
 
-fn source(number: u64) -> Source<u64> {
-    Source {
-        page: page_of(mfn(number)),
-        frame: mfn(number),
-    }
+/// Sources with these numbers.
+fn sources_of(numbers: [u64; 5]) -> [Option<Source<u64>>; 5] {
+    numbers.map(|number| Some(source(number)))
 }
 
 fn offer(placement: &mut Placement<'_, u64>, number: u64) -> Offer<u64> {
@@ -47,10 +45,7 @@ fn pages_outside_go_to_the_next_data_without_a_source() {
     assert_eq!(offer(&mut placement, 1000), Offer::Placed);
     assert!(placement.is_full());
     assert_eq!(offer(&mut placement, 2000), Offer::Spare(source(2000)));
-    assert_eq!(
-        sources,
-        [3, 6, 9, 15, 1000].map(|number| Some(source(number)))
-    );
+    assert_eq!(sources, sources_of([3, 6, 9, 15, 1000]));
 }
 
 #[test]
@@ -68,10 +63,7 @@ fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
     assert!(placement.is_full());
     // Displaces page 101, for which every data page has a source.
     assert_eq!(offer(&mut placement, 12), Offer::Spare(source(101)));
-    assert_eq!(
-        sources,
-        [10, 11, 12, 100, 5].map(|number| Some(source(number)))
-    );
+    assert_eq!(sources, sources_of([10, 11, 12, 100, 5]));
 }
 
 #[test]
@@ -81,10 +73,8 @@ fn pages_in_a_tail_and_frame_0_are_kept_aside() {
     let mut placement = Placement::new(&segments, &mut sources).expect("four sources");
     for number in [0, 13, 14] {
         assert_eq!(offer(&mut placement, number), Offer::Park(source(number)));
-        assert_eq!(
-            offer_spare(&mut placement, number),
-            Offer::Park(source(number))
-        );
+        let spare = offer_spare(&mut placement, number);
+        assert_eq!(spare, Offer::Park(source(number)));
     }
     assert_eq!(placement.missing(), 4);
 }
@@ -113,12 +103,9 @@ fn a_spare_page_is_never_in_a_destination() {
         (14, true, false),
         (15, false, true),
     ] {
-        assert_eq!(
-            placement.is_destination(mfn(number)),
-            destination,
-            "{number}"
-        );
-        assert_eq!(placement.is_safe(mfn(number)), safe, "{number}");
+        let frame = mfn(number);
+        let found = (placement.is_destination(frame), placement.is_safe(frame));
+        assert_eq!(found, (destination, safe), "{number}");
     }
 }
 
@@ -136,14 +123,11 @@ fn a_placement_goes_on_where_an_earlier_one_stopped() {
         assert_eq!(offer(&mut placement, number), Offer::Placed);
     }
     assert!(placement.is_full());
-    assert_eq!(
-        sources,
-        [100, 101, 12, 102, 103].map(|number| Some(source(number)))
-    );
+    assert_eq!(sources, sources_of([100, 101, 12, 102, 103]));
 }
 
 #[test]
-fn a_frame_offered_twice_does_not_get_in_to_another_slot() {
+fn a_frame_offered_twice_does_not_get_in_to_other_data() {
     let segments = segments(&example());
     let mut sources = [None; 5];
     let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
@@ -154,9 +138,6 @@ fn a_frame_offered_twice_does_not_get_in_to_another_slot() {
 
 #[test]
 fn what_is_no_data_lies_in_memory_of_the_map_and_in_no_destination() {
-    let pages = |first: u64, nr: u64| {
-        MaRange::from_len(mfn(first).start(), nr * PAGE).expect("in the address space")
-    };
     let segments = segments(&example());
     // Memory was added behind page 39, and page 30 is a hole.
     let ram = [pages(1, 29), pages(31, 9)];
@@ -173,11 +154,8 @@ fn what_is_no_data_lies_in_memory_of_the_map_and_in_no_destination() {
         (39, 2, false),
         (40, 1, false),
     ] {
-        assert_eq!(
-            is_safe(pages(first, nr), &segments, &ram),
-            safe,
-            "{first}, {nr}"
-        );
+        let found = is_safe(pages(first, nr), &segments, &ram);
+        assert_eq!(found, safe, "{first}, {nr}");
     }
     assert!(!is_safe(pages(1, 1), &segments, &[]));
 }

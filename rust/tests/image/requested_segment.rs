@@ -1,21 +1,13 @@
 //! What may be asked for: every fault by itself, and all small cases against a model of bytes.
 
 use proptest::prelude::*;
-use rkexec::addr::{Maddr, Mfn, PHYS_END};
+use rkexec::addr::{Mfn, PHYS_END};
 use rkexec::errno::Errno;
 use rkexec::range::MaRange;
 use rkexec::requested_segment::{check, Fault, RequestedSegment, SegmentError};
 use rkexec::segment::{Location, Segments, MAX_SEGMENTS};
 
-const PAGE: u64 = 4096;
-
-fn ma(raw: u64) -> Maddr {
-    Maddr::new(raw).expect("a physical address")
-}
-
-fn range(start: u64, end: u64) -> MaRange {
-    MaRange::new(ma(start), ma(end)).expect("in order")
-}
+use crate::common::{ma, mfn, pages, range, PAGE};
 
 fn requested(mem: u64, memsz: u64, bufsz: u64) -> RequestedSegment {
     RequestedSegment { mem, memsz, bufsz }
@@ -207,7 +199,7 @@ fn a_segment_of_no_bytes_changes_nothing_wherever_it_is() {
         assert_eq!(checked.data_pages_of(0), Some(0..0));
         assert_eq!(checked.data_pages_of(2), Some(2..2));
         for frame in 0x1fe..0x204 {
-            let frame = Mfn::from_number(frame).expect("a frame");
+            let frame = mfn(frame);
             assert_eq!(checked.locate(frame), alone.locate(frame));
         }
         assert!(!checked.overlaps(range(0, 0x20_0000)));
@@ -300,7 +292,7 @@ fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
         // Page by page, so with neighbours that are not merged, too.
         let ram: Vec<MaRange> = (0..4)
             .filter(|page| map & (1 << page) != 0)
-            .map(|page| range(page * PAGE, (page + 1) * PAGE))
+            .map(|page| pages(page, 1))
             .collect();
         let ram_halves: Vec<bool> = (0..HALVES).map(|h| map & (1 << (h / 2)) != 0).collect();
         for a in &one {
@@ -387,7 +379,7 @@ proptest! {
         }
         prop_assert_eq!(checked.nr_data_pages(), data_page);
         for (number, place) in expected.iter().enumerate() {
-            let frame = Mfn::from_number(number as u64).expect("a frame");
+            let frame = mfn(number as u64);
             prop_assert_eq!(checked.locate(frame), *place);
         }
     }

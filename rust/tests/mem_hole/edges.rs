@@ -4,9 +4,7 @@ use rkexec::addr::{Maddr, PHYS_END};
 use rkexec::mem_hole::{find, lowest, Constraints, End};
 use rkexec::range::MaRange;
 
-use crate::kernel::range;
-
-const MIB: u64 = 1 << 20;
+use crate::common::{range, MIB};
 
 fn constraints(bytes: u64, from: End) -> Constraints {
     Constraints {

@@ -1,15 +1,9 @@
 //! The kernel's search (`locate_mem_hole_top_down` and `_bottom_up`), in numbers that do not wrap.
 
-use rkexec::addr::Maddr;
 use rkexec::mem_hole::{Constraints, End};
 use rkexec::range::MaRange;
 
 const PAGE: i128 = 4096;
-
-pub fn range(start: u64, end: u64) -> MaRange {
-    let ma = |raw| Maddr::new(raw).expect("a physical address");
-    MaRange::new(ma(start), ma(end)).expect("in order")
-}
 
 /// First and last byte.
 fn bounds(range: &MaRange) -> (i128, i128) {

@@ -5,7 +5,8 @@ use rkexec::addr::Maddr;
 use rkexec::mem_hole::{find, lowest, Constraints, End};
 use rkexec::range::MaRange;
 
-use crate::kernel::{self, range};
+use super::kernel;
+use crate::common::{pages as whole_pages, range};
 
 /// Addresses on and next to pages of a small memory.
 fn address() -> impl Strategy<Value = u64> {
@@ -90,7 +91,7 @@ proptest! {
     ) {
         let bytes = pages * 4096;
         let naive = (0..108u64)
-            .map(|page| range(page * 4096, page * 4096 + bytes))
+            .map(|page| whole_pages(page, pages))
             .find(|place| whole[0].covers(*place) && !taken.iter().any(|t| t.overlaps(*place)));
         prop_assert_eq!(lowest(bytes, whole[0], &taken), naive);
     }

@@ -102,41 +102,20 @@ fn a_wish_is_one_of_three_words() {
 #[test]
 fn the_xens_that_may_crash_at_a_kexec_are_known() {
     let may_crash = |minor, extra: &[u8]| Version::new(4, minor).may_crash_at_exec(extra);
-    // As Xen's Makefile, Debian, and others have it.
-    for extra in [
-        ".0",
-        ".1",
-        ".0-rc2",
-        ".1-pre",
-        ".0+7-g6e4c",
-        ".1-2",
-        ".2-pre",
-        ".2-rc1",
-        "-unstable",
-        "-rc3",
-        "",
-        ".",
-    ] {
+    // As Xen's Makefile, Debian, and others have it; the last of them have none.
+    let some = ".0 .1 .0-rc2 .1-pre .0+7-g6e4c .1-2 .2-pre .2-rc1 -unstable -rc3 . ";
+    for extra in some.split(' ') {
         assert!(may_crash(21, extra.as_bytes()), "{extra:?}");
         assert!(!may_crash(20, extra.as_bytes()));
         assert!(!may_crash(23, extra.as_bytes()));
     }
-    for extra in [
-        "-unstable",
-        ".0-rc1",
-        ".0-rc2",
-        ".0-rc2+1-gabc",
-        ".0-rc",
-        "-rc1",
-    ] {
+    for extra in "-unstable .0-rc1 .0-rc2 .0-rc2+1-gabc .0-rc -rc1".split(' ') {
         assert!(may_crash(22, extra.as_bytes()), "{extra:?}");
     }
-    for extra in [
-        ".0-rc3", ".0-rc10", ".0", ".0-1", ".1-pre", ".1-rc1", "", ".",
-    ] {
+    for extra in ".0-rc3 .0-rc10 .0 .0-1 .1-pre .1-rc1 . ".split(' ') {
         assert!(!may_crash(22, extra.as_bytes()), "{extra:?}");
     }
-    for extra in [".2", ".2+1-gabc", ".2-1", ".3-pre", ".10", ".12-pre"] {
+    for extra in ".2 .2+1-gabc .2-1 .3-pre .10 .12-pre".split(' ') {
         assert!(!may_crash(21, extra.as_bytes()), "{extra:?}");
     }
     assert!(!Version::new(5, 21).may_crash_at_exec(b".0"));

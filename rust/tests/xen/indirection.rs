@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
+use rkexec::addr::{Mfn, PAGE_SIZE};
 use rkexec::indirection::{
     pages_needed, write, IndirectionError, IndirectionPage, ENTRIES_PER_PAGE, RUNS_MAX,
 };
 use rkexec::range::MaRange;
 
-fn range(page: u64, pages: u64) -> MaRange {
-    let start = Maddr::new(page * PAGE_SIZE).unwrap();
-    MaRange::from_len(start, pages * PAGE_SIZE).unwrap()
-}
+use crate::common::{ma, mfn, pages};
 
 /// The frame of the list's page with this number: descending, so that none is behind the other.
 fn frame(nr: usize) -> Mfn {
-    Mfn::from_number(0x9_0000 - 3 * nr as u64).unwrap()
+    mfn(0x9_0000 - 3 * nr as u64)
 }
 
 /// The list for `ranges` in `nr_pages` pages, as it is in memory, and where it begins.
@@ -82,26 +79,25 @@ fn check(ranges: &[MaRange]) {
 #[test]
 fn a_list_of_any_length_is_what_xen_understands() {
     check(&[]);
-    check(&[range(0x100, 12), range(0x200, 11)]);
+    check(&[pages(0x100, 12), pages(0x200, 11)]);
     // One destination, so many sources: around the ends of pages of the list.
-    for pages in [1, 509, 510, 511, 512, 1020, 1021, 1022, 1023, 5000] {
-        check(&[range(0x100, pages)]);
+    for nr in [1, 509, 510, 511, 512, 1020, 1021, 1022, 1023, 5000] {
+        check(&[pages(0x100, nr)]);
     }
 }
 
 #[test]
 fn what_is_not_whole_pages_is_refused() {
-    let start = Maddr::new(0x1234).unwrap();
-    let crooked = MaRange::from_len(start, PAGE_SIZE).unwrap();
-    let short = MaRange::from_len(Maddr::new(0x1000).unwrap(), 100).unwrap();
+    let crooked = MaRange::from_len(ma(0x1234), PAGE_SIZE).unwrap();
+    let short = MaRange::from_len(ma(0x1000), 100).unwrap();
     for bad in [crooked, short] {
         assert!(matches!(
-            list(&[range(1, 1), bad], 4),
+            list(&[pages(1, 1), bad], 4),
             Err(IndirectionError::Range)
         ));
     }
     let many: Vec<_> = (0..RUNS_MAX as u64 + 1)
-        .map(|nr| range(2 * nr, 1))
+        .map(|nr| pages(2 * nr, 1))
         .collect();
     assert!(matches!(list(&many, 4), Err(IndirectionError::Range)));
     check(&many[..RUNS_MAX]);
@@ -113,10 +109,10 @@ proptest! {
         let mut at = 0x100;
         let ranges: Vec<_> = sizes
             .iter()
-            .map(|&pages| {
+            .map(|&nr| {
                 let here = at;
-                at += pages + 3;
-                range(here, pages)
+                at += nr + 3;
+                pages(here, nr)
             })
             .collect();
         check(&ranges);

@@ -9,25 +9,15 @@ use rkexec::boot_params::{e820_ext_bytes, fix_up, offset, BootParamsError, E820E
 use rkexec::errno::Errno;
 use rkexec::memmap::MapEntry;
 
+use crate::common::{ma, raw_entry, MIB};
+
 const RAM: u32 = 1;
 const RESERVED: u32 = 2;
-
-fn entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
-    MapEntry {
-        start,
-        len_bytes,
-        kind_raw,
-    }
-}
-
-fn ma(raw: u64) -> Maddr {
-    Maddr::new(raw).expect("a physical address")
-}
 
 /// A map of so many entries, no two of them alike.
 fn map(entries: usize) -> Vec<MapEntry> {
     (0..entries as u64)
-        .map(|i| entry(i << 20, 0x1000 + i, 1 + i as u32 % 7))
+        .map(|i| raw_entry(i << 20, 0x1000 + i, 1 + i as u32 % 7))
         .collect()
 }
 
@@ -73,12 +63,12 @@ fn node(bytes: &[u8]) -> Node<'_> {
 #[test]
 fn the_next_kernel_sees_the_machine_and_no_xen() {
     let map = [
-        entry(0, 0x9_fc00, RAM),
-        entry(0x9_fc00, 0x400, RESERVED),
-        entry(0x10_0000, 0x7fe0_0000, RAM),
-        entry(0x7ff0_0000, 0x1_0000, 3),
-        entry(0xfee0_0000, 0x1000, 0xffff_fff0),
-        entry(0x1_0000_0000, 0x8000_0000, RAM),
+        raw_entry(0, 0x9_fc00, RAM),
+        raw_entry(0x9_fc00, 0x400, RESERVED),
+        raw_entry(0x10_0000, 0x7fe0_0000, RAM),
+        raw_entry(0x7ff0_0000, 0x1_0000, 3),
+        raw_entry(0xfee0_0000, 0x1000, 0xffff_fff0),
+        raw_entry(0x1_0000_0000, 0x8000_0000, RAM),
     ];
     let mut bytes = boot_params();
     bytes[0x070..0x078].copy_from_slice(&0x7fb7_e014u64.to_le_bytes());
@@ -124,37 +114,38 @@ fn a_view_shows_what_is_there() {
 
 #[test]
 fn the_size_of_memory_is_that_of_the_ram_at_1_mib() {
-    let mib = 1u64 << 20;
     let size = |map: &[MapEntry]| {
         let mut bytes = boot_params();
         fix_up(&mut bytes, map, None).expect("good boot parameters");
         View::new(&bytes).expect("still good").memory_size_kib()
     };
-    assert_eq!(
-        size(&[entry(0, 0x9_f000, RAM), entry(mib, 16 * mib, RAM)]),
-        (16384, 16384)
-    );
-    assert_eq!(size(&[entry(0, 3 * mib, RAM)]), (2048, 2048));
-    assert_eq!(size(&[entry(mib - 1, mib + 1, RAM)]), (1024, 1024));
-    assert_eq!(size(&[entry(0, mib, RAM)]), (0, 0));
-    assert_eq!(size(&[entry(0, mib + 1024, RAM)]), (1, 1));
-    assert_eq!(size(&[entry(mib + 4096, mib, RAM)]), (0, 0));
-    assert_eq!(size(&[entry(mib, mib, RESERVED)]), (0, 0));
-    assert_eq!(size(&[entry(mib, 63 * mib - 1024, RAM)]), (0xfbff, 0xfbff));
-    assert_eq!(size(&[entry(mib, 63 * mib, RAM)]), (0xfc00, 0xfc00));
-    assert_eq!(size(&[entry(mib, 63 * mib + 1024, RAM)]), (0xfc01, 0xfc00));
-    assert_eq!(size(&[entry(mib, 1 << 40, RAM)]), (1 << 30, 0xfc00));
-    assert_eq!(size(&[entry(mib, 1 << 44, RAM)]), (u32::MAX, 0xfc00));
-    assert_eq!(size(&[entry(mib, u64::MAX, RAM)]), (u32::MAX, 0xfc00));
+    let two = [raw_entry(0, 0x9_f000, RAM), raw_entry(MIB, 16 * MIB, RAM)];
+    assert_eq!(size(&two), (16384, 16384));
+    assert_eq!(size(&[raw_entry(MIB, MIB, RESERVED)]), (0, 0));
+    for (start, len, new, old) in [
+        (0, 3 * MIB, 2048, 2048),
+        (MIB - 1, MIB + 1, 1024, 1024),
+        (0, MIB, 0, 0),
+        (0, MIB + 1024, 1, 1),
+        (MIB + 4096, MIB, 0, 0),
+        (MIB, 63 * MIB - 1024, 0xfbff, 0xfbff),
+        (MIB, 63 * MIB, 0xfc00, 0xfc00),
+        (MIB, 63 * MIB + 1024, 0xfc01, 0xfc00),
+        (MIB, 1 << 40, 1 << 30, 0xfc00),
+        (MIB, 1 << 44, u32::MAX, 0xfc00),
+        (MIB, u64::MAX, u32::MAX, 0xfc00),
+    ] {
+        assert_eq!(size(&[raw_entry(start, len, RAM)]), (new, old), "{len:#x}");
+    }
 }
 
 #[test]
 fn an_entry_that_wraps_around_ends_at_the_end_and_does_not_hide_the_others() {
-    let wrapping = entry(0x1000, u64::MAX, RESERVED);
+    let wrapping = raw_entry(0x1000, u64::MAX, RESERVED);
     let map = [
         wrapping,
-        entry(u64::MAX, 2, RESERVED),
-        entry(0, u64::MAX, RAM),
+        raw_entry(u64::MAX, 2, RESERVED),
+        raw_entry(0, u64::MAX, RAM),
         map(1)[0],
     ];
     let mut bytes = boot_params();
@@ -165,8 +156,8 @@ fn an_entry_that_wraps_around_ends_at_the_end_and_does_not_hide_the_others() {
         let end = entry.start.wrapping_add(entry.len_bytes).wrapping_sub(1);
         assert!(entry.len_bytes == 0 || entry.start <= end, "{entry:x?}");
     }
-    assert_eq!(written[0], entry(0x1000, u64::MAX - 0xfff, RESERVED));
-    assert_eq!(written[1], entry(u64::MAX, 1, RESERVED));
+    assert_eq!(written[0], raw_entry(0x1000, u64::MAX - 0xfff, RESERVED));
+    assert_eq!(written[1], raw_entry(u64::MAX, 1, RESERVED));
     assert_eq!(written[2..], map[2..]);
 }
 
@@ -229,28 +220,21 @@ fn a_map_that_cannot_be_passed_on_is_an_error_with_numbers() {
     let too_long = |entries, limit| Err(BootParamsError::MapTooLong { entries, limit });
     let at = ma(0x5000);
     assert_eq!(try_fix_up(&bytes, &map(129), None), too_long(129, 128));
-    for (room, limit) in [
+    // The next kernel maps 63 pages for sure: (63 * 4096 - 16) / 20 = 12901 entries.
+    let most = (1 << 20, 128 + 12901);
+    let some = [
         (0, 128),
         (15, 128),
         (35, 128),
         (36, 129),
         (55, 129),
         (56, 130),
-    ] {
-        let room = Some((room, at));
-        assert_eq!(try_fix_up(&bytes, &map(limit), room), Ok(()));
-        assert_eq!(
-            try_fix_up(&bytes, &map(limit + 1), room),
-            too_long(limit + 1, limit)
-        );
+    ];
+    for (room, limit) in some.into_iter().chain([most]) {
+        let fix_up = |nr| try_fix_up(&bytes, &map(nr), Some((room, at)));
+        assert_eq!(fix_up(limit), Ok(()));
+        assert_eq!(fix_up(limit + 1), too_long(limit + 1, limit));
     }
-    // The next kernel maps 63 pages for sure: (63 * 4096 - 16) / 20 = 12901 entries.
-    let room = Some((1 << 20, at));
-    assert_eq!(try_fix_up(&bytes, &map(128 + 12901), room), Ok(()));
-    assert_eq!(
-        try_fix_up(&bytes, &map(128 + 12902), room),
-        too_long(13030, 13029)
-    );
 }
 
 #[test]
@@ -258,17 +242,15 @@ fn room_that_no_kernel_could_find_is_refused() {
     let bytes = boot_params();
     let need = e820_ext_bytes(130);
     let refused = |at| Err(BootParamsError::E820ExtAddress { at: ma(at) });
+    let fix_up = |nr, at| try_fix_up(&bytes, &map(nr), Some((4096, ma(at))));
     for at in [0, PHYS_END, PHYS_END - need as u64 + 1] {
-        assert_eq!(
-            try_fix_up(&bytes, &map(130), Some((4096, ma(at)))),
-            refused(at)
-        );
+        assert_eq!(fix_up(130, at), refused(at));
     }
     for at in [1, PHYS_END - need as u64] {
-        assert_eq!(try_fix_up(&bytes, &map(130), Some((4096, ma(at)))), Ok(()));
+        assert_eq!(fix_up(130, at), Ok(()));
     }
     // Room that is not needed may be anywhere.
-    assert_eq!(try_fix_up(&bytes, &map(128), Some((4096, ma(0)))), Ok(()));
+    assert_eq!(fix_up(128, 0), Ok(()));
 }
 
 #[test]
@@ -362,7 +344,7 @@ proptest! {
         room in prop::option::of((0usize..4000, 1u64..PHYS_END / 2)),
     ) {
         let before = with_header(bytes);
-        let map: Vec<_> = map.into_iter().map(|(a, b, c)| entry(a, b, c)).collect();
+        let map: Vec<_> = map.into_iter().map(|(a, b, c)| raw_entry(a, b, c)).collect();
         let fits = e820_ext_bytes(map.len()) <= room.map_or(0, |(len, _)| len);
         let given = room.map(|(len, at)| (len, ma(at)));
         prop_assert_eq!(try_fix_up(&before, &map, given).is_ok(), fits);

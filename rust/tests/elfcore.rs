@@ -3,7 +3,4 @@
 mod header;
 mod hostile;
 mod loads;
-#[path = "../identity/maps.rs"]
-#[allow(dead_code, reason = "the tests of the identity map use the rest")]
-mod maps;
 mod memory;

@@ -7,7 +7,7 @@
 mod alias;
 mod edges;
 mod hostile;
-mod maps;
+pub mod maps;
 mod model;
 mod random;
 mod real;

@@ -1,0 +1,39 @@
+//! What many tests write memory with. The models have their own arithmetic.
+
+use rkexec::addr::{Maddr, Mfn};
+use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::range::MaRange;
+
+pub const PAGE: u64 = 4096;
+pub const MIB: u64 = 1 << 20;
+pub const GIB: u64 = 1 << 30;
+
+pub fn ma(raw: u64) -> Maddr {
+    Maddr::new(raw).expect("a machine address")
+}
+
+pub fn mfn(number: u64) -> Mfn {
+    Mfn::from_number(number).expect("a frame")
+}
+
+pub fn range(start: u64, end: u64) -> MaRange {
+    MaRange::new(ma(start), ma(end)).expect("in order")
+}
+
+/// So many pages from the page `first` on.
+pub fn pages(first: u64, nr: u64) -> MaRange {
+    range(first * PAGE, (first + nr) * PAGE)
+}
+
+pub fn entry(start: u64, end: u64, kind: E820Type) -> MapEntry {
+    raw_entry(start, end - start, kind.raw())
+}
+
+/// An entry of any numbers.
+pub fn raw_entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
+    MapEntry {
+        start,
+        len_bytes,
+        kind_raw,
+    }
+}

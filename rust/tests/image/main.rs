@@ -1,7 +1,0 @@
-//! Tests of what becomes of an image: `claim`, `placement` and `copylist`, one by one and together.
-
-mod copylist;
-mod handover;
-mod model;
-mod placement;
-mod requested_segment;
