@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use rkexec::abi::handover::{
-    Digest, Entry, Header, ListPage, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES,
+    CopyListPage, Digest, Entry, Header, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES,
     PARAMS_DIGESTED,
 };
 use rkexec_bare::address_of;
@@ -257,7 +257,7 @@ fn list(scenario: Scenario) -> Digest {
     let entered = entry(ENTRY_PAGE, ENTRY_SOURCE, PAGE);
     let entries = pieces().chain([entered]).chain(bad);
 
-    let mut pages = [ListPage {
+    let mut pages = [CopyListPage {
         next: 0,
         nr: 0,
         entries: [entry(0, 0, 0); ENTRIES_PER_PAGE],

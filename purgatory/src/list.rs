@@ -4,7 +4,7 @@
 //! nothing next to the data, and a list that was overwritten while the image went to its place (by
 //! an invariant broken elsewhere) must end in a report, not in a wild copy.
 
-use rkexec::abi::handover::{Digest, Entry, ListPage, Params, ZERO_FILL};
+use rkexec::abi::handover::{CopyListPage, Digest, Entry, Params, ZERO_FILL};
 use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec::range::MaRange;
 
@@ -213,7 +213,7 @@ struct Pages {
 
 impl Pages {
     /// Moves on from `page`, the page at this place; `false` after the last one.
-    fn advance(&mut self, page: &ListPage) -> Result<bool, ListFault> {
+    fn advance(&mut self, page: &CopyListPage) -> Result<bool, ListFault> {
         match self.more.checked_sub(1) {
             Some(more) => {
                 self.at = frame(page.next)?;

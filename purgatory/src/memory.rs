@@ -4,7 +4,7 @@
 //! that is not mapped has no answer here: in the blob it raises a page fault, which is reported as
 //! such, and which no caller could handle better.
 
-use rkexec::abi::handover::ListPage;
+use rkexec::abi::handover::CopyListPage;
 use rkexec::addr::{Maddr, Mfn};
 use rkexec::range::MaRange;
 
@@ -14,7 +14,7 @@ pub trait Memory {
     fn bytes(&self, range: MaRange) -> &[u8];
 
     /// The list page in `frame`.
-    fn list_page(&self, frame: Mfn) -> &ListPage;
+    fn list_page(&self, frame: Mfn) -> &CopyListPage;
 
     /// Copies the bytes of `src` to `dst`, which it does not overlap.
     fn copy(&mut self, dst: Maddr, src: MaRange);

@@ -55,7 +55,7 @@ pub struct Params {
     pub nr_tables: u64,
     /// Over the page tables, in the order of memory.
     pub tables_digest: Digest,
-    /// The first [`ListPage`].
+    /// The first [`CopyListPage`].
     pub list: u64,
     /// How many list pages there are, at least one.
     pub nr_list_pages: u64,
@@ -110,7 +110,7 @@ pub const ENTRIES_PER_PAGE: usize = 170;
 /// One page of the copy list.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListPage {
+pub struct CopyListPage {
     /// The next list page, or 0 in the last one.
     pub next: u64,
     /// How many entries are valid, at most [`ENTRIES_PER_PAGE`].
@@ -167,7 +167,7 @@ const _: () = {
     assert!(offset_of!(Params, backup) == 160);
     assert!(offset_of!(Params, params_digest) == 168);
     assert!(size_of::<Entry>() == 24);
-    assert!(size_of::<ListPage>() == 4096);
-    assert!(offset_of!(ListPage, entries) == 16);
+    assert!(size_of::<CopyListPage>() == 4096);
+    assert!(offset_of!(CopyListPage, entries) == 16);
     assert!(size_of::<Epitaph>() == 48);
 };

@@ -17,7 +17,7 @@ use super::addr::{Maddr, Mfn, PAGE_SIZE};
 use super::placement::Source;
 use super::range::MaRange;
 use super::segment::{Location, Segment, Segments, MAX_SEGMENTS};
-use crate::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use crate::abi::handover::{CopyListPage, Entry, ENTRIES_PER_PAGE, ZERO_FILL};
 
 /// How many list pages `runs` runs take. An empty list takes a page as well.
 pub const fn list_pages_needed(runs: usize) -> usize {
@@ -36,7 +36,7 @@ pub fn list_pages_bound(segments: &Segments) -> usize {
 
 /// Writes the list of an image whose data is in place already: the hand-over verifies it, and zeroes
 /// the tails.
-pub fn write_in_place(segments: &Segments, page: &mut ListPage) {
+pub fn write_in_place(segments: &Segments, page: &mut CopyListPage) {
     const { assert!(2 * MAX_SEGMENTS <= ENTRIES_PER_PAGE) };
     page.next = 0;
     page.nr = 0;
@@ -289,7 +289,11 @@ impl<T> ListWriter<'_, T> {
     ///
     /// [`ListError::NoPage`] if another page is needed and `next` is `None`. The list is incomplete
     /// then and must not be used.
-    pub fn write(&mut self, page: &mut ListPage, next: Option<Mfn>) -> Result<Written, ListError> {
+    pub fn write(
+        &mut self,
+        page: &mut CopyListPage,
+        next: Option<Mfn>,
+    ) -> Result<Written, ListError> {
         page.next = 0;
         page.nr = 0;
         for entry in &mut page.entries {

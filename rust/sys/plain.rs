@@ -12,9 +12,9 @@ unsafe impl FromBytes for Table {}
 unsafe impl AsBytes for Table {}
 
 // SAFETY: Integers, also in its entries.
-unsafe impl FromBytes for handover::ListPage {}
+unsafe impl FromBytes for handover::CopyListPage {}
 // SAFETY: Likewise; all of them have eight bytes, so that nothing is between them.
-unsafe impl AsBytes for handover::ListPage {}
+unsafe impl AsBytes for handover::CopyListPage {}
 
 // SAFETY: Integers and arrays of bytes. Nothing is between them: those of eight bytes are at multiples
 // of that, and the two of four follow one another.
@@ -22,6 +22,6 @@ unsafe impl AsBytes for handover::Params {}
 
 const _: () = {
     assert!(size_of::<Table>() == 512 * 8);
-    assert!(size_of::<handover::ListPage>() == (2 + 3 * handover::ENTRIES_PER_PAGE) * 8);
+    assert!(size_of::<handover::CopyListPage>() == (2 + 3 * handover::ENTRIES_PER_PAGE) * 8);
     assert!(size_of::<handover::Params>() == 8 * 8 + 2 * 4 + 4 * size_of::<handover::Digest>());
 };

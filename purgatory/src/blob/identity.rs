@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::slice;
 
-use rkexec::abi::handover::ListPage;
+use rkexec::abi::handover::CopyListPage;
 use rkexec::addr::{Maddr, Mfn};
 use rkexec::range::MaRange;
 use rkexec_bare::cpu;
@@ -44,10 +44,10 @@ impl Memory for Identity {
         unsafe { bytes(range) }
     }
 
-    fn list_page(&self, frame: Mfn) -> &ListPage {
+    fn list_page(&self, frame: Mfn) -> &CopyListPage {
         // SAFETY: As above; a frame is aligned, all bit patterns are valid, and page 0 is no list
         // page.
-        unsafe { &*(frame.start().raw() as *const ListPage) }
+        unsafe { &*(frame.start().raw() as *const CopyListPage) }
     }
 
     fn copy(&mut self, dst: Maddr, src: MaRange) {

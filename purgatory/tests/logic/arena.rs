@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::slice;
 
-use rkexec::abi::handover::{Digest, Entry, ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec::abi::handover::{CopyListPage, Digest, Entry, Params, ENTRIES_PER_PAGE};
 use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec::range::MaRange;
 use rkexec_handover::backup::Backup;
@@ -48,10 +48,10 @@ pub fn entry(dst: u64, src: u64, len: u64) -> Entry {
 }
 
 /// A list page that begins with `some` entries, and says that there are `nr`.
-pub fn list_page(next: u64, nr: u64, some: &[Entry]) -> ListPage {
+pub fn list_page(next: u64, nr: u64, some: &[Entry]) -> CopyListPage {
     let mut entries = [Entry::default(); ENTRIES_PER_PAGE];
     entries[..some.len()].copy_from_slice(some);
-    ListPage { next, nr, entries }
+    CopyListPage { next, nr, entries }
 }
 
 impl Arena {
@@ -95,7 +95,7 @@ impl Arena {
         }
     }
 
-    pub fn write_list_page(&mut self, at: u64, list_page: &ListPage) {
+    pub fn write_list_page(&mut self, at: u64, list_page: &CopyListPage) {
         let offsets = self.offsets(range(at, PAGE_SIZE));
         // SAFETY: A list page is 4096 bytes without padding.
         let bytes = unsafe { slice::from_raw_parts((&raw const *list_page).cast::<u8>(), 4096) };
@@ -136,7 +136,7 @@ impl Memory for Arena {
         &self.all()[self.offsets(range)]
     }
 
-    fn list_page(&self, frame: Mfn) -> &ListPage {
+    fn list_page(&self, frame: Mfn) -> &CopyListPage {
         self.looks.set(self.looks.get() + 1);
         let offsets = self.offsets(range(frame.start().raw(), PAGE_SIZE));
         // SAFETY: The offset of a page is aligned for one, as the words are, and any bytes are a list page.

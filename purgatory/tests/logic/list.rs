@@ -3,7 +3,7 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{ListPage, Params, ENTRIES_PER_PAGE};
+use rkexec::abi::handover::{CopyListPage, Params, ENTRIES_PER_PAGE};
 use rkexec::range::MaRange;
 use rkexec_handover::list::{ListFault, Run};
 
@@ -23,7 +23,7 @@ fn walk(arena: &Arena, params: &Params) -> Result<Vec<Run>, ListFault> {
 }
 
 /// Parameters of a list of one page, which this is.
-fn one_page(arena: &mut Arena, list_page: &ListPage) -> Params {
+fn one_page(arena: &mut Arena, list_page: &CopyListPage) -> Params {
     arena.write_list_page(page(1), list_page);
     Params {
         list: page(1),
@@ -251,7 +251,7 @@ fn number() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn hostile_page() -> impl Strategy<Value = ListPage> {
+fn hostile_page() -> impl Strategy<Value = CopyListPage> {
     let some = (number(), number(), number()).prop_map(|(dst, src, len)| entry(dst, src, len));
     let entries = prop::collection::vec(some, 0..12);
     let nr = prop_oneof![4 => 0..12u64, 1 => 0..200u64, 1 => any::<u64>()];

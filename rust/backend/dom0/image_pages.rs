@@ -6,7 +6,7 @@
 
 use kernel::prelude::*;
 
-use crate::abi::handover::ListPage;
+use crate::abi::handover::CopyListPage;
 use crate::backend::error::LoadError;
 use crate::backend::long_load::give_way;
 use crate::pure::addr::Mfn;
@@ -159,7 +159,7 @@ impl ImagePages {
             let next = self.list.get(used.saturating_add(1)).and_then(Page::mfn);
             let page = self.list.get_mut(used).ok_or(ListError::NoPage)?;
             used = used.saturating_add(1);
-            match writer.write(page.as_mut::<ListPage>(), next)? {
+            match writer.write(page.as_mut::<CopyListPage>(), next)? {
                 Written::More => {}
                 Written::Last => break,
             }

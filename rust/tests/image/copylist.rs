@@ -1,7 +1,7 @@
 //! The copy list: how runs merge, how they fill pages, and what is refused.
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{Entry, ListPage};
+use rkexec::abi::handover::{CopyListPage, Entry};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{
     list_pages_bound, list_pages_needed, write_in_place, CopyList, ListError, ListWriter, Written,
@@ -196,7 +196,7 @@ fn scattered(runs: u64) -> (Layout, Vec<Option<Source<()>>>) {
 fn write(
     writer: &mut ListWriter<'_, ()>,
     next: Option<Mfn>,
-) -> (Result<Written, ListError>, ListPage) {
+) -> (Result<Written, ListError>, CopyListPage) {
     let mut page = dirty_page();
     (writer.write(&mut page, next), page)
 }

@@ -2,7 +2,7 @@
 //! next kernel starts: whatever pages it hands out, and in whatever order the copies are done.
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{ListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use rkexec::abi::handover::{CopyListPage, ENTRIES_PER_PAGE, ZERO_FILL};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
 use rkexec::placement::{Offer, Placement, Source};
@@ -133,12 +133,12 @@ enum Content {
 }
 
 /// Reads the list back from its pages as the hand-over does, page by page.
-fn walk(list: &[ListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
+fn walk(list: &[CopyListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
     let mut copies = Vec::new();
     let mut at = Some(0);
     let mut seen = 0;
     while let Some(index) = at {
-        let page: &ListPage = &list[index];
+        let page: &CopyListPage = &list[index];
         seen += 1;
         assert!(page.nr as usize <= ENTRIES_PER_PAGE);
         let (valid, rest) = page.entries.split_at(page.nr as usize);
@@ -165,7 +165,7 @@ fn walk(list: &[ListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
 }
 
 /// Writes the list of a laid-out image to its safe pages, which are as many as the bound says.
-fn write_list(loaded: &Loaded) -> Vec<ListPage> {
+fn write_list(loaded: &Loaded) -> Vec<CopyListPage> {
     let list = CopyList::new(&loaded.segments, &loaded.sources).expect("a good layout");
     let runs = list.runs().count();
     assert_eq!(loaded.safe.len(), list_pages_bound(&loaded.segments));

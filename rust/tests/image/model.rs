@@ -1,7 +1,7 @@
 //! Images in units of pages, for tests of what becomes of them.
 
 use proptest::prelude::*;
-use rkexec::abi::handover::{Entry, ListPage, ENTRIES_PER_PAGE};
+use rkexec::abi::handover::{CopyListPage, Entry, ENTRIES_PER_PAGE};
 use rkexec::addr::{Mfn, PHYS_END};
 use rkexec::placement::Source;
 use rkexec::requested_segment::{check, RequestedSegment};
@@ -25,13 +25,13 @@ pub fn source(number: u64) -> Source<u64> {
 }
 
 /// A page of a list that is full of this entry.
-pub fn list_page(next: u64, nr: u64, entry: Entry) -> ListPage {
+pub fn list_page(next: u64, nr: u64, entry: Entry) -> CopyListPage {
     let entries = [entry; ENTRIES_PER_PAGE];
-    ListPage { next, nr, entries }
+    CopyListPage { next, nr, entries }
 }
 
 /// One with what must not be left over: the kernel's pages come with anything in them.
-pub fn dirty_page() -> ListPage {
+pub fn dirty_page() -> CopyListPage {
     let dirt = Entry {
         dst: 77,
         src: 78,

@@ -7,7 +7,7 @@ use core::ops::Range as Pages;
 
 use kernel::prelude::*;
 
-use crate::abi::handover::{Digest, ListPage, Params, LOW_BYTES};
+use crate::abi::handover::{CopyListPage, Digest, Params, LOW_BYTES};
 use crate::backend::dom0::handover::Blob;
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
@@ -104,11 +104,11 @@ impl CrashHandover {
     /// Has `write` write the list; returns where it will be, and its digest.
     pub(super) fn write_list(
         &mut self,
-        write: impl FnOnce(&mut ListPage),
+        write: impl FnOnce(&mut CopyListPage),
     ) -> Result<(Maddr, Digest), LoadError> {
         let nr = self.table_pages().end;
         let pages = nr..nr.saturating_add(1);
-        let page = self.buffer.pages_mut::<ListPage>(pages.clone());
+        let page = self.buffer.pages_mut::<CopyListPage>(pages.clone());
         write(page.and_then(<[_]>::first_mut).ok_or(WRONG_SIZE)?);
         Ok((self.page_at(nr)?, self.digest(pages)?))
     }
