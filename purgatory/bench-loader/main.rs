@@ -1,96 +1,77 @@
-//! The bench: a small kernel that plays module, Xen and next kernel around the hand-over, in QEMU.
+//! The bench: a small kernel that plays Xen and the next kernel around the hand-over, in QEMU.
 //!
-//! QEMU's multiboot loader starts it with the hand-over as its module and the name of a
-//! [`scenario`] as its command line. It lays out an image ([`stage`]), fills in the parameters,
-//! spoils what the scenario says, and enters the hand-over in the state in which Xen does
-//! (`boot.s`). If all goes well the hand-over enters [`next_kernel`], which says everything that a
-//! next kernel may rely on, checks what the image has become, and leaves QEMU with an exit code.
+//! QEMU's multiboot loader starts it with a module: the memory of a machine in which rkexec has
+//! loaded an image, made by `tests/blob/stage.rs`. It takes that to its place ([`places`]) and enters
+//! the hand-over in the state in which Xen does (`boot.s`). If all goes well the hand-over enters
+//! [`next_kernel`], which says everything that a next kernel may rely on, and leaves QEMU with an
+//! exit code.
 //!
 //! Unlike the hand-over this may panic: that is a failed test. It is linked for a fixed address.
 #![no_std]
 #![no_main]
 
 mod next_kernel;
+mod places;
 mod qemu;
-mod scenario;
-mod stage;
-mod tables;
 
-use core::ffi::CStr;
+use core::arch::asm;
 use core::panic::PanicInfo;
-use core::{ptr, slice};
+use core::ptr;
 
+use rkexec::abi::handover::{Header, LOW_BYTES};
 use rkexec_probe::translate::Root;
 
 use next_kernel::Mapped;
-use scenario::Scenario;
+use places::{BASE, CHUNK, LOW_COPY, WATCHED, XEN_TABLES};
 
-core::arch::global_asm!(
-    include_str!("boot.s"),
-    main = sym main,
-);
+core::arch::global_asm!(include_str!("boot.s"), main = sym main);
 
 /// The parts of multiboot's information that matter here (Multiboot 0.6.96, 3.3).
 #[repr(C)]
 struct Info {
     flags: u32,
-    mem: [u32; 2],
-    boot_device: u32,
-    cmdline: u32,
+    unused: [u32; 4],
     mods_count: u32,
     mods_addr: u32,
 }
 
-/// One entry of multiboot's table of modules.
-#[repr(C)]
-struct Module {
-    start: u32,
-    end: u32,
-    string: u32,
-    reserved: u32,
-}
-
 /// Called by `boot.s` with the first GiB mapped one to one.
 extern "C" fn main(info: &Info) -> ! {
-    assert!(
-        info.flags & 0x0c == 0x0c && info.mods_count == 1,
-        "give the hand-over with -initrd"
-    );
-    // SAFETY: Multiboot's promise, and nothing has overwritten it yet.
-    let module = unsafe { &*(info.mods_addr as *const Module) };
-    let bytes = module.end.wrapping_sub(module.start) as usize;
-    // SAFETY: As above.
-    let blob = unsafe { slice::from_raw_parts(module.start as *const u8, bytes) };
-    // QEMU puts the name of the kernel in front of the command line.
-    let cmdline = c_string(info.cmdline);
-    let name = cmdline.rsplit(' ').next().unwrap_or("");
-    let scenario = Scenario::try_from(name).unwrap_or_else(|_| panic!("no scenario {name:?}"));
+    let has_module = info.flags & 0x08 != 0 && info.mods_count == 1;
+    assert!(has_module, "give the memory with -initrd");
+    // SAFETY: Multiboot's promise: the table of modules begins with the first one's start and end.
+    let [start, end] = unsafe { *(info.mods_addr as *const [u32; 2]) }.map(u64::from);
+    assert!(end <= BASE, "the module is in its own way");
+    copy(BASE, start, end - start);
+    copy(0, LOW_COPY, LOW_BYTES);
 
-    println!("bench: {name}");
-    let stage = stage::build(blob, scenario);
-    let root = tables::of_xen(&stage);
-    let first_mib = (0..256).map(|page| Root::new(root, 0).translate(&mut Mapped, page << 12));
+    let first_mib =
+        (0..256).map(|page| Root::new(XEN_TABLES, 0).translate(&mut Mapped, page << 12));
     assert!(first_mib.flatten().next().is_none(), "0-1 MiB is mapped");
     println!("bench: 0-1 MiB is not mapped");
     extern "C" {
         fn bench_enter(root: u64, entry: u64, watch: u64) -> !;
     }
-    println!(
-        "bench: entering the hand-over at {:#x}, {} bytes",
-        stage.entry,
-        blob.len()
-    );
+    // SAFETY: The header is at the beginning, any bytes are one.
+    let header = unsafe { &*(CHUNK as *const Header) };
+    let entry = CHUNK + u64::from(header.entry_offset);
+    println!("bench: entering the hand-over at {entry:#x}");
     // SAFETY: The tables map this program and the hand-over.
-    unsafe { bench_enter(root, stage.entry, stage::WATCHED) }
+    unsafe { bench_enter(XEN_TABLES, entry, WATCHED) }
 }
 
-fn c_string(at: u32) -> &'static str {
-    // SAFETY: Mapped, and long enough for any string that QEMU is given here.
-    let bytes = unsafe { memory(at.into(), 1024) };
-    CStr::from_bytes_until_nul(bytes)
-        .ok()
-        .and_then(|text| text.to_str().ok())
-        .unwrap_or("")
+/// Copies, also from and to address 0.
+fn copy(dst: u64, src: u64, len: u64) {
+    // SAFETY: The places are free memory, the module is mapped.
+    unsafe {
+        asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rsi") src => _,
+            inout("rdi") dst => _,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 /// Machine memory as bytes: this program knows nothing but physical addresses.

@@ -1,13 +1,15 @@
 //! The next kernel: the probe, which says what it was entered with. Behind that, what has become of
-//! memory.
+//! memory, in digests: the tests know what they should be.
 
+use rkexec::abi::handover::LOW_BYTES;
 use rkexec_bare::serial::{Serial, COM1};
+use rkexec_handover::digest::Hasher;
 use rkexec_probe::memory::{Memory, Phys};
 use rkexec_probe::report::report;
 use rkexec_probe::walk::Tables;
 
-use super::stage::{self, CHUNK};
-use super::{memory, qemu};
+use super::places::{BASE, CHUNK, END, LOW_COPY};
+use super::{copy, memory, qemu};
 use crate::println;
 
 #[path = "../probe/src/blob/entry.rs"]
@@ -23,7 +25,10 @@ impl Memory for Mapped {
     }
 }
 
-/// Says and checks everything, and ends QEMU.
+/// So many bytes have one digest.
+const PIECE: usize = 1 << 20;
+
+/// Says everything, and ends QEMU.
 extern "C" fn start() -> ! {
     let state = entry::state();
     let mut room = [Phys(0); 16];
@@ -35,17 +40,23 @@ extern "C" fn start() -> ! {
 
     read_first_mib();
     println!("bench: 0-1 MiB can be read");
-    let mut good = true;
-    for at in stage::differences() {
-        println!("bench: FAILED: memory at {at:#x}");
-        good = false;
-    }
     println!(
         "bench: {} bytes of the stack were never used",
         unused_stack()
     );
-    println!("bench: {}", if good { "PASSED" } else { "FAILED" });
-    qemu::exit(if good { qemu::PASSED } else { qemu::FAILED })
+    copy(LOW_COPY, 0, LOW_BYTES);
+    for at in (BASE..END).step_by(PIECE) {
+        let mut hasher = Hasher::new();
+        // SAFETY: Prepared memory, and nobody writes to it any more.
+        hasher.update(unsafe { memory(at, PIECE as u64) });
+        let [a, b, c, d, ..] = hasher.finish();
+        println!(
+            "bench: memory {at:#x} {:08x}",
+            u32::from_be_bytes([a, b, c, d])
+        );
+    }
+    println!("bench: done");
+    qemu::exit(qemu::DONE)
 }
 
 /// Reads from each page of 0-1 MiB. Where one is missing, the machine resets.

@@ -3,7 +3,7 @@
 use rkexec_bare::cpu;
 
 /// The exit code of QEMU is twice this and one more: 33.
-pub const PASSED: u8 = 0x10;
+pub const DONE: u8 = 0x10;
 /// Likewise: 35.
 pub const FAILED: u8 = 0x11;
 

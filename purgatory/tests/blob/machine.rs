@@ -1,6 +1,6 @@
 //! The hand-over in a machine, entered as Xen enters it and left into a kernel that checks it.
 //!
-//! `purgatory/bench-loader` is that Xen and that kernel; the scenarios are defined there.
+//! `purgatory/bench-loader` is that Xen and that kernel, [`stage`] the memory that it begins with.
 
 use rkexec::abi::handover::{Failure, EPITAPH_MAGIC};
 use rkexec_bare::text::Sink;
@@ -10,16 +10,15 @@ use rkexec_handover::list::ListFault;
 use rkexec_handover::params::ParamsFault;
 use rkexec_handover::report;
 
-use crate::next_kernel;
+use crate::places::CHUNK;
 use crate::qemu::Machine;
 use crate::scenario::Scenario;
+use crate::{next_kernel, stage};
 
-/// The exit code of QEMU when the next kernel is content.
-const PASSED: i32 = 33;
+/// The exit code of QEMU when the next kernel came to its end.
+const DONE: i32 = 33;
 /// The exit code of QEMU when the machine resets (`-no-reboot`).
 const RESET: i32 = 0;
-/// Where the bench puts the hand-over (`CHUNK` in `stage.rs`).
-pub const CHUNK: u64 = 0x0180_3000;
 /// SHA-NI, and without.
 const CPUS: [&str; 3] = ["max", "max,sha-ni=off", "qemu64"];
 
@@ -31,19 +30,24 @@ fn lines(serial: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Runs the scenario to its end, in which QEMU's exit code is this; returns what was said.
-fn ends(scenario: Scenario, cpu: &str, kind: &str, code: i32) -> String {
+/// Runs the scenario to its end, in which QEMU's exit code is this; returns what was said, and what
+/// is to be said of memory in the end.
+fn ends(scenario: Scenario, cpu: &str, kind: &str, code: i32) -> (String, Vec<String>) {
+    let after = stage::prepare(scenario);
     let mut machine = Machine::start(scenario.into(), cpu, kind);
     let ended = machine.wait();
     let serial = machine.serial();
     assert_eq!(ended, code, "{kind}: {serial}");
-    serial
+    (serial, after)
 }
 
 fn passes(scenario: Scenario, cpu: &str, expected: &[&str]) {
-    let serial = ends(scenario, cpu, "pc", PASSED);
+    let (serial, after) = ends(scenario, cpu, "pc", DONE);
     next_kernel::check(&serial);
-    assert!(serial.ends_with("bench: PASSED\n"), "{serial}");
+    for line in after {
+        assert!(serial.contains(&line), "not {line}: {serial}");
+    }
+    assert!(serial.ends_with("bench: done\n"), "{serial}");
     assert_eq!(lines(&serial), expected, "{serial}");
     let unused = serial
         .lines()
@@ -55,7 +59,7 @@ fn passes(scenario: Scenario, cpu: &str, expected: &[&str]) {
 const PROGRESS: [&str; 3] = [
     "rkexec: page tables verified",
     "rkexec: image verified (3 MiB)",
-    "rkexec: entering 0x3000200",
+    "rkexec: entering 0x1ad0200",
 ];
 
 #[test]
@@ -83,13 +87,13 @@ fn low_memory_is_saved_before_it_is_overwritten() {
 #[test]
 #[ignore = "needs QEMU"]
 fn the_first_mib_is_mapped_for_a_next_kernel_though_nobody_had_mapped_it() {
-    let serial = ends(Scenario::Good, "max", "pc", PASSED);
+    let (serial, _) = ends(Scenario::Good, "max", "pc", DONE);
     let steps = [
         "bench: 0-1 MiB is not mapped",
         PROGRESS[0],
         "probe: entered",
         "bench: 0-1 MiB can be read",
-        "bench: PASSED",
+        "bench: done",
     ];
     let said = serial.lines().filter(|line| steps.contains(line));
     assert_eq!(said.collect::<Vec<_>>(), steps, "{serial}");
@@ -123,7 +127,7 @@ fn failed(fault: Fault) -> [String; 2] {
 
 /// The scenario ends in a reset, after `progress` and because of `fault`.
 fn fails(scenario: Scenario, cpu: &str, progress: &[&str], fault: impl Into<Fault>) {
-    let serial = ends(scenario, cpu, "pc", RESET);
+    let (serial, _) = ends(scenario, cpu, "pc", RESET);
     let said = lines(&serial);
     let (before, [why, last]) = said.split_at(said.len() - 2) else {
         panic!("{serial}")
@@ -212,7 +216,7 @@ fn an_exception_is_reported_before_and_after_cr3_is_loaded() {
 fn every_kind_of_machine_is_reset_in_one_way_or_another() {
     // Of the three ways q35 has all, isapc no port 0xcf9, and microvm nothing but the processor.
     for kind in ["q35", "isapc", "microvm"] {
-        let serial = ends(Scenario::Image, "max", kind, RESET);
+        let (serial, _) = ends(Scenario::Image, "max", kind, RESET);
         let last = serial.lines().last();
         assert_eq!(last, Some("rkexec: resetting the machine"), "{kind}");
     }
@@ -230,6 +234,7 @@ fn words(machine: &mut Machine, count: usize, format: &str, at: u64) -> Vec<u64>
 
 /// Halts in `scenario`; returns the rows of the screen that are not blank, and the epitaph.
 fn halts(scenario: Scenario) -> (Vec<String>, Vec<u64>) {
+    stage::prepare(scenario);
     let mut machine = Machine::start(scenario.into(), "max", "pc");
     machine.wait_for("rkexec: the machine is halted\n");
     // The line is out before the screen is written and the processor halts.

@@ -3,10 +3,15 @@
 //! ([`machine`]; ignored unless asked for, as it needs QEMU).
 #![allow(missing_docs)]
 
+#[allow(dead_code, reason = "the tests of the logic use the rest")]
+#[path = "../logic/arena.rs"]
+mod arena;
 mod artifacts;
 mod gates;
 mod machine;
 mod next_kernel;
+#[path = "../../bench-loader/places.rs"]
+mod places;
 mod qemu;
-#[path = "../../bench-loader/scenario.rs"]
 mod scenario;
+mod stage;

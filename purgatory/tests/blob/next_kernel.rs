@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::machine::CHUNK;
+use crate::places::CHUNK;
+use crate::stage::{ROOT, RSI};
 
-/// What the bench tells the hand-over to leave in RSI (`RSI` in `stage.rs`).
-const RSI: u64 = 0x1234_5678_9abc_def0;
-/// The root of the tables that the bench has the module's code make (`TABLES`, and its last page).
-const ROOT: u64 = 0x01c0_8000;
 /// The registers that are not zero, the bits that matter, and their values.
 const REGISTERS: [(&str, u64, u64); 13] = [
     ("rsi", !0, RSI),

@@ -27,14 +27,14 @@ impl Machine {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let artifacts = artifacts::get();
         let log = artifacts::directory("serial").join(format!("{scenario}-{machine}-{cpu}.log"));
-        let [loader, flat] =
-            [&artifacts.loader, &artifacts.flat].map(|it| it.display().to_string());
+        let memory = artifacts::directory("memory").join(scenario);
+        let [loader, memory] = [&artifacts.loader, &memory].map(|it| it.display().to_string());
         let screen = if machine == "pc" { "std" } else { "none" };
         #[rustfmt::skip]
         let args = [
             "-nodefaults", "-accel", "tcg", "-machine", machine, "-cpu", cpu, "-m", "64M", "-vga", screen,
             "-device", "isa-debug-exit,iobase=0xf4", "-kernel", &loader, "-append", scenario,
-            "-initrd", &flat,
+            "-initrd", &memory,
         ];
         let vm = Vm::start(&args, &log);
         let mut vm = vm.expect("qemu-system-x86_64 can be run (Debian: qemu-system-x86)");

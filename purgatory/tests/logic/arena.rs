@@ -60,17 +60,17 @@ impl Arena {
         Self::at(BASE, PAGES)
     }
 
-    /// `count` pages at `base`, none of them zeros, every one different from the next 255.
+    /// `count` pages at `base`, none of them zeros, every one different from all others.
     pub fn at(base: u64, count: u64) -> Self {
         let words = vec![0; (count * PAGE_SIZE / 8) as usize];
         let looks = Cell::new(0);
         let mut arena = Self { base, words, looks };
-        for (nr, page) in (0u64..).zip(arena.all_mut().chunks_mut(PAGE_SIZE as usize)) {
-            // The first byte tells the page, the others are never 0.
+        for (nr, page) in (0_u32..).zip(arena.all_mut().chunks_mut(PAGE_SIZE as usize)) {
+            // The first four bytes tell the page, the others are never 0.
             for (i, byte) in page.iter_mut().enumerate() {
                 *byte = (nr as u8).wrapping_mul(3) ^ (i as u8) | 0x80;
             }
-            page[0] = nr as u8;
+            page[..4].copy_from_slice(&nr.to_le_bytes());
         }
         arena
     }
@@ -84,22 +84,39 @@ impl Arena {
         self.words.as_mut_bytes()
     }
 
+    fn offsets_of(&self, range: MaRange) -> Option<std::ops::Range<usize>> {
+        let start = range.start().raw().checked_sub(self.base)? as usize;
+        let end = range.end().raw().checked_sub(self.base)? as usize;
+        (end <= self.all().len()).then_some(start..end)
+    }
+
     fn offsets(&self, range: MaRange) -> std::ops::Range<usize> {
-        let start = range.start().raw().checked_sub(self.base);
-        let end = range.end().raw().checked_sub(self.base);
-        match (start, end) {
-            (Some(start), Some(end)) if end <= self.all().len() as u64 => {
-                start as usize..end as usize
+        let offsets = self.offsets_of(range);
+        offsets.unwrap_or_else(|| std::panic::panic_any(PageFault))
+    }
+
+    pub fn write(&mut self, at: u64, bytes: &[u8]) {
+        let offsets = self.offsets(range(at, bytes.len() as u64));
+        self.all_mut()[offsets].copy_from_slice(bytes);
+    }
+
+    /// What it should hold when all of these are done at once.
+    pub fn with_image(&self, entries: &[Entry]) -> Vec<u8> {
+        let mut after = self.all().to_vec();
+        for entry in entries {
+            let dst = self.offsets(range(entry.dst, entry.len));
+            match entry.src {
+                0 => after[dst].fill(0),
+                src => after[dst].copy_from_slice(self.bytes(range(src, entry.len))),
             }
-            _ => std::panic::panic_any(PageFault),
         }
+        after
     }
 
     pub fn write_list_page(&mut self, at: u64, list_page: &CopyListPage) {
-        let offsets = self.offsets(range(at, PAGE_SIZE));
         // SAFETY: A list page is 4096 bytes without padding.
         let bytes = unsafe { slice::from_raw_parts((&raw const *list_page).cast::<u8>(), 4096) };
-        self.all_mut()[offsets].copy_from_slice(bytes);
+        self.write(at, bytes);
     }
 
     /// Writes `entries` to list pages at `pages`, so many to each, linked in this order.
@@ -112,7 +129,10 @@ impl Arena {
             self.write_list_page(at, &list_page(next, now.len() as u64, now));
         }
         assert!(left.is_empty(), "more entries than the list pages hold");
+        // What is nowhere has no digest.
+        let there = |entry: &&Entry| self.offsets_of(range(entry.src, entry.len)).is_some();
         let copied = entries.iter().filter(|entry| entry.src != 0);
+        let copied = copied.filter(there);
         Params {
             list: pages[0],
             nr_list_pages: pages.len() as u64,

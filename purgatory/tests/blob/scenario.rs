@@ -1,9 +1,9 @@
-//! What goes wrong, if anything. The tests name it on the command line, in words like `list-cycle`.
+//! What goes wrong, if anything. Its files are named in words like `list-cycle`.
 
-use strum::{EnumString, IntoStaticStr};
+use strum::IntoStaticStr;
 
 /// A way to spoil a good hand-over.
-#[derive(Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[derive(Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Scenario {
     /// Nothing goes wrong.
