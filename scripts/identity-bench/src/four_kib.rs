@@ -1,7 +1,5 @@
 //! A map of the same bytes in pages of 4 KiB: what it costs to do without large pages.
 
-use std::ops;
-
 use anyhow::{Context, Result};
 use rkexec::addr::PAGE_SIZE;
 use rkexec::identity::{Attr, LeafRun};
@@ -21,9 +19,6 @@ const ENTRIES: usize = 512;
 /// What an entry of each level stands for, in bits of the address: from below the root down to
 /// the page table.
 const SHIFTS: [u32; 3] = [39, 30, 21];
-
-/// What a page table stands for, in bytes.
-const PAGE_TABLE_BYTES: u64 = 1 << 21;
 
 /// Present, writable, accessed; a page is dirty, too.
 const TABLE: u64 = 0x23;
@@ -47,8 +42,12 @@ pub fn table_count(leaf_runs: &[LeafRun]) -> u64 {
 
 /// Fills the first of `tables`, the root first, and returns how many they are.
 pub fn identity_map(leaf_runs: &[LeafRun], tables: &mut [Page]) -> Result<usize> {
-    let mut builder = Builder { tables, nr: 0 };
-    builder.take()?;
+    let first_table = tables.as_ptr().addr() as u64;
+    *tables.first_mut().context("no root")? = Page::EMPTY;
+    let mut nr = 1;
+    // The table in use on each level, and the end of what it stands for.
+    let mut path = [0; SHIFTS.len() + 1];
+    let mut ends = [0; SHIFTS.len()];
     for run in leaf_runs {
         let bits = match run.attr {
             Attr::WriteBack => WRITE_BACK,
@@ -56,53 +55,26 @@ pub fn identity_map(leaf_runs: &[LeafRun], tables: &mut [Page]) -> Result<usize>
         };
         let mut rest = run.range.start().raw()..run.range.end().raw();
         while !rest.is_empty() {
-            let end = (rest.start / PAGE_TABLE_BYTES + 1) * PAGE_TABLE_BYTES;
-            let pages = rest.start..end.min(rest.end);
+            for (depth, shift) in SHIFTS.into_iter().enumerate() {
+                if rest.start >= ends[depth] {
+                    *tables.get_mut(nr).context("too few tables")? = Page::EMPTY;
+                    let slot = (rest.start >> shift) as usize % ENTRIES;
+                    tables[path[depth]].0[slot] = (first_table + nr as u64 * PAGE_SIZE) | TABLE;
+                    path[depth + 1] = nr;
+                    ends[depth] = ((rest.start >> shift) + 1) << shift;
+                    nr += 1;
+                }
+            }
+            let pages = rest.start..ends[SHIFTS.len() - 1].min(rest.end);
             rest.start = pages.end;
-            builder.map(pages, bits)?;
+            let first = (pages.start / PAGE_SIZE) as usize % ENTRIES;
+            let entries = tables[path[SHIFTS.len()]].0[first..].iter_mut();
+            for (entry, page) in entries.zip(pages.step_by(PAGE_SIZE as usize)) {
+                *entry = page | bits;
+            }
         }
     }
-    Ok(builder.nr)
-}
-
-struct Builder<'a> {
-    tables: &'a mut [Page],
-    /// So many of them are in use.
-    nr: usize,
-}
-
-impl Builder<'_> {
-    /// An empty table, by its index.
-    fn take(&mut self) -> Result<usize> {
-        let index = self.nr;
-        *self.tables.get_mut(index).context("too few tables")? = Page::EMPTY;
-        self.nr += 1;
-        Ok(index)
-    }
-
-    /// Maps pages that one page table stands for.
-    fn map(&mut self, pages: ops::Range<u64>, bits: u64) -> Result<()> {
-        let first_table = self.tables.as_ptr().addr() as u64;
-        let mut table = 0;
-        for shift in SHIFTS {
-            let slot = (pages.start >> shift) as usize % ENTRIES;
-            let entry = self.tables[table].0[slot];
-            table = if entry == 0 {
-                let new = self.take()?;
-                self.tables[table].0[slot] = (first_table + new as u64 * PAGE_SIZE) | TABLE;
-                new
-            } else {
-                // CAST: an index into `tables`.
-                ((entry - first_table) / PAGE_SIZE) as usize
-            };
-        }
-        let first = (pages.start / PAGE_SIZE) as usize % ENTRIES;
-        let entries = self.tables[table].0[first..].iter_mut();
-        for (entry, page) in entries.zip(pages.step_by(PAGE_SIZE as usize)) {
-            *entry = page | bits;
-        }
-        Ok(())
-    }
+    Ok(nr)
 }
 
 #[cfg(test)]
@@ -126,21 +98,16 @@ mod tests {
         let (_, leaf_runs) = ours::plan(&entries).expect("a plan");
         // 0x124 tables of 2 MiB cannot stand for more than 0x24800000 bytes.
         let nr = table_count(&leaf_runs);
-        let page_tables = 0x1234_5000_u64.div_ceil(PAGE_TABLE_BYTES) + 1;
+        let page_tables = 0x1234_5000_u64.div_ceil(2 << 20) + 1;
         assert_eq!(nr, 1 + 2 + 2 + page_tables);
 
         let mut tables = vec![Page::EMPTY; nr as usize];
-        assert_eq!(
-            identity_map(&leaf_runs, &mut tables).expect("a map"),
-            nr as usize
-        );
-        let is_page = |&&entry: &&u64| entry & WRITE_BACK == WRITE_BACK;
-        let pages = tables
-            .iter()
-            .flat_map(|table| table.0.iter().filter(is_page))
-            .count() as u64;
+        let built = identity_map(&leaf_runs, &mut tables).expect("a map");
+        assert_eq!(built, nr as usize);
+        let entries = tables.iter().flat_map(|table| table.0);
+        let pages = entries.filter(|entry| entry & WRITE_BACK == WRITE_BACK);
         let bytes: u64 = leaf_runs.iter().map(|run| run.range.len_bytes()).sum();
-        assert_eq!(pages, bytes / PAGE_SIZE);
+        assert_eq!(pages.count() as u64, bytes / PAGE_SIZE);
         assert!(identity_map(&leaf_runs, &mut tables[1..]).is_err());
     }
 }
