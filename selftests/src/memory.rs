@@ -62,35 +62,40 @@ impl Map {
         &self.0
     }
 
+    fn only(&self, wanted: impl Fn(&Entry) -> bool) -> Self {
+        Self(self.0.iter().copied().filter(wanted).collect())
+    }
+
+    /// The map with other bounds for each line.
+    fn bounded(&self, bounds: impl Fn(u64, u64) -> (u64, u64)) -> Self {
+        let mut entries = self.0.clone();
+        for entry in &mut entries {
+            (entry.start, entry.end) = bounds(entry.start, entry.end);
+        }
+        Self::new(entries)
+    }
+
     /// Only the lines with usable memory.
     pub fn ram(&self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .copied()
-                .filter(|entry| entry.kind == RAM)
-                .collect(),
-        )
+        self.only(|entry| entry.kind == RAM)
     }
 
-    /// The map without anything below `start`.
+    /// Only the lines with anything else than usable memory.
     #[must_use]
-    pub fn above(&self, start: u64) -> Self {
-        let cut = |entry: &Entry| Entry {
-            start: entry.start.max(start),
-            ..*entry
-        };
-        Self::new(self.0.iter().map(cut).collect())
+    pub fn others(&self) -> Self {
+        self.only(|entry| entry.kind != RAM)
     }
 
-    /// The map without anything from `end` on.
+    /// The map without anything below `bound`.
     #[must_use]
-    pub fn below(&self, end: u64) -> Self {
-        let cut = |entry: &Entry| Entry {
-            end: entry.end.min(end),
-            ..*entry
-        };
-        Self::new(self.0.iter().map(cut).collect())
+    pub fn above(&self, bound: u64) -> Self {
+        self.bounded(|start, end| (start.max(bound), end))
+    }
+
+    /// The map without anything from `bound` on.
+    #[must_use]
+    pub fn below(&self, bound: u64) -> Self {
+        self.bounded(|start, end| (start, end.min(bound)))
     }
 
     /// The map with a hole from `start` to `end`.
@@ -105,24 +110,11 @@ impl Map {
         Self::new([&*self.0, &*other.0].concat())
     }
 
-    /// Only the lines with anything else than usable memory.
-    #[must_use]
-    pub fn others(&self) -> Self {
-        let mut entries = self.0.clone();
-        entries.retain(|entry| entry.kind != RAM);
-        Self(entries)
-    }
-
     /// The same in whole pages, outwards.
     #[must_use]
     pub fn in_pages(&self) -> Self {
         const PAGE: u64 = 4096;
-        let round = |entry: &Entry| Entry {
-            start: entry.start & !(PAGE - 1),
-            end: entry.end.next_multiple_of(PAGE),
-            ..*entry
-        };
-        Self::new(self.0.iter().map(round).collect())
+        self.bounded(|start, end| (start & !(PAGE - 1), end.next_multiple_of(PAGE)))
     }
 
     /// Bytes in all lines together.
@@ -140,11 +132,8 @@ impl Map {
             let (kind, _) = known.with_context(|| format!("a memory type {kind:?}"))?;
             let start = hex(&read(&dir, "start")?)?;
             let end = hex(&read(&dir, "end")?)? + 1;
-            entries.push(Entry {
-                start,
-                end,
-                kind: *kind,
-            });
+            let kind = *kind;
+            entries.push(Entry { start, end, kind });
         }
         Ok(Self::new(entries))
     }
@@ -249,11 +238,8 @@ mod tests {
         assert_eq!(map.without(0, u64::MAX), Map::default());
         let pages: Map = "0-9ffff,100000-7ffdffff".parse().unwrap();
         assert_eq!(map.in_pages(), pages);
-        let reserved = Entry {
-            start: 0x9_fc00,
-            end: 0xa_0000,
-            kind: 2,
-        };
+        let (start, end, kind) = (0x9_fc00, 0xa_0000, 2);
+        let reserved = Entry { start, end, kind };
         let both = map.and(&Map::new(vec![reserved]));
         assert_eq!(both.ram(), map);
         assert_eq!(both.others().entries(), [reserved]);
@@ -265,10 +251,8 @@ mod tests {
         assert_eq!(map.bytes(), 0x9fc00 + 0x7fee_0000);
         let other: Map = "0-9fbff".parse().unwrap();
         let error = map.expect(&other).unwrap_err().to_string();
-        assert!(
-            error.contains("not there: [0x100000-0x7ffdffff System RAM]"),
-            "{error}"
-        );
+        let missing = "not there: [0x100000-0x7ffdffff System RAM]";
+        assert!(error.contains(missing), "{error}");
         assert!("5-4".parse::<Map>().is_err());
         let long: Map = "0-1,4-5,8-9,c-d,10-11,14-15".parse().unwrap();
         let error = long.expect(&Map::default()).unwrap_err().to_string();
