@@ -10,10 +10,10 @@ use std::mem::offset_of;
 use anyhow::{ensure, Result};
 
 use crate::acpi;
-use crate::bzimage::BzImage;
 use crate::memory::{Entry, Map};
 use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header, SETUP_E820_EXT};
 use crate::sys::kexec::Segment;
+use formats::bzimage::BzImage;
 
 const PAGE: usize = 4096;
 /// Lines that fit in `boot_params`.

@@ -44,19 +44,16 @@ impl Initrd {
             .ino(self.inode)
     }
 
-    pub fn dir(&mut self, path: &str) -> Result<()> {
-        self.entry(path, DIRECTORY)
-            .write(&mut self.out, 0)
-            .finish()?;
-        Ok(())
-    }
-
-    pub fn file(&mut self, path: &str, data: &[u8]) -> Result<()> {
-        let entry = self.entry(path, REGULAR);
+    fn add(&mut self, path: &str, mode: u32, data: &[u8]) -> Result<()> {
+        let entry = self.entry(path, mode);
         let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
         file.write_all(data)?;
         file.finish()?;
         Ok(())
+    }
+
+    pub fn file(&mut self, path: &str, data: &[u8]) -> Result<()> {
+        self.add(path, REGULAR, data)
     }
 
     /// Adds what is at `path` of the running system, and below it.
@@ -65,23 +62,20 @@ impl Initrd {
         let Ok(about) = path.symlink_metadata() else {
             return Ok(());
         };
-        let entry = self.entry(&name, about.mode());
-        if about.is_dir() {
-            entry.write(&mut self.out, 0).finish()?;
-            let mut below = std::fs::read_dir(path)?
-                .map(|it| it.map(|it| it.path()))
-                .collect::<Result<Vec<_>, _>>()?;
-            below.sort();
-            return below.iter().try_for_each(|path| self.tree(path));
-        }
-        let data = if about.is_symlink() {
+        let data = if about.is_dir() {
+            Vec::new()
+        } else if about.is_symlink() {
             path.read_link()?.into_os_string().into_vec()
         } else {
             std::fs::read(path).with_context(|| name.clone())?
         };
-        let mut file = entry.write(&mut self.out, u32::try_from(data.len())?);
-        file.write_all(&data)?;
-        file.finish()?;
+        self.add(&name, about.mode(), &data)?;
+        if about.is_dir() {
+            let entries = std::fs::read_dir(path)?.map(|it| it.map(|it| it.path()));
+            let mut below = entries.collect::<Result<Vec<_>, _>>()?;
+            below.sort();
+            below.iter().try_for_each(|path| self.tree(path))?;
+        }
         Ok(())
     }
 
@@ -130,7 +124,7 @@ pub fn build(
             initrd.tree(Path::new(name))?;
         }
     }
-    initrd.dir(expect::DIR)?;
+    initrd.add(expect::DIR, DIRECTORY, &[])?;
     let digest = initrd.random_file(expect::BLOB_PATH, blob_bytes)?;
     let expected = Expected {
         cmdline: cmdline.to_owned(),

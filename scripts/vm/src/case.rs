@@ -1,7 +1,7 @@
 //! What a test is made of: a row of one of the tables in [`crate::cases`].
 
 use rkexec_protocol::choice::Abi;
-use rkexec_protocol::Scenario;
+use rkexec_protocol::{Scenario, Told};
 
 use crate::assets::Files;
 use crate::ending::End;
@@ -37,6 +37,16 @@ pub enum Needs {
     XenTools,
     /// Linux's own tests of kexec.
     Selftests,
+}
+
+/// What a first kernel is told of the test.
+pub fn words(scenario: Scenario, module: bool) -> String {
+    let told = Told {
+        scenario: Some(scenario),
+        module,
+        ..Told::default()
+    };
+    told.to_string()
 }
 
 impl Case {

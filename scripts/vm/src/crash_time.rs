@@ -9,9 +9,10 @@ use anyhow::{bail, Context, Result};
 use clap::Args;
 use rkexec_protocol::choice::{Extra, Way};
 use rkexec_protocol::scenario::Crash;
-use rkexec_protocol::{Scenario, Told};
+use rkexec_protocol::Scenario;
 
 use crate::assets::{Assets, Files};
+use crate::case::words;
 use crate::machine::{Boot, Machine, DOM0};
 use crate::xen_build::XenBuild;
 
@@ -67,13 +68,10 @@ fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Du
         ..DOM0
     };
     let crash = Crash::NEW.call(way).blob(args.blob.into());
-    let told = Told {
-        scenario: Some(Scenario::Crash(crash.next(Some(Extra::EarlyConsole)))),
-        module: files.has_module,
-        ..Told::default()
-    };
+    let scenario = Scenario::Crash(crash.next(Some(Extra::EarlyConsole)));
+    let words = words(scenario, files.has_module);
     let log = args.output.join(format!("{way}-{round}.log"));
-    let (mut vm, _ram) = machine.start(files, &told.to_string(), &log, &[])?;
+    let (mut vm, _ram) = machine.start(files, &words, &log, &[])?;
     vm.expire_after(PATIENCE);
     let mut crashed: Option<Instant> = None;
     while let Some(line) = vm.next_line()? {

@@ -19,10 +19,11 @@ use clap::Args;
 use qemu::{Ram, Vm};
 use rkexec_protocol::choice::By;
 use rkexec_protocol::scenario::Dumped;
-use rkexec_protocol::{Record, Scenario, Told, Verdict};
+use rkexec_protocol::{Record, Scenario, Verdict};
 use serde_json::json;
 
 use crate::assets::{Assets, Files};
+use crate::case::words;
 use crate::core_file::{Comparison, Memory};
 use crate::machine::{Boot, Machine, DOM0};
 use crate::owners::Owners;
@@ -138,13 +139,10 @@ impl<'a> Scene<'a> {
             disk: true,
             ..DOM0
         };
-        let told = Told {
-            scenario: Some(Scenario::Dump(Dumped::NEW.by(By::Line).blob(1))),
-            module: self.files.has_module,
-            ..Told::default()
-        };
+        let scenario = Scenario::Dump(Dumped::NEW.by(By::Line).blob(1));
+        let words = words(scenario, self.files.has_module);
         let log = self.output.join(format!("{name}.log"));
-        let (mut vm, ram) = machine.start(self.files, &told.to_string(), &log, more)?;
+        let (mut vm, ram) = machine.start(self.files, &words, &log, more)?;
         vm.expire_after(PATIENCE);
         Ok((vm, ram))
     }

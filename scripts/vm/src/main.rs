@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 use clap::{Args, Parser, Subcommand};
-use rkexec_protocol::{Scenario, Told};
+use rkexec_protocol::Scenario;
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
@@ -139,12 +139,8 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<()> {
         files = files.with_selftests();
     }
     files.has_module &= !args.without_module;
-    let told = Told {
-        scenario: Some(args.scenario),
-        module: files.has_module,
-        ..Told::default()
-    };
-    let words = format!("{told} {}", args.append);
+    let words = case::words(args.scenario, files.has_module);
+    let words = format!("{words} {}", args.append);
     let log = args.output.join("serial.log");
     let (mut vm, _ram) = machine.start(&files, &words, &log, &[])?;
     vm.expire_after(Duration::from_secs(args.timeout));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use rkexec_protocol::Fact;
 
 /// How many runs of pages are told of for one owner.
 const SHOWN: usize = 6;
@@ -17,12 +18,8 @@ pub struct Owners(Vec<(String, u64, u64)>);
 impl Owners {
     /// Takes a remark; one that tells of something else is left out.
     pub fn take(&mut self, note: &str) -> Result<()> {
-        let told = note.strip_prefix("memory of ");
-        if let Some((owner, place)) = told.and_then(|it| it.rsplit_once(": ")) {
-            let (start, end) = place.split_once('-').context("a place")?;
-            let number = |digits| u64::from_str_radix(digits, 16).context("an address");
-            self.0
-                .push((owner.to_owned(), number(start)?, number(end)?));
+        if let Some(Fact::Owned { owner, start, end }) = Fact::find(note)? {
+            self.0.push((owner, start.0, end.0));
         }
         Ok(())
     }

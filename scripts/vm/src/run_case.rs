@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{anyhow, bail, ensure, Result};
 use qemu::{places, Ram, Silence, Vm};
 use regex::{Regex, RegexSet};
-use rkexec_protocol::{Fact, Record, Told, Verdict};
+use rkexec_protocol::{Fact, Record, Verdict};
 use thiserror::Error;
 
 use crate::assets::Files;
-use crate::case::Case;
+use crate::case::{words, Case};
 use crate::dump;
 use crate::ending::{End, Ending};
 use crate::generation::Generations;
@@ -141,12 +141,8 @@ impl<'a> Course<'a> {
     ) -> Result<Ended> {
         let case = self.case;
         let seconds = |seconds| Duration::from_secs(seconds * time_factor);
-        let told = Told {
-            scenario: Some(case.scenario),
-            module: case.module && files.has_module,
-            ..Told::default()
-        };
-        let (mut vm, ram) = case.machine.start(files, &told.to_string(), log, &[])?;
+        let words = words(case.scenario, case.module && files.has_module);
+        let (mut vm, ram) = case.machine.start(files, &words, log, &[])?;
         vm.expire_after(seconds(case.seconds * PATIENCE));
         vm.expire_after_silence(seconds(SILENCE_AT_START));
         loop {
