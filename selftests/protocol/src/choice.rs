@@ -6,111 +6,55 @@ use serde::{Deserialize, Serialize};
 
 /// Declares such types.
 macro_rules! choices {
-    ($($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $choice:ident,)+ })+) => {$(
+    ($($(#[$about:meta])* $name:ident { $($choice:ident),+ })+) => {$(
         $(#[$about])*
         #[derive(Clone, Copy, Debug, Display, FromStr, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(test, derive(proptest_derive::Arbitrary))]
         #[display(style = "kebab-case")]
         #[serde(rename_all = "kebab-case")]
-        pub enum $name { $($(#[$doc])* $choice,)+ }
+        pub enum $name { $($choice),+ }
     )+};
 }
 
 choices! {
-    /// A system call that loads a kernel.
-    Call {
-        /// `kexec_file_load(2)`.
-        File,
-        /// `kexec_load(2)`.
-        Load,
-    }
+    /// A system call that loads a kernel: `kexec_file_load(2)` or `kexec_load(2)`.
+    Call { File, Load }
 
-    /// A way to load a crash kernel in a dom0.
-    Way {
-        /// `kexec_file_load(2)`.
-        File,
-        /// `kexec_load(2)`.
-        Load,
-        /// kexec-tools, past the kernel and so past the module.
-        Tools,
-    }
+    /// A way to load a crash kernel in a dom0: by one of these, or by kexec-tools, past the kernel and so
+    /// past the module.
+    Way { File, Load, Tools }
 
-    /// A kexec interface of Xen.
-    Abi {
-        /// The one of the first versions, and what it means now.
-        V1,
-        V2,
-    }
+    /// A kexec interface of Xen: V1 is the one of the first versions, and what it means now.
+    Abi { V1, V2 }
 
-    /// Where in the machine's memory to put an image.
-    Destination {
-        /// The lowest places that fit, as a boot loader does.
-        Lowest,
-        /// Memory that is Xen's own to give away.
-        XenHeap,
-        Dom0,
-        /// The kernel over the code of the one that runs now.
-        Dom0Kernel,
-        /// The initrd over Xen.
-        Xen,
-        High,
-    }
+    /// Where in the machine's memory to put an image: the lowest places that fit, as a boot loader does;
+    /// memory that is Xen's own to give away, or dom0's; the kernel over the code of the one that runs
+    /// now; the initrd over Xen; above 4 GiB.
+    Destination { Lowest, XenHeap, Dom0, Dom0Kernel, Xen, High }
 
-    /// What makes a machine enter its crash kernel.
-    Trigger {
-        /// A panic of this kernel.
-        Sysrq,
-        /// Xen's own debugger.
-        DebugKey,
-        /// Xen's watchdog, that nobody pats.
-        Watchdog,
-        /// This kernel says that it has crashed, and does not panic.
-        Shutdown,
-    }
+    /// What makes a machine enter its crash kernel: a panic of this kernel; Xen's own debugger; Xen's
+    /// watchdog, that nobody pats; this kernel says that it has crashed, and does not panic.
+    Trigger { Sysrq, DebugKey, Watchdog, Shutdown }
 
     /// How far a kernel is locked down (`kernel_lockdown(7)`).
-    Lockdown {
-        Integrity,
-        Confidentiality,
-    }
+    Lockdown { Integrity, Confidentiality }
 
-    /// Who loads the crash kernel that makes a dump.
-    By {
-        /// kexec-tools, by the system call.
-        Kernel,
-        /// kexec-tools past the kernel.
-        Xen,
-        /// By the system call, and then a line on the console says `kernel`, and that is it, or `xen`:
-        /// then kexec-tools puts another one in its place. Until the line comes it is the same machine.
-        Line,
-    }
+    /// How kexec-tools loads the crash kernel that makes a dump: by the system call; past the kernel; or by
+    /// the system call until a line on the console says `kernel`, and that is it, or `xen`, and another
+    /// one is put in its place. Until the line comes it is the same machine.
+    By { Kernel, Xen, Line }
 
-    /// What a crash kernel does with the dump.
-    Dump {
-        /// What people do: it writes it to a disk by makedumpfile.
-        Whole,
-        Headers,
-        /// It copies it to a disk as it is.
-        Raw,
-    }
+    /// What a crash kernel does with the dump: what people do, it writes it to a disk by makedumpfile; it
+    /// only tells what is in it; it copies it to a disk as it is.
+    Dump { Whole, Headers, Raw }
 
-    /// When the module goes that has made the image.
-    Gone {
-        /// Before the image is entered.
-        Exec,
-        /// Before the kernel unloads it, and loads another by itself.
-        Unload,
-    }
+    /// When the module goes that has made the image: before the image is entered, or before the kernel
+    /// unloads it, and loads another by itself.
+    Gone { Exec, Unload }
 
-    /// A word for the next kernel, which changes how it starts.
-    Extra {
-        /// Page tables of 4 levels: `no5lvl`.
-        FourLevels,
-        /// A console that is not there without Xen.
-        XenConsole,
-        /// The serial port from the first line on.
-        EarlyConsole,
-    }
+    /// A word for the next kernel, which changes how it starts: page tables of 4 levels; a console that
+    /// is not there without Xen; the serial port from the first line on.
+    Extra { FourLevels, XenConsole, EarlyConsole }
 }
 
 impl Call {

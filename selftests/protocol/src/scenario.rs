@@ -183,17 +183,14 @@ scenarios! {
     BadInput = "bad-input",
     /// A dom0 whose memory is in pieces.
     Balloon = "balloon",
-    /// See [`Boot`].
     Boot(Boot) = "boot",
     /// Programs that people use.
     Clients = "clients",
-    /// See [`Crash`].
     Crash(Crash) = "crash",
     /// Crash images that must be refused, and some that just may be.
     CrashBadInput = "crash-bad-input",
     /// A dom0 whose Xen has no crash area.
     CrashRefusal = "crash-refusal",
-    /// See [`Dumped`].
     Dump(Dumped) = "dump",
     /// A PV guest, in which the module refuses to load.
     Guest = "guest",
@@ -201,7 +198,6 @@ scenarios! {
     Kdump = "kdump",
     /// Everything that can happen to an image before one is booted.
     Lifecycle = "lifecycle",
-    /// See [`LoadTime`].
     LoadTime(LoadTime) = "load-time",
     /// How long `machine_kexec_prepare` takes.
     PrepareTime = "prepare-time",
@@ -211,7 +207,6 @@ scenarios! {
     Races = "races",
     /// Xen has no image when it is told to start one.
     Refusal = "refusal",
-    /// See [`Refuse`].
     Refuse(Refuse) = "refuse",
     /// Linux's own tests of kexec.
     Selftests = "selftests",
@@ -219,7 +214,6 @@ scenarios! {
     Stalls = "stalls",
     /// Xen's slot for an image, as others see it and use it.
     State = "state",
-    /// See [`Tools`].
     Tools(Tools) = "tools",
 }
 

@@ -1,69 +1,46 @@
 //! Tests in which the next kernel is the probe, which tells what it finds.
 
+use std::borrow::Cow;
+
 use rkexec_protocol::Scenario;
 
-use super::rows::{with_cpu, BOOTS, NATIVE, NATIVE_BOOTS, UEFI};
+use super::rows::{BOOTS, HANDED_OVER, NATIVE, UEFI};
 use crate::case::Case;
 use crate::ending::End;
-use crate::machine::Machine;
-use crate::probe::Maker;
+use crate::machine::{Machine, DOM0};
+use crate::probe::Maker::{self, Module, Stock};
+
+/// A bare machine with 4 GiB, and page tables of 4 levels.
+const FOUR_LEVELS: Machine = Machine {
+    memory_mib: 4096,
+    cpu: Cow::Borrowed("max,-la57"),
+    ..NATIVE
+};
+
+/// On what, and by whom the page tables are made.
+const PROBED: [(&str, Machine, Maker); 6] = [
+    ("dom0", DOM0, Module),
+    ("bare metal", NATIVE, Module),
+    ("UEFI", UEFI, Module),
+    ("UEFI", UEFI, Stock),
+    ("bare metal, 4 GiB, 4 levels", FOUR_LEVELS, Module),
+    ("bare metal", NATIVE, Stock),
+];
 
 pub fn all() -> Vec<Case> {
-    vec![
-        Case {
-            name: "dom0: the probe finds exactly the map that the module says",
-            scenario: Scenario::Probe,
-            end: End::Probe(Maker::Module),
-            seconds: 35,
-            ..BOOTS
-        },
-        Case {
-            name: "bare metal: the probe finds exactly the map that the module says",
-            machine: NATIVE,
-            scenario: Scenario::Probe,
-            end: End::Probe(Maker::Module),
-            says: &[],
-            seconds: 20,
-            ..BOOTS
-        },
-        Case {
-            name: "UEFI: the probe finds exactly the map that the module says",
-            machine: UEFI,
-            scenario: Scenario::Probe,
-            end: End::Probe(Maker::Module),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "UEFI, stock kernel: the probe finds holes mapped",
-            machine: UEFI,
-            scenario: Scenario::Probe,
-            module: false,
-            end: End::Probe(Maker::Stock),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name:
-                "bare metal, 4 GiB, 4 levels: the probe finds exactly the map that the module says",
-            machine: Machine {
-                memory_mib: 4096,
-                ..with_cpu("max,-la57")
-            },
-            scenario: Scenario::Probe,
-            end: End::Probe(Maker::Module),
-            says: &[],
-            ..NATIVE_BOOTS
-        },
-        Case {
-            name: "bare metal, stock kernel: the probe finds holes mapped",
-            machine: NATIVE,
-            scenario: Scenario::Probe,
-            module: false,
-            end: End::Probe(Maker::Stock),
-            says: &[],
-            seconds: 20,
-            ..BOOTS
-        },
-    ]
+    let row = |(on, machine, maker): (_, Machine, _)| Case {
+        name: match maker {
+            Module => format!("{on}: the probe finds exactly the map that the module says"),
+            Stock => format!("{on}, stock kernel: the probe finds holes mapped"),
+        }
+        .leak(),
+        says: machine.xen().map_or(&[], |_| HANDED_OVER),
+        machine,
+        scenario: Scenario::Probe,
+        module: maker == Module,
+        end: End::Probe(maker),
+        seconds: 35,
+        ..BOOTS
+    };
+    PROBED.map(row).into()
 }

@@ -12,6 +12,13 @@ use crate::machine::{Machine, DOM0};
 const REFUSED: &str =
     r"rkexec: Xen does not start the image \(error -2\): restarting the machine instead";
 
+/// What it says when somebody else has an image in hands.
+const STALLED: &[&str] = &[
+    "rkexec: not loaded: an image is being loaded",
+    "rkexec: not taken out: an image is being loaded",
+    "rkexec: not taken out: an image is being freed",
+];
+
 pub fn all() -> Vec<Case> {
     vec![
         Case {
@@ -41,16 +48,8 @@ pub fn all() -> Vec<Case> {
             name: "dom0: loads that stand still, and images that are freed late",
             scenario: Scenario::Stalls,
             end: End::FirstKernel,
-            says: &[
-                "rkexec: not loaded: an image is being loaded",
-                "rkexec: not taken out: an image is being loaded",
-                "rkexec: not taken out: an image is being freed",
-            ],
-            expects_trouble: &[
-                "rkexec: not loaded: an image is being loaded",
-                "rkexec: not taken out: an image is being loaded",
-                "rkexec: not taken out: an image is being freed",
-            ],
+            says: STALLED,
+            expects_trouble: STALLED,
             seconds: 90,
             ..BOOTS
         },
