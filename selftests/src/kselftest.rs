@@ -56,12 +56,8 @@ impl Outcome {
             let [was, is] = [self, other].map(|it| it.lines.get(at).unwrap_or(&nothing));
             ensure!(was == is, "line {} was {was:?} and is {is:?}", at + 1);
         }
-        ensure!(
-            self.code == other.code,
-            "the exit code was {:?} and is {:?}",
-            self.code,
-            other.code
-        );
+        let (was, is) = (self.code, other.code);
+        ensure!(was == is, "the exit code was {was:?} and is {is:?}");
         Ok(())
     }
 }
@@ -72,21 +68,17 @@ impl Outcome {
 /// A kernel without `CONFIG_KEXEC_JUMP` fails the first one: `test_kexec_jump` is a helper of
 /// `test_kexec_jump.sh`, which would skip it, but it is listed as a test of its own.
 pub fn known(can_jump: bool) -> [&'static str; 4] {
-    if can_jump {
-        [
-            "ok 1 selftests: kexec: test_kexec_jump",
-            "ok 2 selftests: kexec: test_kexec_load.sh",
-            "ok 3 selftests: kexec: test_kexec_file_load.sh",
-            "ok 4 selftests: kexec: test_kexec_jump.sh",
-        ]
-    } else {
-        [
-            "not ok 1 selftests: kexec: test_kexec_jump # exit=1",
-            "ok 2 selftests: kexec: test_kexec_load.sh",
-            "ok 3 selftests: kexec: test_kexec_file_load.sh",
-            "ok 4 selftests: kexec: test_kexec_jump.sh # SKIP",
-        ]
+    let mut results = [
+        "ok 1 selftests: kexec: test_kexec_jump",
+        "ok 2 selftests: kexec: test_kexec_load.sh",
+        "ok 3 selftests: kexec: test_kexec_file_load.sh",
+        "ok 4 selftests: kexec: test_kexec_jump.sh",
+    ];
+    if !can_jump {
+        results[0] = "not ok 1 selftests: kexec: test_kexec_jump # exit=1";
+        results[3] = "ok 4 selftests: kexec: test_kexec_jump.sh # SKIP";
     }
+    results
 }
 
 /// Whether the running kernel has `CONFIG_KEXEC_JUMP`: what the tests themselves go by.

@@ -1,7 +1,7 @@
 //! Structures as `NAME=VALUE`, with characters only that neither a kernel's command line, nor Xen's, nor
 //! GRUB's file takes for something else. A field is left out that is as in the default.
 
-use anyhow::{Context, Result};
+use anyhow::{anyhow, Result};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
@@ -31,5 +31,6 @@ pub(crate) fn structure<'a, T: DeserializeOwned>(
     fields: impl IntoIterator<Item = &'a str>,
 ) -> Result<T> {
     let fields: Vec<_> = fields.into_iter().collect();
-    serde_urlencoded::from_str(&fields.join("&")).with_context(|| fields.join(" "))
+    let structure = serde_urlencoded::from_str(&fields.join("&"));
+    structure.map_err(|why| anyhow!("{}: {why}", fields.join(" ")))
 }

@@ -1,10 +1,9 @@
 //! Memory that a hypercall may use: Xen takes no page faults for a guest, so it must stay mapped.
 
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
+use std::marker::PhantomData;
 
 use anyhow::{Context, Result};
-use nix::sys::mman::{mmap_anonymous, munmap, MapFlags, ProtFlags};
+use memmap2::{MmapMut, MmapOptions};
 
 use super::bindings::{linux, xen};
 
@@ -43,20 +42,21 @@ plain!(
 
 /// Values of a plain type in pages of their own that are mapped, zeroed and locked.
 pub struct Locked<T: Plain> {
-    first: NonNull<T>,
+    pages: MmapMut,
     count: usize,
+    of: PhantomData<T>,
 }
 
 impl<T: Plain> Locked<T> {
     pub fn zeroed(count: usize) -> Result<Self> {
-        let bytes = NonZeroUsize::new(size_of::<T>() * count).context("a buffer of no size")?;
-        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_LOCKED | MapFlags::MAP_POPULATE;
-        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: A new mapping, at an address of the kernel's choice.
-        let first = unsafe { mmap_anonymous(None, bytes, prot, flags) }.context("mmap")?;
+        let mut options = MmapOptions::new();
+        let pages = options.len(size_of::<T>() * count).populate().map_anon();
+        let pages = pages.context("mmap")?;
+        pages.lock().context("mlock")?;
         Ok(Self {
-            first: first.cast(),
+            pages,
             count,
+            of: PhantomData,
         })
     }
 
@@ -67,32 +67,25 @@ impl<T: Plain> Locked<T> {
     }
 
     pub fn address(&self) -> u64 {
-        self.first.as_ptr() as u64
+        self.pages.as_ptr() as u64
     }
 
     pub fn as_ptr(&self) -> *mut T {
-        self.first.as_ptr()
+        self.pages.as_ptr().cast_mut().cast()
     }
 }
 
 impl<T: Plain> AsRef<[T]> for Locked<T> {
     fn as_ref(&self) -> &[T] {
-        // SAFETY: The mapping holds `count` values (`zeroed`), lives as long as `self`, and Xen
-        // writes to it only during a hypercall, which this thread waits for.
-        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+        // SAFETY: The pages hold `count` values (`zeroed`), live as long as `self`, and Xen writes to
+        // them only during a hypercall, which this thread waits for.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.count) }
     }
 }
 
 impl<T: Plain> AsMut<[T]> for Locked<T> {
     fn as_mut(&mut self) -> &mut [T] {
         // SAFETY: As in `as_ref`, and `self` is borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
-    }
-}
-
-impl<T: Plain> Drop for Locked<T> {
-    fn drop(&mut self) {
-        // SAFETY: The mapping is this value's own (`zeroed`), and nobody can borrow it any more.
-        let _ = unsafe { munmap(self.first.cast(), size_of::<T>() * self.count) };
+        unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.count) }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::io;
 
-pub fn keep_to(processor: usize) -> io::Result<()> {
-    // SAFETY: Zeros are an empty set, which the call reads.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set)
-    };
-    checked(result)
+use nix::sched::{sched_setaffinity, CpuSet};
+use nix::unistd::Pid;
+
+/// Keeps this thread, and what it starts, on one processor.
+pub fn keep_to(processor: usize) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 /// Has this thread run when nobody else wants to (`SCHED_IDLE`).
@@ -19,10 +19,6 @@ pub fn give_way() -> io::Result<()> {
         let parameters: libc::sched_param = std::mem::zeroed();
         libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameters)
     };
-    checked(result)
-}
-
-fn checked(result: libc::c_int) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -1,10 +1,12 @@
 //! Memory that keeps whoever reads it waiting, also the kernel: userfaultfd(2).
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
+use memmap2::MmapMut;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::bindings::linux;
 
@@ -12,25 +14,13 @@ const PAGE: usize = 4096;
 
 /// A page that nobody can read until it is released.
 pub struct StalledPage {
-    at: *mut libc::c_void,
+    page: MmapMut,
     faults: OwnedFd,
 }
 
-// SAFETY: Memory and a file belong to no thread.
-unsafe impl Send for StalledPage {}
-// SAFETY: What is done with it are system calls.
-unsafe impl Sync for StalledPage {}
-
 impl StalledPage {
-    /// A new one. It stays for good.
     pub fn new() -> Result<Self> {
-        let (access, kind) = (
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-        );
-        // SAFETY: New memory, where nothing else is.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, kind, -1, 0) };
-        ensure!(at != libc::MAP_FAILED, io::Error::last_os_error());
+        let page = MmapMut::map_anon(PAGE)?;
         // One that blocks cannot be polled: poll(2) says POLLERR at once.
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: The call takes no memory; what it returns is a descriptor of ours, or -1.
@@ -39,7 +29,7 @@ impl StalledPage {
             ensure!(faults >= 0, io::Error::last_os_error());
             OwnedFd::from_raw_fd(faults as i32)
         };
-        let page = Self { at, faults };
+        let page = Self { page, faults };
         let mut api = linux::uffdio_api {
             api: linux::uffd_api,
             ..Default::default()
@@ -58,20 +48,13 @@ impl StalledPage {
 
     /// The page, for the kernel: this program would wait for itself.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: The page is mapped for good, and nobody writes to it but the kernel, before the
-        // first byte can be read.
-        unsafe { std::slice::from_raw_parts(self.at.cast(), PAGE) }
+        &self.page
     }
 
     pub fn wait_for_reader(&self, patience: Duration) -> Result<()> {
-        let mut wanted = libc::pollfd {
-            fd: self.faults.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: One structure, which is ours.
-        let ready = unsafe { libc::poll(&mut wanted, 1, patience.as_millis() as i32) };
-        let reads = ready == 1 && wanted.revents == libc::POLLIN;
+        let mut wanted = [PollFd::new(self.faults.as_fd(), PollFlags::POLLIN)];
+        poll(&mut wanted, PollTimeout::try_from(patience)?)?;
+        let reads = wanted[0].revents() == Some(PollFlags::POLLIN);
         ensure!(reads, "nobody reads the page");
         Ok(())
     }
@@ -88,7 +71,7 @@ impl StalledPage {
             .context("more than a page")?
             .copy_from_slice(bytes);
         let mut copy = linux::uffdio_copy {
-            dst: self.at as u64,
+            dst: self.page.as_ptr() as u64,
             src: page.as_ptr() as u64,
             len: PAGE as u64,
             ..Default::default()
@@ -98,7 +81,7 @@ impl StalledPage {
 
     fn range(&self) -> linux::uffdio_range {
         linux::uffdio_range {
-            start: self.at as u64,
+            start: self.page.as_ptr() as u64,
             len: PAGE as u64,
         }
     }
