@@ -2,6 +2,8 @@
 //!
 //! `purgatory/bench-loader` is that Xen and that kernel, [`stage`] the memory that it begins with.
 
+use std::mem;
+
 use rkexec::abi::handover::{Failure, EPITAPH_MAGIC};
 use rkexec_bare::text::Sink;
 use rkexec_handover::exception::{Exception, PAGE_FAULT};
@@ -33,12 +35,12 @@ fn lines(serial: &str) -> Vec<&str> {
 /// Runs the scenario to its end, in which QEMU's exit code is this; returns what was said, and what
 /// is to be said of memory in the end.
 fn ends(scenario: Scenario, cpu: &str, kind: &str, code: i32) -> (String, Vec<String>) {
-    let after = stage::prepare(scenario);
+    let mut memory = stage::prepare(scenario);
     let mut machine = Machine::start(scenario.into(), cpu, kind);
     let ended = machine.wait();
     let serial = machine.serial();
     assert_eq!(ended, code, "{kind}: {serial}");
-    (serial, after)
+    (serial, mem::take(&mut memory.after))
 }
 
 fn passes(scenario: Scenario, cpu: &str, expected: &[&str]) {
@@ -234,7 +236,7 @@ fn words(machine: &mut Machine, count: usize, format: &str, at: u64) -> Vec<u64>
 
 /// Halts in `scenario`; returns the rows of the screen that are not blank, and the epitaph.
 fn halts(scenario: Scenario) -> (Vec<String>, Vec<u64>) {
-    stage::prepare(scenario);
+    let _memory = stage::prepare(scenario);
     let mut machine = Machine::start(scenario.into(), "max", "pc");
     machine.wait_for("rkexec: the machine is halted\n");
     // The line is out before the screen is written and the processor halts.

@@ -1,10 +1,10 @@
 //! What rkexec does at load time, as the memory of a machine: a chunk with the hand-over and its
 //! parameters, page tables, a copy list and the data it names. Then, what went wrong since.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::mem::offset_of;
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rkexec::abi::handover::{
     Entry, Header, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES, PARAMS_DIGESTED,
@@ -65,16 +65,23 @@ const NOWHERE: u64 = 0x3f_0000_0000;
 /// The bench prints a digest for each of these.
 const PIECE: u64 = 1 << 20;
 
-/// Makes a file of the memory that the scenario begins with. Returns the lines that the bench says of
-/// its end when the hand-over was a success.
-pub fn prepare(scenario: Scenario) -> Vec<String> {
-    static PREPARED: Mutex<BTreeMap<&str, Vec<String>>> = Mutex::new(BTreeMap::new());
-    let mut prepared = PREPARED.lock().expect("the others were prepared");
-    let lines = prepared.entry(scenario.into());
-    lines.or_insert_with(|| make(scenario)).clone()
+/// The memory that a scenario begins with, as a file for one machine at a time.
+pub struct Memory {
+    file: PathBuf,
+    /// The lines that the bench says of its end when the hand-over was a success.
+    pub after: Vec<String>,
+    _turn: MutexGuard<'static, ()>,
 }
 
-fn make(scenario: Scenario) -> Vec<String> {
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// Makes it.
+pub fn prepare(scenario: Scenario) -> Memory {
+    static TURN: Mutex<()> = Mutex::new(());
     let flat = fs::read(&artifacts::get().flat).expect("it was built");
     let mut arena = Arena::at(BASE, (END - BASE) / PAGE);
     arena.write(CHUNK, &flat);
@@ -95,15 +102,22 @@ fn make(scenario: Scenario) -> Vec<String> {
 
     let after = arena.with_image(&as_the_bench_sees(scenario, &good));
     spoil(&mut arena, scenario, at);
-    let name: &str = scenario.into();
-    let file = artifacts::directory("memory").join(name);
-    fs::write(file, arena.all()).expect("room for a file");
     let pieces = (BASE..)
         .step_by(PIECE as usize)
         .zip(after.chunks(PIECE as usize));
     // The hand-over has written to itself, and the processor to Xen's tables.
     let pieces = pieces.filter(|&(at, _)| at != CHUNK & !(PIECE - 1));
-    pieces.map(|(at, bytes)| line(at, bytes)).collect()
+    let after = pieces.map(|(at, bytes)| line(at, bytes)).collect();
+
+    let name: &str = scenario.into();
+    let file = artifacts::directory("memory").join(name);
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    fs::write(&file, arena.all()).expect("room for a file");
+    Memory {
+        file,
+        after,
+        _turn: turn,
+    }
 }
 
 fn line(at: u64, bytes: &[u8]) -> String {
