@@ -1,6 +1,6 @@
 //! Tables as firmware makes them.
 
-use rkexec::acpi::{Found, RootTable};
+use rkexec::acpi::RootTable;
 
 use super::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
 
@@ -31,38 +31,27 @@ fn the_tables_of_a_bios_are_found() {
         (0x7ffe_1b00, 120),
     ];
     assert_eq!(seen, expected);
-    assert_eq!(
-        found,
-        Found {
-            tables: 5,
-            left_out: 0
-        }
-    );
+    assert_eq!((found.tables, found.left_out), (5, 0));
 }
 
 #[test]
 fn the_root_pointer_of_a_bios_is_found() {
     // The BIOS area is memory from its beginning to its end.
+    let bios = |area: &[u8]| Firmware::default().with(0xe_0000, area.to_vec());
     let mut area = vec![0; 0x2_0000];
-    assert_eq!(
-        Firmware::default().with(0xe_0000, area.clone()).scan(),
-        None
-    );
+    assert_eq!(bios(&area).scan(), None);
     // Not whole, and not at a multiple of 16.
     area[0x10..0x18].copy_from_slice(b"RSD PTR ");
     area[0x28..0x3c].copy_from_slice(&rsdp_v1(1));
-    assert_eq!(
-        Firmware::default().with(0xe_0000, area.clone()).scan(),
-        None
-    );
+    assert_eq!(bios(&area).scan(), None);
     // The last place where one can be.
     area[0x1_ffe0..0x1_fff4].copy_from_slice(&rsdp_v1(1));
-    let firmware = Firmware::default().with(0xe_0000, area.clone());
+    let firmware = bios(&area);
     assert_eq!(firmware.scan(), Some(0xf_ffe0));
     assert!(firmware.1.borrow().len() < 50, "a page at a time");
     // One across two pages comes before it.
     area[0x5ff0..0x6014].copy_from_slice(&rsdp_v2(1, 1));
-    let firmware = Firmware::default().with(0xe_0000, area);
+    let firmware = bios(&area);
     assert_eq!(firmware.scan(), Some(0xe_5ff0));
     assert_eq!(Firmware::default().scan(), None);
 }

@@ -6,23 +6,16 @@ use proptest::prelude::*;
 use rkexec::addr::Mfn;
 use rkexec::identity::{
     alias_table_count, build, leaf_runs, link_alias, table_count, walk, Alias, BuildError,
-    LeafSize, Levels, Mapping, Mark, Paging, Sources, Table, Vaddr,
+    LeafSize, Levels, Mapping, Paging, Table, Vaddr,
 };
 use rkexec::memmap::{E820Type, MapEntry};
 
+use super::rules;
 use super::walker::Walker;
 use crate::common::{entry, mfn, raw_entry, GIB, MIB};
 
-const PAGINGS: [Paging; 2] = [
-    Paging {
-        levels: Levels::Four,
-        gib_pages: true,
-    },
-    Paging {
-        levels: Levels::Five,
-        gib_pages: false,
-    },
-];
+/// Four levels and five.
+const PAGINGS: [Paging; 2] = [rules::PAGINGS[0], rules::PAGINGS[3]];
 /// Where Linux has its direct map without KASLR, with four levels and with five, and a page in it.
 const DIRECT_MAP: [u64; 2] = [0xffff_8880_0123_4000, 0xff11_0000_0123_4000];
 /// The frame of the first table: not the first frame, and not one of the memory that is mapped.
@@ -41,14 +34,14 @@ fn entries() -> Vec<MapEntry> {
     ]
 }
 
+fn alias(at: u64, page: Mfn) -> Alias {
+    let at = Vaddr::new(at).expect("an address of the kernel's");
+    Alias { at, page }
+}
+
 /// Tables for `entries` and, at the end, an alias; and what the root of them is.
 fn tables(entries: &[MapEntry], paging: Paging, alias: Option<Alias>) -> Vec<Table> {
-    let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
-    let mut sources = Sources::new(&mut scratch).unwrap();
-    for &entry in entries {
-        sources.add_entry(entry).unwrap();
-    }
-    let runs = sources.runs();
+    let runs = rules::runs(&entries.to_vec().into());
     let nr = table_count(runs, paging).unwrap();
     let mut tables = vec![Table::EMPTY; nr + alias_table_count(paging.levels)];
     let mut scattered: Vec<&mut Table> = tables.iter_mut().collect();
@@ -81,10 +74,7 @@ fn mappings(tables: &[Table], paging: Paging) -> (Vec<Mapping>, usize) {
 fn an_alias_is_one_page_more_and_nothing_less() {
     for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
         let page = mfn(0x1234);
-        let alias = Alias {
-            at: Vaddr::new(at).unwrap(),
-            page,
-        };
+        let alias = alias(at, page);
         let plain = tables(&entries(), paging, None);
         let more = tables(&entries(), paging, Some(alias));
         let (before, nr_before) = mappings(&plain, paging);
@@ -122,46 +112,34 @@ fn an_alias_is_one_page_more_and_nothing_less() {
 #[test]
 fn what_is_taken_stays_as_it_is() {
     for (paging, at) in PAGINGS.into_iter().zip(DIRECT_MAP) {
-        let alias = Alias {
-            at: Vaddr::new(at).unwrap(),
-            page: mfn(1),
-        };
+        let alias = alias(at, mfn(1));
         let mut tables = tables(&entries(), paging, Some(alias));
         let before = tables[0].clone();
-        let mut more = vec![Table::EMPTY; 4];
-        let again = link_alias(
-            &mut tables[0],
-            paging.levels,
-            alias,
-            &mut more,
-            |index, _| frame(index),
-        );
-        assert_eq!(again, Err(BuildError::AliasTaken { at }));
-        assert!(tables[0] == before);
+        let mut link = |nr: usize, frame: fn(usize) -> Option<Mfn>| {
+            let mut more = vec![Table::EMPTY; nr];
+            link_alias(
+                &mut tables[0],
+                paging.levels,
+                alias,
+                &mut more,
+                |index, _| frame(index),
+            )
+        };
         let need = paging.levels.number() - 1;
-        let few = link_alias(
-            &mut tables[0],
-            paging.levels,
-            alias,
-            &mut more[..2],
-            |index, _| frame(index),
+        assert_eq!(link(4, frame), Err(BuildError::AliasTaken { at }));
+        assert_eq!(
+            link(2, frame),
+            Err(BuildError::TooFewTables { have: 2, need })
         );
-        assert_eq!(few, Err(BuildError::TooFewTables { have: 2, need }));
-        let none = link_alias(&mut tables[0], paging.levels, alias, &mut more, |_, _| None);
-        assert!(matches!(none, Err(BuildError::NoFrame { .. })));
+        assert!(matches!(link(4, |_| None), Err(BuildError::NoFrame { .. })));
+        assert!(tables[0] == before);
     }
 }
 
 #[test]
 fn an_alias_is_in_the_kernels_half() {
-    for raw in [
-        0,
-        0x1000,
-        1 << 46,
-        1 << 55,
-        0x00ff_ffff_ffff_f000,
-        0x7fff_ffff_ffff_f000,
-    ] {
+    let below = [0x00ff_ffff_ffff_f000, 0x7fff_ffff_ffff_f000];
+    for raw in [0, 0x1000, 1 << 46, 1 << 55].into_iter().chain(below) {
         assert_eq!(Vaddr::new(raw), None, "{raw:#x}");
     }
     for raw in DIRECT_MAP.into_iter().chain([u64::MAX & !0xfff]) {
@@ -196,12 +174,7 @@ proptest! {
     ) {
         let entries: Vec<_> = ranges.iter().map(|&(page, nr)| raw_entry(page << 12, nr << 12, 1)).collect();
         let paging = PAGINGS[usize::from(five)];
-        let mut scratch = vec![Mark::default(); Sources::marks_needed(entries.len())];
-        let mut sources = Sources::new(&mut scratch).unwrap();
-        for &entry in &entries {
-            sources.add_entry(entry).unwrap();
-        }
-        let wanted: Vec<_> = leaf_runs(sources.runs(), paging).collect();
+        let wanted: Vec<_> = leaf_runs(rules::runs(&entries.clone().into()), paging).collect();
         let (found, _) = mappings(&tables(&entries, paging, None), paging);
         prop_assert!(found.iter().all(Mapping::is_identity));
         let found: Vec<_> = found.into_iter().map(|it| it.run).collect();

@@ -5,19 +5,12 @@ use rkexec::addr::{Maddr, Mfn};
 use rkexec::identity::{
     build, leaf_runs, table_count, BuildError, IdentityError, Mark, Sources, Table,
 };
-use rkexec::memmap::{E820Type, MapEntry};
+use rkexec::memmap::E820Type;
 
 use super::model::{self, Input, END};
 use super::rules::{self, PAGINGS};
 use super::walker::Walker;
 use crate::common::raw_entry;
-
-fn only(entries: Vec<MapEntry>) -> Input {
-    Input {
-        entries,
-        ..Input::default()
-    }
-}
 
 #[test]
 fn no_memory_at_all_still_has_the_legacy_range() {
@@ -46,9 +39,9 @@ fn numbers_at_the_end_of_everything() {
     for start in numbers {
         for len in numbers {
             for kind in [1, 2, 3] {
-                rules::check(&only(vec![raw_entry(start, len, kind)]));
+                rules::check(&Input::from(vec![raw_entry(start, len, kind)]));
                 // What is not RAM takes it away up to the very end.
-                rules::check(&only(vec![
+                rules::check(&Input::from(vec![
                     raw_entry(0, u64::MAX, 1),
                     raw_entry(start, len, kind),
                 ]));
@@ -60,7 +53,7 @@ fn numbers_at_the_end_of_everything() {
 #[test]
 fn all_of_physical_memory_in_pages_of_1_gib() {
     // 8192 PDPTs: 32 MiB of tables.
-    let input = only(vec![raw_entry(0, u64::MAX, 1)]);
+    let input = Input::from(vec![raw_entry(0, u64::MAX, 1)]);
     let runs = rules::runs(&input);
     let nr = table_count(runs, PAGINGS[2]).expect("a number");
     assert_eq!(nr, 1 + 16 + 8192 + 1 + 1);
@@ -78,7 +71,7 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
 
 #[test]
 fn four_levels_say_which_memory_they_cannot_reach() {
-    let input = only(vec![
+    let input = Input::from(vec![
         raw_entry(0, 1 << 30, 1),
         raw_entry(1 << 46, 1 << 47, 1),
     ]);
@@ -94,7 +87,7 @@ fn four_levels_say_which_memory_they_cannot_reach() {
 
 #[test]
 fn what_is_not_ram_may_lie_where_four_levels_do_not_reach() {
-    rules::check(&only(vec![
+    rules::check(&Input::from(vec![
         raw_entry(0, 1 << 30, 1),
         raw_entry(0xfd_0000_0000, 3 << 32, 2),
         raw_entry(1 << 50, 1 << 51, 2),
@@ -114,36 +107,36 @@ fn noise(mut state: u64) -> impl FnMut() -> u64 {
 #[test]
 fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
     let mut noise = noise(0x9e37_79b9_7f4a_7c15);
-    let entries = (0..5000)
+    let entries: Vec<_> = (0..5000)
         .map(|_| {
             let kind = [1, 1, 1, 1, 2, 3, 4, 20][(noise() % 8) as usize];
             raw_entry(noise() % (16 << 30), noise() % (8 << 20), kind)
         })
         .collect();
-    check_runs(&only(entries));
+    check_runs(&Input::from(entries));
 }
 
 #[test]
 fn five_thousand_pages_with_holes_between() {
-    let entries = (0..5000u64)
+    let entries: Vec<_> = (0..5000u64)
         .rev()
         .map(|nr| raw_entry((1 << 32) + nr * 8192 + 100, 4096 + 3996, 1))
         .collect();
-    let input = only(entries);
+    let input = Input::from(entries);
     check_runs(&input);
     assert_eq!(rules::stretches(&input).len(), 5001);
 }
 
 #[test]
 fn five_thousand_times_the_same() {
-    check_runs(&only(vec![raw_entry(123, 1 << 33, 1); 5000]));
+    check_runs(&Input::from(vec![raw_entry(123, 1 << 33, 1); 5000]));
 }
 
 #[test]
 fn one_block_of_ram_with_five_thousand_bytes_taken_out() {
     let mut entries = vec![raw_entry(0, 1 << 40, 1)];
     entries.extend((1..5000u64).map(|nr| raw_entry((1 << 32) + nr * 12_288 - 1, 2, 2)));
-    let input = only(entries);
+    let input = Input::from(entries);
     check_runs(&input);
 }
 
@@ -177,11 +170,11 @@ proptest! {
         numbers in prop::collection::vec((any::<u64>(), any::<u64>(), 0u32..8), 0..50),
         shift in 0u32..64,
     ) {
-        let entries = numbers
+        let entries: Vec<_> = numbers
             .iter()
             .map(|&(start, len, kind)| raw_entry(start >> shift, len >> (shift / 2), kind))
             .collect();
-        let input = only(entries);
+        let input = Input::from(entries);
         let expected = model::Model::new(&input).expected();
         prop_assert_eq!(rules::stretches(&input), expected);
         let runs = rules::runs(&input);
@@ -215,7 +208,7 @@ fn scratch_for_fewer_ranges_than_there_are_is_refused() {
 
 #[test]
 fn too_few_tables_are_refused_before_any_is_touched() {
-    let input = only(vec![raw_entry(0, 1 << 33, 1)]);
+    let input = Input::from(vec![raw_entry(0, 1 << 33, 1)]);
     let runs = rules::runs(&input);
     let need = table_count(runs, PAGINGS[0]).expect("a number");
     let mut tables = vec![rules::dirty_table(); need - 1];
@@ -232,7 +225,7 @@ fn too_few_tables_are_refused_before_any_is_touched() {
 
 #[test]
 fn a_table_without_a_frame_is_an_error() {
-    let input = only(vec![raw_entry(0, 1 << 33, 1)]);
+    let input = Input::from(vec![raw_entry(0, 1 << 33, 1)]);
     let runs = rules::runs(&input);
     let mut tables = vec![Table::EMPTY; 16];
     for missing in 0..table_count(runs, PAGINGS[0]).expect("a number") {

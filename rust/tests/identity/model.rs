@@ -25,6 +25,16 @@ pub struct Input {
     pub uncached: Vec<(u64, u64)>,
 }
 
+impl From<Vec<MapEntry>> for Input {
+    /// A memory map, and nothing beside it.
+    fn from(entries: Vec<MapEntry>) -> Self {
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+}
+
 /// Memory that is mapped alike: start, end, how.
 pub type Stretch = (u64, u64, Attr);
 

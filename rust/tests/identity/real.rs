@@ -7,10 +7,7 @@ use super::model::Input;
 use super::rules::{self, PAGINGS};
 
 fn input(name: &str) -> Input {
-    Input {
-        entries: maps::named(name).entries,
-        ..Input::default()
-    }
+    maps::named(name).entries.into()
 }
 
 fn tables(input: &Input, paging: usize) -> usize {
@@ -24,11 +21,7 @@ fn every_rule_holds_for_every_machine() {
     assert_eq!(maps.len(), 46);
     for map in maps {
         println!("{}", map.name);
-        let entries = map.entries;
-        rules::check(&Input {
-            entries,
-            ..Input::default()
-        });
+        rules::check(&map.entries.into());
     }
 }
 
@@ -64,10 +57,7 @@ fn grown_to_64_tib_it_takes_a_pdpt_more_for_each_half_tib() {
     let entries = maps::grown_to_64_tib(&epyc.entries);
     let added = maps::ram_bytes(&entries) - maps::ram_bytes(&epyc.entries);
     assert_eq!(added, (64 << 40) - (512 << 30));
-    let grown = Input {
-        entries,
-        ..Input::default()
-    };
+    let grown = entries.into();
     assert_eq!(tables(&grown, 0), tables(&epyc, 0) + 127);
     rules::check(&grown);
 }
@@ -105,11 +95,7 @@ fn the_end_of_ram_in_the_middle_of_a_page_is_left_out() {
 #[test]
 fn there_are_at_most_five_lines_for_a_run() {
     for map in maps::all() {
-        let input = Input {
-            entries: map.entries,
-            ..Input::default()
-        };
-        let runs = rules::runs(&input);
+        let runs = rules::runs(&map.entries.into());
         for paging in PAGINGS {
             assert!(leaf_runs(runs, paging).count() <= 5 * runs.iter().count());
         }

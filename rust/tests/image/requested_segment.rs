@@ -16,11 +16,8 @@ fn requested(mem: u64, memsz: u64, bufsz: u64) -> RequestedSegment {
 /// Checks segments on a machine with RAM at 64 KiB-640 KiB and 1 MiB-4 GiB, entry at the first.
 fn check_on_pc(segments: &[RequestedSegment]) -> Result<Segments, SegmentError> {
     let ram = [range(0x1_0000, 0xa_0000), range(0x10_0000, 0x1_0000_0000)];
-    check(
-        segments,
-        segments.first().map_or(0, |first| first.mem),
-        &ram,
-    )
+    let entry = segments.first().map_or(0, |first| first.mem);
+    check(segments, entry, &ram)
 }
 
 /// The fault that is found in the last of `segments`.
@@ -52,11 +49,10 @@ fn a_plain_image_becomes_its_segments() {
     assert_eq!(segments.count(), 4);
     assert_eq!(segments.entry(), ma(0x20_0000));
     assert_eq!(segments.nr_data_pages(), 2 + 1 + 3);
-    let slots: Vec<_> = (0..5).map(|index| segments.data_pages_of(index)).collect();
-    assert_eq!(
-        slots,
-        [Some(0..2), Some(2..3), Some(3..3), Some(3..6), None]
-    );
+    let of_each = [Some(0..2), Some(2..3), Some(3..3), Some(3..6), None];
+    for (index, pages) in of_each.into_iter().enumerate() {
+        assert_eq!(segments.data_pages_of(index), pages);
+    }
 
     let first = segments.get(0).expect("segment 0");
     assert_eq!(first.dst(), range(0x20_0000, 0x20_5000));
@@ -233,7 +229,7 @@ fn the_first_byte_outside_ram_is_named() {
         range(0x4000, 0x5000), // Touches the one before: nothing is missing between them.
         range(0x7000, 0x8800),
     ];
-    let hole = |mem: u64, memsz: u64| match check(&[requested(mem, memsz, 0)], mem, &ram) {
+    let hole = |mem, memsz| match check(&[requested(mem, memsz, 0)], mem, &ram) {
         Ok(_) => None,
         Err(SegmentError::Segment {
             fault: Fault::NotRam { hole },
