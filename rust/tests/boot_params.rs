@@ -44,20 +44,12 @@ fn entries(bytes: &[u8]) -> Vec<MapEntry> {
     bytes.chunks_exact(20).map(entry).collect()
 }
 
-/// What the next kernel reads at one address: a node of the `setup_data` list.
-struct Node<'a> {
-    next: u64,
-    kind: u32,
-    data: &'a [u8],
-}
-
-fn node(bytes: &[u8]) -> Node<'_> {
-    let len = u32::from_le_bytes(bytes[12..16].try_into().expect("4 bytes"));
-    Node {
-        next: u64::from_le_bytes(bytes[0..8].try_into().expect("8 bytes")),
-        kind: u32::from_le_bytes(bytes[8..12].try_into().expect("4 bytes")),
-        data: &bytes[16..16 + len as usize],
-    }
+/// What the next kernel reads at one address, a node of the `setup_data` list: the next one's address,
+/// the type, and the data.
+fn node(bytes: &[u8]) -> (u64, u32, &[u8]) {
+    let word = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("4 bytes"));
+    let next = u64::from_le_bytes(*bytes.first_chunk().expect("8 bytes"));
+    (next, word(8), &bytes[16..16 + word(12) as usize])
 }
 
 #[test]
@@ -184,9 +176,9 @@ fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
         let used = e820_ext_bytes(len);
         if outside > 0 {
             assert_eq!(setup_data, at.raw());
-            let node = node(&room);
-            assert_eq!((node.next, node.kind), (0xcccc_cccc_cccc_cccc, 1));
-            assert_eq!(entries(node.data), map[inside..]);
+            let (next, kind, data) = node(&room);
+            assert_eq!((next, kind), (0xcccc_cccc_cccc_cccc, 1));
+            assert_eq!(entries(data), map[inside..]);
         } else {
             assert_eq!(setup_data, 0xcccc_cccc_cccc_cccc);
         }

@@ -1,12 +1,20 @@
 //! What many tests write memory with. The models have their own arithmetic.
 
-use rkexec::addr::{Maddr, Mfn};
+use rkexec::addr::{Maddr, Mfn, PHYS_END};
 use rkexec::memmap::{E820Type, MapEntry};
 use rkexec::range::MaRange;
 
 pub const PAGE: u64 = 4096;
 pub const MIB: u64 = 1 << 20;
 pub const GIB: u64 = 1 << 30;
+
+/// Numbers at which addresses, lengths and their sums may go wrong.
+pub fn hostile_numbers() -> Vec<u64> {
+    let low = [0, 1, 4095, 4096, 0x9_f000, 0xa_0000, 0x100_0000];
+    let around_the_end = [4096, 1, 0].map(|by| PHYS_END - by);
+    let wrapping = [4096, 1, 0].map(|by| u64::MAX - by);
+    [&low[..], &around_the_end, &[PHYS_END + 1], &wrapping].concat()
+}
 
 pub fn ma(raw: u64) -> Maddr {
     Maddr::new(raw).expect("a machine address")

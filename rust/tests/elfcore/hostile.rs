@@ -6,28 +6,14 @@ use rkexec::elfcore::{ElfCore, Loads};
 use rkexec::memmap::E820Type;
 
 use super::memory::checked;
-use crate::common::{entry, range, raw_entry};
-
-const NUMBERS: [u64; 12] = [
-    0,
-    1,
-    4096,
-    0x9_f000,
-    0xa_0000,
-    0x100_0000,
-    PHYS_END - 4096,
-    PHYS_END - 1,
-    PHYS_END,
-    PHYS_END + 1,
-    u64::MAX - 1,
-    u64::MAX,
-];
+use crate::common::{entry, hostile_numbers, range, raw_entry};
 
 #[test]
 fn numbers_at_the_end_of_everything() {
     let areas = [range(0, 0), range(0, PHYS_END), range(0xf_f000, 0x200_0000)];
-    for start in NUMBERS {
-        for len_bytes in NUMBERS {
+    let numbers = hostile_numbers();
+    for &start in &numbers {
+        for &len_bytes in &numbers {
             for kind_raw in [1, 2] {
                 let odd = raw_entry(start, len_bytes, kind_raw);
                 let all = entry(0, PHYS_END, E820Type::Ram);

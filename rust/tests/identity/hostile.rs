@@ -10,7 +10,7 @@ use rkexec::memmap::E820Type;
 use super::model::{self, Input, END};
 use super::rules::{self, PAGINGS};
 use super::walker::Walker;
-use crate::common::raw_entry;
+use crate::common::{hostile_numbers, raw_entry};
 
 #[test]
 fn no_memory_at_all_still_has_the_legacy_range() {
@@ -23,21 +23,9 @@ fn no_memory_at_all_still_has_the_legacy_range() {
 
 #[test]
 fn numbers_at_the_end_of_everything() {
-    let numbers = [
-        0,
-        1,
-        4095,
-        4096,
-        END - 4096,
-        END - 1,
-        END,
-        END + 1,
-        u64::MAX - 4096,
-        u64::MAX - 1,
-        u64::MAX,
-    ];
-    for start in numbers {
-        for len in numbers {
+    let numbers = hostile_numbers();
+    for &start in &numbers {
+        for &len in &numbers {
             for kind in [1, 2, 3] {
                 rules::check(&Input::from(vec![raw_entry(start, len, kind)]));
                 // What is not RAM takes it away up to the very end.
