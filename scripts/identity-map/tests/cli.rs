@@ -118,7 +118,7 @@ fn json_says_the_same_as_the_text() {
     assert_eq!(json["gib_pages"], true);
 }
 
-/// The picture in the README. After a change to the drawing, look at what this test leaves in
+/// The picture in ARCHITECTURE.md. After a change to the drawing, look at what this test leaves in
 /// `.build/target/tmp/example.svg`, and copy it.
 #[test]
 fn the_example_is_what_is_drawn_today() {
