@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
 
+use crate::files;
+
 const DIR: &str = "/sys/devices/system/xen_memory/xen_memory0";
 const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -14,9 +16,8 @@ pub fn resize(kib: u64) -> Result<()> {
     // The kernel knows of some pages that it does not give.
     const NEAR_KIB: u64 = 1024;
     until(kib, || {
-        let path = format!("{DIR}/info/current_kb");
-        let text = fs::read_to_string(&path).context(path)?;
-        Ok(text.trim().parse::<u64>()?.abs_diff(kib) <= NEAR_KIB)
+        let now: u64 = files::value(&format!("{DIR}/info/current_kb"))?;
+        Ok(now.abs_diff(kib) <= NEAR_KIB)
     })
 }
 

@@ -49,13 +49,9 @@ pub fn map(kind: &str) -> Result<Vec<String>> {
 /// memory: the kernel's own map it like any other.
 pub fn expect_map(kind: &str) -> Result<()> {
     const VIDEO: &str = "00000000000a0000 00000000000fffff 4K UC";
-    let map = map(kind)?;
-    let ours = map.iter().any(|line| line == VIDEO);
-    ensure!(
-        ours,
-        "the {kind} image has other page tables:\n{}",
-        map.join("\n")
-    );
+    let map = map(kind)?.join("\n");
+    let ours = map.lines().any(|line| line == VIDEO);
+    ensure!(ours, "the {kind} image has other page tables:\n{map}");
     Ok(())
 }
 
@@ -95,18 +91,16 @@ pub fn load_by(abi: Abi) -> Result<()> {
 
 fn load_with(parameters: &[&str]) -> Result<()> {
     modprobe(&[&[NAME], parameters].concat())?;
-    ensure!(
-        is_loaded(),
-        "modprobe says yes, and the module is not there"
-    );
-    Ok(())
+    expect_loaded(true)
 }
 
 pub fn unload() -> Result<()> {
     modprobe(&["-r", NAME])?;
-    ensure!(
-        !is_loaded(),
-        "modprobe says yes, and the module is still there"
-    );
+    expect_loaded(false)
+}
+
+fn expect_loaded(loaded: bool) -> Result<()> {
+    let is = is_loaded();
+    ensure!(is == loaded, "modprobe succeeds; the module is there: {is}");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use crate::files;
 use crate::xen::Xen;
 
 const PAGE: u64 = 4096;
@@ -80,7 +81,7 @@ impl Ownership {
 
 /// The machine address at which the code of the running kernel begins.
 pub fn machine_address_of_kernel_code(ownership: &Ownership) -> Result<u64> {
-    let iomem = std::fs::read_to_string("/proc/iomem").context("/proc/iomem")?;
+    let iomem = files::read("/proc/iomem")?;
     ownership.machine_address(kernel_code(&iomem).context("/proc/iomem has no kernel code")?)
 }
 

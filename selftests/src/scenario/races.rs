@@ -277,24 +277,17 @@ impl Machine {
         ensure!(self.xen.kexec_status()?, "Xen's status says 0");
         let free = self.xen.free_pages()?;
         // Some pages more or less: Xen's map of an image depends on where it is.
-        let used = self.free.saturating_sub(free);
-        ensure!(
-            (self.used / 2..=self.used * 3 / 2).contains(&used),
-            "Xen has {used} pages for an image, and not about {}",
-            self.used
-        );
+        let (used, wanted) = (self.free.saturating_sub(free), self.used);
+        let near = (wanted / 2..=wanted * 3 / 2).contains(&used);
+        ensure!(near, "{used} pages for an image, and not about {wanted}");
         Ok(())
     }
 
     fn expect_empty(&self) -> Result<()> {
         kexec::expect_loaded(false)?;
         ensure!(!self.xen.kexec_status()?, "Xen's status says 1");
-        let free = self.xen.free_pages()?;
-        ensure!(
-            free == self.free,
-            "Xen has {free} free pages without an image, and not {}",
-            self.free
-        );
+        let (free, before) = (self.xen.free_pages()?, self.free);
+        ensure!(free == before, "{free} free pages of Xen, and not {before}");
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ use super::{Next, Stage};
 use crate::files;
 use crate::kernel_log::KernelLog;
 use crate::module;
+use crate::program::said;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
 use crate::sys::schedule;
@@ -89,12 +90,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
             other_modules_go_on_until(report, || log.says(BEING_LOADED))?;
             ensure!(modprobe.goes_on()?, "modprobe -r is over already");
             load.ends_well()?;
-            let output = modprobe.ends_within(IN_THE_END)?;
-            ensure!(
-                output.status.success(),
-                "modprobe -r: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            modprobe.succeeds_within(IN_THE_END)?;
             ensure!(!module::is_loaded(), "the module is still there");
             kexec::expect_loaded(false)
         },
@@ -205,23 +201,15 @@ fn other_modules_go_on_until(
         }
         ensure!(started.elapsed() < AT_ONCE, "it is not over");
     }
-    report.note(&format!(
-        "another module took {} ms at most",
-        longest.as_millis()
-    ));
+    let ms = longest.as_millis();
+    report.note(&format!("another module took {ms} ms at most"));
     ensure!(longest < NOT_HELD_UP, "another module took {longest:?}");
     Ok(())
 }
 
 fn time_of_modprobe(arguments: &[&str]) -> Result<Duration> {
     let started = Instant::now();
-    let output = Running::start("modprobe", arguments)?.ends_within(AT_ONCE)?;
-    ensure!(
-        output.status.success(),
-        "modprobe {}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    Running::start("modprobe", arguments)?.succeeds_within(AT_ONCE)?;
     Ok(started.elapsed())
 }
 
@@ -298,11 +286,18 @@ impl Running {
         Ok(self.child.wait_with_output()?)
     }
 
+    fn succeeds_within(self, patience: Duration) -> Result<()> {
+        let what = self.what.clone();
+        let output = self.ends_within(patience)?;
+        ensure!(output.status.success(), "{what}: {}", said(&output));
+        Ok(())
+    }
+
     /// What it says when it fails.
     fn fails_within(self, patience: Duration) -> Result<String> {
         let what = self.what.clone();
         let output = self.ends_within(patience)?;
         ensure!(!output.status.success(), "{what} succeeded");
-        Ok(String::from_utf8_lossy(&output.stderr).to_lowercase())
+        Ok(said(&output).to_lowercase())
     }
 }

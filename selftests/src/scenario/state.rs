@@ -211,10 +211,7 @@ impl Slot {
         log.expect(LEFT_ALONE)?;
         kexec::expect_loaded(false)?;
         let after = (self.xen.free_pages()?, self.xen.kexec_status()?);
-        ensure!(
-            before == after,
-            "Xen's free pages and status were {before:?}, and are {after:?}"
-        );
+        ensure!(before == after, "pages and status: {before:?}, {after:?}");
         self.others_unload(other)?;
         self.loader.expect_free(self.free)?;
         // That was one load and one unload past the kernel after a load of ours: the bit is wrong

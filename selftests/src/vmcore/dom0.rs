@@ -110,13 +110,9 @@ fn added_words(line: &str, given: &str, head: Head) -> Result<String> {
         }
         Head::Tools => &["elfcorehdr=", "kexec_jump_back_entry="],
     };
-    ensure!(
-        words.len() == allowed.len()
-            && allowed
-                .iter()
-                .all(|name| words.iter().any(|word| word.starts_with(name))),
-        "added: {words:?}"
-    );
+    let is_there = |name: &&str| words.iter().any(|word| word.starts_with(*name));
+    let right = words.len() == allowed.len() && allowed.iter().all(is_there);
+    ensure!(right, "added: {words:?}");
     Ok(words.join(" "))
 }
 
@@ -173,11 +169,10 @@ fn xen_notes(dump: &Dump, crash: &Crash) -> Result<()> {
     let processors = dump.notes(b"CORE", Some(NT_PRSTATUS))?;
     let registers = dump.notes(b"Xen", Some(XEN_REGISTERS))?;
     for (name, found) in [("CORE", &processors), ("Xen", &registers)] {
+        let (found, all) = (found.len(), crash.cpus);
         ensure!(
-            found.len() == crash.cpus,
-            "notes {name} of {} processors, not of {}",
-            found.len(),
-            crash.cpus
+            found == all,
+            "notes {name} of {found} processors, not {all}"
         );
     }
     for note in processors {

@@ -13,7 +13,7 @@ static IMAGE: LazyLock<Regex> =
 
 #[derive(Debug, Default)]
 pub struct Claim {
-    levels: u32,
+    levels: usize,
     pages: Vec<Pages>,
     /// Those that are not at their own addresses, by the physical ones: the module does not tell the
     /// others.
@@ -50,22 +50,18 @@ impl Claim {
         pages: &[&Pages],
         others: &[&Pages],
         tables: usize,
-        levels: u32,
+        levels: usize,
     ) -> Result<()> {
         expect_same(&self.pages, pages)?;
         let others: Vec<_> = others.iter().map(|pages| pages.by_physical()).collect();
         let others: Vec<_> = others.iter().collect();
         expect_same(&self.others, &others).context("not one to one")?;
-        ensure!(
-            self.tables == tables,
-            "the module says {} tables, the probe has found {tables}",
-            self.tables
-        );
-        ensure!(
-            self.levels == levels,
-            "the module says {} levels, the processor walks {levels}",
-            self.levels
-        );
+        for (what, says, is) in [
+            ("tables", self.tables, tables),
+            ("levels", self.levels, levels),
+        ] {
+            ensure!(says == is, "the module says {says} {what}, and it is {is}");
+        }
         Ok(())
     }
 }

@@ -60,12 +60,9 @@ impl State {
     }
 
     /// On how many levels of page tables the processor is.
-    pub fn levels(&self) -> Result<u32> {
-        Ok(if self.register("cr4")? & LA57 != 0 {
-            5
-        } else {
-            4
-        })
+    pub fn levels(&self) -> Result<usize> {
+        let five = self.register("cr4")? & LA57 != 0;
+        Ok(if five { 5 } else { 4 })
     }
 
     pub fn check(&self, native: bool) -> Result<()> {
