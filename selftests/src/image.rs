@@ -5,13 +5,12 @@
 //! enters the kernel in the same way whoever starts it. A map of memory that is too long for
 //! `boot_params` goes on behind them, in a `setup_data` (Documentation/arch/x86/boot.rst).
 
-use std::mem::offset_of;
-
 use anyhow::{ensure, Result};
+use object::pod::{bytes_of, bytes_of_mut};
 
 use crate::acpi;
 use crate::memory::{Entry, Map};
-use crate::sys::bindings::linux::{boot_e820_entry, boot_params, setup_header, SETUP_E820_EXT};
+use crate::sys::bindings::linux::{boot_e820_entry, boot_params, SETUP_E820_EXT};
 use crate::sys::kexec::Segment;
 use formats::bzimage::BzImage;
 
@@ -22,6 +21,8 @@ const E820_MAX: usize = 128;
 const START_PAGES: usize = 3;
 /// What a boot loader calls itself that has no number of its own.
 const LOADER_UNDEFINED: u8 = 0xff;
+
+const _: () = assert!(size_of::<boot_params>() == PAGE);
 
 /// How much memory the parts need, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,52 +110,28 @@ fn boot_params_page(
     machine: &Map,
     places: Places,
 ) -> Vec<u8> {
-    let mut page = vec![0; PAGE];
-    let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
-    let header = offset_of!(boot_params, hdr);
-    put(header, kernel.header());
-    put(
-        header + offset_of!(setup_header, type_of_loader),
-        &[LOADER_UNDEFINED],
-    );
-    put(
-        offset_of!(boot_params, acpi_rsdp_addr),
-        &acpi::root_pointer().to_le_bytes(),
-    );
-    let cmdline = places.start + PAGE as u64;
-    for (low, high, value) in [
-        (
-            offset_of!(setup_header, ramdisk_image),
-            offset_of!(boot_params, ext_ramdisk_image),
-            places.initrd,
-        ),
-        (
-            offset_of!(setup_header, ramdisk_size),
-            offset_of!(boot_params, ext_ramdisk_size),
-            initrd_bytes,
-        ),
-        (
-            offset_of!(setup_header, cmd_line_ptr),
-            offset_of!(boot_params, ext_cmd_line_ptr),
-            cmdline,
-        ),
-    ] {
-        let bytes = value.to_le_bytes();
-        put(header + low, &bytes[..4]);
-        put(high, &bytes[4..]);
-    }
+    let mut params = boot_params::default();
+    let header = kernel.header();
+    bytes_of_mut(&mut params.hdr)[..header.len()].copy_from_slice(header);
+    params.hdr.type_of_loader = LOADER_UNDEFINED;
+    params.acpi_rsdp_addr = acpi::root_pointer();
+    (params.hdr.ramdisk_image, params.ext_ramdisk_image) = halves(places.initrd);
+    (params.hdr.ramdisk_size, params.ext_ramdisk_size) = halves(initrd_bytes);
+    (params.hdr.cmd_line_ptr, params.ext_cmd_line_ptr) = halves(places.start + PAGE as u64);
     let lines = machine.entries();
     if lines.len() > E820_MAX {
-        let rest = places.start + (START_PAGES * PAGE) as u64;
-        put(
-            header + offset_of!(setup_header, setup_data),
-            &rest.to_le_bytes(),
-        );
+        params.hdr.setup_data = places.start + (START_PAGES * PAGE) as u64;
     }
-    let lines = &lines[..lines.len().min(E820_MAX)];
-    put(offset_of!(boot_params, e820_entries), &[lines.len() as u8]);
-    put(offset_of!(boot_params, e820_table), &e820_table(lines));
-    page
+    params.e820_entries = lines.len().min(E820_MAX) as u8;
+    for (room, line) in params.e820_table.iter_mut().zip(lines) {
+        *room = e820(line);
+    }
+    bytes_of(&params).to_vec()
+}
+
+/// The low and the high half of a number, which `boot_params` has in two places.
+fn halves(number: u64) -> (u32, u32) {
+    (number as u32, (number >> 32) as u32)
 }
 
 /// The lines that `boot_params` has no room for, as a `setup_data`; nothing if it has room for all.
@@ -172,20 +149,16 @@ fn rest_of_map(machine: &Map) -> Vec<u8> {
 }
 
 fn e820_table(lines: &[Entry]) -> Vec<u8> {
-    let mut table = vec![0; lines.len() * size_of::<boot_e820_entry>()];
-    for (line, room) in lines
-        .iter()
-        .zip(table.chunks_exact_mut(size_of::<boot_e820_entry>()))
-    {
-        let mut put = |at: usize, bytes: &[u8]| room[at..at + bytes.len()].copy_from_slice(bytes);
-        put(offset_of!(boot_e820_entry, addr), &line.start.to_le_bytes());
-        put(
-            offset_of!(boot_e820_entry, size),
-            &(line.end - line.start).to_le_bytes(),
-        );
-        put(offset_of!(boot_e820_entry, type_), &line.kind.to_le_bytes());
+    let lines = lines.iter().map(e820);
+    lines.flat_map(|it| bytes_of(&it).to_vec()).collect()
+}
+
+fn e820(line: &Entry) -> boot_e820_entry {
+    boot_e820_entry {
+        addr: line.start,
+        size: line.end - line.start,
+        type_: line.kind,
     }
-    table
 }
 
 /// `mov rsi, boot_params; mov rax, entry; jmp rax`.

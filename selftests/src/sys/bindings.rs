@@ -10,6 +10,8 @@
     clippy::ptr_as_ptr
 )]
 
+use object::pod::Pod;
+
 pub mod xen {
     include!(concat!(env!("OUT_DIR"), "/xen.rs"));
 }
@@ -17,6 +19,13 @@ pub mod xen {
 pub mod linux {
     include!(concat!(env!("OUT_DIR"), "/linux.rs"));
 }
+
+// SAFETY: They are packed, and have nothing but integers, of which any bytes are a value.
+unsafe impl Pod for linux::boot_params {}
+// SAFETY: As above.
+unsafe impl Pod for linux::setup_header {}
+// SAFETY: As above.
+unsafe impl Pod for linux::boot_e820_entry {}
 
 #[cfg(test)]
 mod tests {
