@@ -21,7 +21,7 @@ use rkexec_protocol::Fact;
 use crate::module;
 use crate::program::run;
 use crate::report::Report;
-use crate::vmcore::{Dump, VMCORE};
+use crate::vmcore::file::{Dump, VMCORE};
 
 const DRIVER: &str = "/lib/dump/virtio_blk.ko";
 const DISK: &str = "/dev/vda";

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::assets::Files;
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 

@@ -4,7 +4,7 @@ use rkexec_protocol::choice::Abi;
 use rkexec_protocol::{Scenario, Told};
 
 use crate::assets::Files;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Firmware, Machine};
 use crate::pieces::Piece;
 

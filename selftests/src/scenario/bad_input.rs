@@ -13,7 +13,7 @@ use nix::sys::memfd::{memfd_create, MFdFlags};
 use rkexec_protocol::choice::Call;
 
 use super::loader::{expect_errno, Loader, PAGE, PLACE};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment, ARCH_AARCH64, ARCH_X86_64, PRESERVE_CONTEXT};

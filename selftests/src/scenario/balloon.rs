@@ -9,7 +9,7 @@ use nix::sys::memfd::{memfd_create, MFdFlags};
 use rkexec_protocol::choice::Call;
 
 use super::loader::Loader;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::balloon;
 use crate::ownership::Ownership;
 use crate::xen::Xen;

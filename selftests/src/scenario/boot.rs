@@ -9,7 +9,7 @@ use rkexec_protocol::scenario::Boot;
 
 use super::loader::Loader;
 use super::plan::Plan;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::{console, module};
 
 pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {

@@ -6,7 +6,7 @@ use anyhow::{ensure, Result};
 
 use super::loader::Loader;
 use super::plan::{INITRD, KERNEL};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::program::{self, kexec_files};
 use crate::without_xen::kexec_tools;
 

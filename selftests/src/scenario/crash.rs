@@ -10,7 +10,7 @@ use rkexec_protocol::scenario::Crash;
 use super::by_file;
 use super::crash_image::CrashImage;
 use super::loader::{expect_errno, expect_refusal};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::pressure::Pressure;
 use crate::report::Report;

@@ -13,7 +13,7 @@ use rkexec_protocol::choice::{Call, Trigger};
 use super::by_file;
 use super::loader::{expect_errno, expect_refusal, Loader, PAGE};
 use super::probe::{tell_map, tell_memory, PROBE};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::module;
 use crate::report::Report;

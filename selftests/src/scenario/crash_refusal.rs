@@ -6,7 +6,7 @@ use rkexec_protocol::choice::Call;
 
 use super::by_file;
 use super::loader::{expect_errno, Loader, PAGE, PLACE};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::module;
 use crate::sys::kexec::{self, Segment};

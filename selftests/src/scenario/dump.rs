@@ -14,7 +14,7 @@ use rkexec_protocol::Fact;
 
 use super::loader::Loader;
 use super::plan::{Plan, INITRD, KERNEL};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::held::Held;
 use crate::ownership::Ownership;
 use crate::program::{self, kexec_files};

@@ -14,7 +14,7 @@ use rkexec_protocol::{Record, Scenario, Told};
 
 use super::plan::BASE;
 use super::refuse::MODULE;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::initrd::Initrd;
 use crate::module::modprobe;
 use crate::report::Report;

@@ -16,7 +16,7 @@ use rkexec_protocol::scenario::LoadTime;
 use super::loader::Loader;
 use super::plan::{Plan, INITRD, KERNEL};
 use super::prepare_time::median;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::ownership::Ownership;
 use crate::report::Report;
 use crate::sys::kexec;

@@ -8,7 +8,8 @@ use std::fs;
 
 use anyhow::{ensure, Context, Result};
 
-use super::{probe, Next, Stage};
+use super::probe;
+use super::stage::{Next, Stage};
 use crate::sys::kexec;
 use crate::{files, module};
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use rkexec_protocol::Fact;
 
 use super::loader::PLACE;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::acpi;
 use crate::memory::Map;
 use crate::module;

@@ -19,7 +19,7 @@ use rkexec_protocol::{Fact, Told};
 use super::by_file;
 use super::loader::{Loader, PAGE, PLACE};
 use super::plan::Plan;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment};
 use crate::xen::Xen;

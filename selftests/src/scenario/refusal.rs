@@ -16,7 +16,7 @@ use anyhow::{ensure, Context, Result};
 use rkexec_protocol::choice::Call;
 
 use super::loader::Loader;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::balloon;
 use crate::kernel_log::KernelLog;
 use crate::sys::schedule;

@@ -6,7 +6,7 @@ use rkexec_protocol::choice::Call;
 use rkexec_protocol::scenario::Refuse;
 
 use super::loader::Loader;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::sys::kexec;
 use crate::{module, xen};

@@ -11,7 +11,7 @@ use nix::mount::{mount, umount, MsFlags};
 
 use super::loader::expect_errno;
 use super::plan::KERNEL;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kselftest::{self, Outcome, FILE_LOAD, LOAD};
 use crate::report::Report;
 use crate::sys::kexec;

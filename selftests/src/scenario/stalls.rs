@@ -19,7 +19,7 @@ use rkexec_protocol::choice::Call;
 
 use super::loader::{Loader, PAGE, PLACE};
 use super::plan::Plan;
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::files;
 use crate::kernel_log::KernelLog;
 use crate::module;

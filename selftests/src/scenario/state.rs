@@ -10,7 +10,7 @@ use rkexec_protocol::choice::Call::{self, File};
 
 use super::loader::{expect_errno, Loader, PAGE};
 use super::plan::{INITRD, KERNEL};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::ownership::Ownership;
 use crate::sys::kexec::{self, Segment};

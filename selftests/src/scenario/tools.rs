@@ -9,7 +9,7 @@ use rkexec_protocol::Scenario;
 
 use super::loader::Loader;
 use super::plan::{Plan, INITRD, KERNEL};
-use super::{Next, Stage};
+use super::stage::{Next, Stage};
 use crate::program::{self, kexec_files};
 use crate::sys::{kexec, schedule};
 use crate::{marker, module};

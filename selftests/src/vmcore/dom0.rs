@@ -6,7 +6,7 @@ use object::LittleEndian;
 use rkexec_protocol::choice::Lockdown;
 use sha2::{Digest, Sha256};
 
-use super::{Dump, PAGE};
+use super::file::{Dump, PAGE};
 use crate::expect::{without_lockdown, Crash, Expected, Head};
 use crate::files;
 use crate::memory::{Entry, Map, RAM};

@@ -6,7 +6,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_on, dom0_with, BOOTS};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::esp::Holes;
 use crate::machine::{Firmware, Machine, DOM0};
 use crate::probe::Maker;

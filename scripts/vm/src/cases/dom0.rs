@@ -9,8 +9,9 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_with, BOOTS, FILE, LOAD, SELFTESTS};
 use crate::case::{Case, Needs};
-use crate::ending::{End, Target};
+use crate::end::End;
 use crate::machine::{Machine, DOM0};
+use crate::reset::Target;
 
 type On = (&'static str, Machine);
 const USUAL: On = ("dom0", DOM0);

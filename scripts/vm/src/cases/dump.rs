@@ -9,7 +9,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_with, BOOTS};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Machine, DOM0};
 
 /// What dom0, Linux and Xen say of a crash that is wanted.

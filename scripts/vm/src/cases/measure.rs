@@ -5,7 +5,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_with, BOOTS, NATIVE_BOOTS};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Machine, DOM0};
 
 /// A row without content: loads in a dom0 that only their time is wanted of.

@@ -8,7 +8,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{with_cpu, BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::Machine;
 
 /// A row without content: a bare machine on which kexec-tools boots the next kernel.

@@ -6,7 +6,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{BOOTS, HANDED_OVER, NATIVE, UEFI};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Machine, DOM0};
 use crate::probe::Maker::{self, Module, Stock};
 

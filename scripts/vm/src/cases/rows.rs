@@ -7,7 +7,7 @@ use rkexec_protocol::scenario::Boot as Load;
 use rkexec_protocol::Scenario;
 
 use crate::case::{Case, Needs};
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Boot, Firmware, Machine, DOM0};
 use crate::xen_build::XenBuild;
 

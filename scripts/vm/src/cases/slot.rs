@@ -5,7 +5,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_with, BOOTS};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Machine, DOM0};
 
 /// What the module says when Xen has nothing to start.

@@ -9,7 +9,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{dom0_on, BOOTS, FILE};
 use crate::case::Case;
-use crate::ending::End;
+use crate::end::End;
 use crate::machine::{Firmware, Machine, DOM0};
 use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Main, Sid, Trixie, WithoutKexec};
 

@@ -7,7 +7,7 @@ use qemu::Ram;
 use regex::Regex;
 use rkexec::abi::handover::Header;
 
-use super::Ending;
+use crate::ending::Ending;
 
 /// What is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,45 @@
+//! How a test ends well.
+
+use rkexec_protocol::Scenario;
+
+use crate::ending::{Ending, Kernels, Restart, Saved};
+use crate::machine::Machine;
+use crate::probe::{Maker, Probe};
+use crate::reset::{Reset, Target};
+
+/// How a test ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The first kernel has no complaint.
+    FirstKernel,
+    /// Nor has the next one.
+    NextKernel,
+    /// Nor have so many kernels one after the other.
+    Kernels(u32),
+    /// It cannot start the next one, and restarts the machine.
+    Restart,
+    /// The hand-over finds what was changed behind its back, says so, and resets the machine.
+    Reset(Target),
+    /// Nor has a crash kernel, whose dump on the disk the tools can read. The dump has all that it has
+    /// when the first kernel does that other thing.
+    Dump(Scenario),
+    /// It crashes, and a crash kernel that reports nothing saves what it wants and restarts the machine.
+    Saved,
+    /// The probe finds the page tables to be such as their maker should make them.
+    Probe(Maker),
+}
+
+impl End {
+    /// What follows a machine to it.
+    pub fn of(self, machine: &Machine) -> Box<dyn Ending> {
+        match self {
+            Self::FirstKernel => Box::new(Kernels(1)),
+            Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
+            Self::Kernels(number) => Box::new(Kernels(number)),
+            Self::Restart => Box::new(Restart),
+            Self::Saved => Box::new(Saved),
+            Self::Reset(target) => Box::new(Reset::new(target)),
+            Self::Probe(maker) => Box::new(Probe::new(maker, machine.boot.clone())),
+        }
+    }
+}
