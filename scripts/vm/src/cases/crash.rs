@@ -52,15 +52,19 @@ const CRASHES: Case = Case {
 };
 
 pub fn all() -> Vec<Case> {
+    const FILE: Crash = Crash::NEW;
+    const LOAD: Crash = Crash::NEW.call(Way::Load);
+    let watchdog = FILE.trigger(Trigger::Watchdog).again(true).blob(38);
+    let shutdown = LOAD.trigger(Trigger::Shutdown).default(true).blob(38);
     let mut rows = vec![
         Case {
             name: "dom0: a panic, kexec_file_load: the crash kernel reads the machine's dump",
-            scenario: Scenario::Crash(Crash::NEW.default(true)),
+            scenario: Scenario::Crash(FILE.default(true)),
             ..CRASHES
         },
         Case {
             name: "dom0: Xen's debug key, kexec_load: the crash kernel reads the machine's dump",
-            scenario: Scenario::Crash(Crash::NEW.call(Way::Load).trigger(Trigger::DebugKey).again(true)),
+            scenario: Scenario::Crash(LOAD.trigger(Trigger::DebugKey).again(true)),
             says: &[
                 r"\(XEN\) 'C' pressed -> triggering crashdump",
                 "rkexec: image verified",
@@ -71,7 +75,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: Xen's watchdog, kexec_file_load: the crash kernel reads the machine's dump",
-            scenario: Scenario::Crash(Crash::NEW.trigger(Trigger::Watchdog).again(true).blob(38).next(Some(Extra::XenConsole))),
+            scenario: Scenario::Crash(watchdog.next(Some(Extra::XenConsole))),
             says: &[
                 "rkexec: the crash kernel's command line has console=hvc0",
                 r"\(XEN\) Watchdog timer (0 )?fired for (domain |d)0",
@@ -84,7 +88,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: SHUTDOWN_crash, kexec_load: the crash kernel reads the machine's dump",
-            scenario: Scenario::Crash(Crash::NEW.call(Way::Load).trigger(Trigger::Shutdown).default(true).blob(38)),
+            scenario: Scenario::Crash(shutdown),
             says: &[
                 r"\(XEN\) Hardware Dom0 crashed: Executing kexec image",
                 "rkexec: image verified",
@@ -95,13 +99,13 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "dom0 with numbers like the crash area's for its memory, all in use: it is left alone",
             machine: with("crashkernel=256M@256M"),
-            scenario: Scenario::Crash(Crash::NEW.again(true).pressure(600)),
+            scenario: Scenario::Crash(FILE.again(true).pressure(600)),
             seconds: 75,
             ..CRASHES
         },
         Case {
             name: "dom0: kexec-tools past the kernel: the dump is the same (a test of the tests)",
-            scenario: Scenario::Crash(Crash::NEW.call(Way::Tools)),
+            scenario: Scenario::Crash(FILE.call(Way::Tools)),
             says: &[r"\(XEN\) Hardware Dom0 crashed: Executing kexec image"],
             ..CRASHES
         },
@@ -140,7 +144,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "UEFI, a dom0 locked down: a panic: the crash kernel reads the machine's dump",
-            scenario: Scenario::Crash(Crash::NEW.lockdown(Some(Lockdown::Confidentiality))),
+            scenario: Scenario::Crash(FILE.lockdown(Some(Lockdown::Confidentiality))),
             machine: Machine {
                 firmware: Firmware::Uefi,
                 ..with(AREA)
