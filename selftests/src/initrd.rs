@@ -1,7 +1,7 @@
 //! The initrd for the next kernel: a base archive, random bytes, and what to expect.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,6 +20,9 @@ const SYSTEM: [&str; 7] = ["/bin", "/boot", "/etc", "/init", "/lib", "/lib64", "
 
 const REGULAR: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
+
+/// Bytes that are read, or made, at once.
+const CHUNK: usize = 1 << 18;
 
 /// An initrd under construction: a base archive, and one behind it.
 pub struct Initrd {
@@ -139,18 +142,11 @@ pub fn build(
 }
 
 pub fn digest_of(path: &Path) -> Result<(String, u64)> {
-    let mut file = File::open(path).with_context(|| path.display().to_string())?;
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    let mut file = BufReader::with_capacity(CHUNK, file);
     let mut hash = Sha256::new();
-    let mut chunk = vec![0; 1 << 18];
-    let mut bytes = 0;
-    loop {
-        let got = file.read(&mut chunk)?;
-        if got == 0 {
-            return Ok((hex::encode(hash.finalize()), bytes));
-        }
-        hash.update(&chunk[..got]);
-        bytes += got as u64;
-    }
+    let bytes = std::io::copy(&mut file, &mut hash)?;
+    Ok((hex::encode(hash.finalize()), bytes))
 }
 
 /// Bytes that differ in every page and in every run, so that a page in the wrong place, a zeroed
@@ -161,7 +157,7 @@ pub(crate) fn write_random(out: &mut impl Write, bytes: u64) -> Result<[u8; 32]>
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
     let mut random = Xoshiro256PlusPlus::from_seed(seed);
     let mut hash = Sha256::new();
-    let mut chunk = vec![0; 1 << 18];
+    let mut chunk = vec![0; CHUNK];
     let mut left = bytes;
     while left > 0 {
         let now = left.min(chunk.len() as u64);

@@ -92,6 +92,7 @@ mod tests {
                 skipped: 3,
             },
             Record::Remark("Totals: none".to_owned()),
+            Record::Remark(String::new()),
             Record::Ends(2, Verdict::Skip),
             Record::Waits,
             Record::Enters,

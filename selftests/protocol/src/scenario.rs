@@ -225,19 +225,7 @@ impl fmt::Display for Scenario {
     }
 }
 
-impl From<Scenario> for String {
-    fn from(scenario: Scenario) -> Self {
-        scenario.to_string()
-    }
-}
-
-impl TryFrom<String> for Scenario {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
+text::as_text!(Scenario);
 
 #[cfg(test)]
 mod tests {

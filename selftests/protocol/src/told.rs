@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use parse_display::{Display, FromStr};
 use serde::{Deserialize, Serialize};
 
@@ -109,19 +109,7 @@ pub struct Marker {
     pub sha256: String,
 }
 
-impl From<Marker> for String {
-    fn from(marker: Marker) -> Self {
-        marker.to_string()
-    }
-}
-
-impl TryFrom<String> for Marker {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        Ok(text.parse()?)
-    }
-}
+text::as_text!(Marker);
 
 #[cfg(test)]
 mod tests {
