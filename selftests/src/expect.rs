@@ -1,7 +1,7 @@
 //! What stage 1 writes down for stage 2: what the next kernel must find.
 
 use anyhow::{Context, Result};
-use rkexec_protocol::choice::Lockdown;
+use rkexec_protocol::choice::{Lockdown, Way};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Map;
@@ -31,7 +31,10 @@ pub struct Expected {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crash {
     pub area: Range,
-    pub head: Head,
+    /// Who has loaded it, and so made the head of the dump (its ELF core header): for `kexec_file_load(2)`
+    /// the module; for `kexec_load(2)` these tests, which do not know where low memory is kept; or
+    /// kexec-tools, which leave out what Linux knows of itself.
+    pub way: Way,
     pub xen: String,
     pub release: String,
     pub cpus: usize,
@@ -39,17 +42,6 @@ pub struct Crash {
     pub panics: bool,
     /// Pages of the machine's low memory, by number, with their SHA-256 in hexadecimal.
     pub low: Vec<(u64, String)>,
-}
-
-/// Who has made the head of a dump (its ELF core header).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Head {
-    /// The module, for `kexec_file_load(2)`.
-    Module,
-    /// These tests, for `kexec_load(2)`: they do not know where low memory is kept.
-    Tests,
-    /// kexec-tools, which leave out what Linux knows of itself.
-    Tools,
 }
 
 impl Expected {

@@ -10,7 +10,7 @@ use formats::bzimage::BzImage;
 use super::loader::{Loader, PAGE};
 use super::plan::{Plan, INITRD, KERNEL};
 use crate::core_header;
-use crate::expect::{Crash, Head};
+use crate::expect::Crash;
 use crate::image::{Image, Sizes};
 use crate::memory::{Entry, Map, RAM};
 use crate::sys::kexec::{self, Segment};
@@ -42,11 +42,7 @@ impl CrashImage {
         plan.told.marker = Some(marker::leave()?);
         plan.crash = Some(Crash {
             area,
-            head: match way {
-                Way::File => Head::Module,
-                Way::Load => Head::Tests,
-                Way::Tools => Head::Tools,
-            },
+            way,
             xen: xen::version()?,
             release: vmcore::release()?,
             cpus: told.cpus as usize,

@@ -3,11 +3,11 @@
 use anyhow::{bail, ensure, Context, Result};
 use object::read::elf::ProgramHeader;
 use object::LittleEndian;
-use rkexec_protocol::choice::Lockdown;
+use rkexec_protocol::choice::{Lockdown, Way};
 use sha2::{Digest, Sha256};
 
 use super::file::{Dump, PAGE};
-use crate::expect::{without_lockdown, Crash, Expected, Head};
+use crate::expect::{without_lockdown, Crash, Expected};
 use crate::files;
 use crate::memory::{Entry, Map, RAM};
 use crate::report::Report;
@@ -34,16 +34,16 @@ pub fn check(
 ) -> Result<()> {
     report.test("the crash kernel does not run on Xen", |_| {
         stage2::not_on_xen()?;
-        match crash.head {
+        match crash.way {
             // They hand over what dom0 was told.
-            Head::Tools => Ok(()),
-            Head::Module | Head::Tests => stage2::subarch_is_pc(),
+            Way::Tools => Ok(()),
+            Way::File | Way::Load => stage2::subarch_is_pc(),
         }
     });
     report.test("its command line is the given one", |report| {
         let line = files::read("/proc/cmdline")?;
         let line = without_lockdown(&line, lockdown)?;
-        let added = added_words(line, &expected.cmdline, crash.head)?;
+        let added = added_words(line, &expected.cmdline, crash.way)?;
         report.note(&format!("and: {added}"));
         Ok(())
     });
@@ -67,13 +67,13 @@ pub fn check(
         xen_notes(dump, crash)
     });
     // kexec-tools leave this out.
-    if crash.head != Head::Tools {
+    if crash.way != Way::Tools {
         report.test("and Linux of itself", |_| {
             dump.expect_release(&crash.release, crash.panics)
         });
     }
-    match crash.head {
-        Head::Module | Head::Tools => {
+    match crash.way {
+        Way::File | Way::Tools => {
             report.test("low memory is in the dump as it was", |report| {
                 let changed = changed_low_memory(report, dump, crash)?;
                 ensure!(changed.is_empty(), "not these pages: {changed:x?}");
@@ -81,7 +81,7 @@ pub fn check(
             });
         }
         // The tests do not know where it is kept, and find the crash kernel's own.
-        Head::Tests => {
+        Way::Load => {
             report.test("low memory would not be what it was", |report| {
                 let changed = changed_low_memory(report, dump, crash)?;
                 ensure!(!changed.is_empty(), "nobody has used it");
@@ -97,18 +97,18 @@ pub fn check(
 }
 
 /// What was added to the command line, which must have been the right thing in the right place.
-fn added_words(line: &str, given: &str, head: Head) -> Result<String> {
+fn added_words(line: &str, given: &str, way: Way) -> Result<String> {
     let (before, after) = line
         .split_once(given)
         .with_context(|| format!("{line:?} instead of {given:?}"))?;
     let words: Vec<_> = before.split(' ').chain(after.split(' ')).collect();
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let allowed: &[&str] = match head {
-        Head::Module | Head::Tests => {
+    let allowed: &[&str] = match way {
+        Way::File | Way::Load => {
             ensure!(after.is_empty(), "{after:?} is behind it");
             &["elfcorehdr="]
         }
-        Head::Tools => &["elfcorehdr=", "kexec_jump_back_entry="],
+        Way::Tools => &["elfcorehdr=", "kexec_jump_back_entry="],
     };
     let is_there = |name: &&str| words.iter().any(|word| word.starts_with(*name));
     let right = words.len() == allowed.len() && allowed.iter().all(is_there);
@@ -221,13 +221,13 @@ mod tests {
 
     #[test]
     fn nothing_is_added_to_a_command_line_that_does_not_belong_there() {
-        let added = |line, head| added_words(line, "a=1 b", head);
-        assert!(added("elfcorehdr=0x1 a=1 b", Head::Module).is_ok());
-        assert!(added("a=1 b", Head::Module).is_err());
-        assert!(added("elfcorehdr=0x1 a=1 b c", Head::Module).is_err());
-        assert!(added("elfcorehdr=0x1 a=1", Head::Module).is_err());
+        let added = |line, way| added_words(line, "a=1 b", way);
+        assert!(added("elfcorehdr=0x1 a=1 b", Way::File).is_ok());
+        assert!(added("a=1 b", Way::File).is_err());
+        assert!(added("elfcorehdr=0x1 a=1 b c", Way::File).is_err());
+        assert!(added("elfcorehdr=0x1 a=1", Way::File).is_err());
         let tools = "a=1 b elfcorehdr=1K kexec_jump_back_entry=0x1";
-        assert!(added(tools, Head::Tools).is_ok());
-        assert!(added(tools, Head::Tests).is_err());
+        assert!(added(tools, Way::Tools).is_ok());
+        assert!(added(tools, Way::Load).is_err());
     }
 }
