@@ -3,7 +3,7 @@
 //! The kernel log rather than the console: the kernel writes it out line by line, so neither its
 //! own messages nor Xen's break a line in the middle. The VM runner picks them out of the serial log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 
 use anyhow::{Context, Result};
@@ -13,7 +13,7 @@ use rkexec_protocol::{Fact, Record, Verdict, MARK};
 const LINE_MAX: usize = 900;
 
 pub struct Report {
-    out: Box<dyn Write>,
+    out: Box<dyn FnMut(&Record)>,
     stage: u32,
     passed: usize,
     failed: usize,
@@ -24,10 +24,16 @@ impl Report {
     /// Begins the report of a stage on the kernel log.
     pub fn on_kernel_log(stage: u32) -> Result<Self> {
         let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
-        Ok(Self::on(KernelLog(kmsg.context("/dev/kmsg")?), stage))
+        let mut kmsg = kmsg.context("/dev/kmsg")?;
+        // A report that cannot be written cannot be reported either: the runner misses the line, and
+        // that is a failure there. The level is one that the console always shows.
+        let write = move |record: &Record| {
+            let _ = kmsg.write_all(format!("<5>{MARK}{record}\n").as_bytes());
+        };
+        Ok(Self::on(write, stage))
     }
 
-    pub fn on(out: impl Write + 'static, stage: u32) -> Self {
+    pub fn on(out: impl FnMut(&Record) + 'static, stage: u32) -> Self {
         let mut report = Self {
             out: Box::new(out),
             stage,
@@ -96,12 +102,8 @@ impl Report {
         verdict
     }
 
-    /// Writes a record of any kind. A report that cannot be written cannot be reported either: the
-    /// runner misses the line, and that is a failure there.
     pub fn record(&mut self, record: &Record) {
-        let line = format!("{MARK}{record}\n");
-        let _ = self.out.write_all(line.as_bytes());
-        let _ = self.out.flush();
+        (self.out)(record);
     }
 
     fn tests(&self) -> usize {
@@ -125,22 +127,6 @@ fn pieces(mut rest: &str) -> Vec<&str> {
     pieces
 }
 
-/// `/dev/kmsg`, with a level that the console always shows: one record for each write.
-struct KernelLog(File);
-
-impl Write for KernelLog {
-    fn write(&mut self, record: &[u8]) -> std::io::Result<usize> {
-        let mut leveled = b"<5>".to_vec();
-        leveled.extend_from_slice(record);
-        self.0.write_all(&leveled)?;
-        Ok(record.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -150,28 +136,18 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Shared(Rc<RefCell<Vec<u8>>>);
+    type Lines = Rc<RefCell<Vec<String>>>;
 
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Shared {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.borrow().clone()).unwrap()
-        }
+    fn report() -> (Report, Lines) {
+        let lines = Lines::default();
+        let out = Rc::clone(&lines);
+        let push = move |record: &Record| out.borrow_mut().push(record.to_string());
+        (Report::on(push, 1), lines)
     }
 
     #[test]
     fn a_report_counts_and_ends_with_the_exit_code_of_kselftest() {
-        let out = Shared::default();
-        let mut report = Report::on(out.clone(), 1);
+        let (mut report, lines) = report();
         assert!(report.test("good", |_| Ok(())));
         report.skip("odd", "not here");
         assert!(!report.test("bad", |_| bail!("the reason")));
@@ -187,25 +163,16 @@ mod tests {
             "# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0",
             "stage 1 ends with 1",
         ];
-        let text = out.text();
-        let lines: Vec<_> = text
-            .lines()
-            .map(|line| line.strip_prefix(MARK).unwrap())
-            .collect();
-        assert_eq!(lines, expected);
+        assert_eq!(*lines.borrow(), expected);
     }
 
     #[test]
     fn a_remark_that_the_kernel_would_refuse_is_cut_between_characters() {
-        let out = Shared::default();
-        Report::on(out.clone(), 1).note(&"ä".repeat(1000));
-        let text = out.text();
-        let room = LINE_MAX + MARK.len() + "# ".len();
-        assert!(text.lines().all(|line| line.len() <= room));
-        assert!(text
-            .lines()
-            .skip(2)
-            .all(|line| line.starts_with("vmtest: # ")));
-        assert_eq!(text.matches('ä').count(), 1000);
+        let (mut report, lines) = report();
+        report.note(&"ä".repeat(1000));
+        let remarks = lines.borrow()[2..].to_vec();
+        let fits = |line: &String| line.starts_with("# ") && line.len() <= LINE_MAX + 2;
+        assert!(remarks.iter().all(fits));
+        assert_eq!(remarks.concat().matches('ä').count(), 1000);
     }
 }
