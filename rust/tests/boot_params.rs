@@ -9,7 +9,7 @@ use rkexec::boot_params::{e820_ext_bytes, fix_up, offset, BootParamsError, E820E
 use rkexec::errno::Errno;
 use rkexec::memmap::MapEntry;
 
-use crate::common::{ma, raw_entry, MIB};
+use crate::common::{ma, put, raw_entry, with, MIB};
 
 const RAM: u32 = 1;
 const RESERVED: u32 = 2;
@@ -23,9 +23,9 @@ fn map(entries: usize) -> Vec<MapEntry> {
 
 /// Makes boot parameters out of any bytes: the header, as boot.rst has it.
 fn with_header(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
-    bytes[0x202..0x206].copy_from_slice(b"HdrS");
-    bytes[0x206..0x208].copy_from_slice(&[0x0f, 0x02]);
+    put(&mut bytes, 0x1fe, &[0x55, 0xaa]);
+    put(&mut bytes, 0x202, b"HdrS");
+    put(&mut bytes, 0x206, &[0x0f, 0x02]);
     bytes
 }
 
@@ -52,6 +52,34 @@ fn node(bytes: &[u8]) -> (u64, u32, &[u8]) {
     (next, word(8), &bytes[16..16 + word(12) as usize])
 }
 
+/// Fixes up boot parameters with so much room at that address. What has become of both; an error leaves
+/// all as it was.
+fn fixed_with(
+    bytes: &[u8],
+    map: &[MapEntry],
+    room: Option<(usize, Maddr)>,
+) -> Result<(Vec<u8>, Vec<u8>), BootParamsError> {
+    let mut fixed = bytes.to_vec();
+    let mut memory = vec![0xdd; room.map_or(0, |(len, _)| len)];
+    let bytes_of_room = &mut memory[..];
+    let given = room.map(|(_, at)| E820ExtRoom {
+        bytes: bytes_of_room,
+        at,
+    });
+    let result = fix_up(&mut fixed, map, given);
+    if result.is_err() {
+        assert_eq!(fixed, bytes);
+        assert!(memory.iter().all(|byte| *byte == 0xdd));
+    }
+    result.map(|()| (fixed, memory))
+}
+
+fn fixed(bytes: &[u8], map: &[MapEntry]) -> Vec<u8> {
+    fixed_with(bytes, map, None)
+        .expect("good boot parameters")
+        .0
+}
+
 #[test]
 fn the_next_kernel_sees_the_machine_and_no_xen() {
     let map = [
@@ -62,9 +90,8 @@ fn the_next_kernel_sees_the_machine_and_no_xen() {
         raw_entry(0xfee0_0000, 0x1000, 0xffff_fff0),
         raw_entry(0x1_0000_0000, 0x8000_0000, RAM),
     ];
-    let mut bytes = boot_params();
-    bytes[0x070..0x078].copy_from_slice(&0x7fb7_e014u64.to_le_bytes());
-    fix_up(&mut bytes, &map, None).expect("good boot parameters");
+    let rsdp = 0x7fb7_e014u64.to_le_bytes();
+    let bytes = fixed(&with(&boot_params(), 0x070, &rsdp), &map);
 
     assert_eq!(bytes[0x1e8], 6);
     let (table, rest) = bytes[0x2d0..0xcd0].split_at(6 * 20);
@@ -89,12 +116,11 @@ fn the_next_kernel_sees_the_machine_and_no_xen() {
 #[test]
 fn a_view_shows_what_is_there() {
     let mut bytes = boot_params();
-    let mut set = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-    set(0x250, &0x0123_4567_89ab_cdefu64.to_le_bytes());
-    set(0x23c, &2u32.to_le_bytes());
-    set(0x240, &0xfeed_f00d_dead_beefu64.to_le_bytes());
-    set(0x1c0, b"Xen\0");
-    set(0x1e8, &[200]);
+    put(&mut bytes, 0x250, &0x0123_4567_89ab_cdefu64.to_le_bytes());
+    put(&mut bytes, 0x23c, &2u32.to_le_bytes());
+    put(&mut bytes, 0x240, &0xfeed_f00d_dead_beefu64.to_le_bytes());
+    put(&mut bytes, 0x1c0, b"Xen\0");
+    put(&mut bytes, 0x1e8, &[200]);
     let view = View::new(&bytes).expect("boot parameters");
     assert_eq!(view.setup_data(), 0x0123_4567_89ab_cdef);
     assert_eq!(view.hardware_subarch(), (2, 0xfeed_f00d_dead_beef));
@@ -107,8 +133,7 @@ fn a_view_shows_what_is_there() {
 #[test]
 fn the_size_of_memory_is_that_of_the_ram_at_1_mib() {
     let size = |map: &[MapEntry]| {
-        let mut bytes = boot_params();
-        fix_up(&mut bytes, map, None).expect("good boot parameters");
+        let bytes = fixed(&boot_params(), map);
         View::new(&bytes).expect("still good").memory_size_kib()
     };
     let two = [raw_entry(0, 0x9_f000, RAM), raw_entry(MIB, 16 * MIB, RAM)];
@@ -133,15 +158,13 @@ fn the_size_of_memory_is_that_of_the_ram_at_1_mib() {
 
 #[test]
 fn an_entry_that_wraps_around_ends_at_the_end_and_does_not_hide_the_others() {
-    let wrapping = raw_entry(0x1000, u64::MAX, RESERVED);
     let map = [
-        wrapping,
+        raw_entry(0x1000, u64::MAX, RESERVED),
         raw_entry(u64::MAX, 2, RESERVED),
         raw_entry(0, u64::MAX, RAM),
         map(1)[0],
     ];
-    let mut bytes = boot_params();
-    fix_up(&mut bytes, &map, None).expect("good boot parameters");
+    let bytes = fixed(&boot_params(), &map);
     let written = entries(&bytes[0x2d0..0x2d0 + 80]);
     // What Linux's append_e820_table() asks of an entry.
     for entry in &written {
@@ -157,23 +180,15 @@ fn an_entry_that_wraps_around_ends_at_the_end_and_does_not_hide_the_others() {
 fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
     for (len, inside, outside) in [(127, 127, 0), (128, 128, 0), (129, 128, 1), (700, 128, 572)] {
         let map = map(len);
-        assert_eq!(
-            e820_ext_bytes(len),
-            if outside > 0 { 16 + 20 * outside } else { 0 }
-        );
-        let mut bytes = boot_params();
-        let mut room = vec![0xdd; 16 + 20 * 572 + 5];
+        let used = e820_ext_bytes(len);
+        assert_eq!(used, if outside > 0 { 16 + 20 * outside } else { 0 });
         let at = ma(0x1234_5000);
-        let given = E820ExtRoom {
-            bytes: &mut room,
-            at,
-        };
-        fix_up(&mut bytes, &map, Some(given)).expect("enough room");
+        let given = Some((16 + 20 * 572 + 5, at));
+        let (bytes, room) = fixed_with(&boot_params(), &map, given).expect("enough room");
 
         assert_eq!(usize::from(bytes[0x1e8]), inside);
         assert_eq!(entries(&bytes[0x2d0..0x2d0 + 20 * inside]), map[..inside]);
         let setup_data = View::new(&bytes).expect("still good").setup_data();
-        let used = e820_ext_bytes(len);
         if outside > 0 {
             assert_eq!(setup_data, at.raw());
             let (next, kind, data) = node(&room);
@@ -186,144 +201,78 @@ fn the_129th_entry_goes_to_the_room_in_front_of_what_is_there() {
     }
 }
 
-/// Fixes up with so much room at `at`, and makes sure that an error leaves all as it was.
-fn try_fix_up(
-    bytes: &[u8],
-    map: &[MapEntry],
-    room: Option<(usize, Maddr)>,
-) -> Result<(), BootParamsError> {
-    let mut fixed = bytes.to_vec();
-    let mut memory = vec![0xdd; room.map_or(0, |(len, _)| len)];
-    let given = room.map(|(_, at)| E820ExtRoom {
-        bytes: &mut memory,
-        at,
-    });
-    let result = fix_up(&mut fixed, map, given);
-    if result.is_err() {
-        assert_eq!(fixed, bytes);
-        assert!(memory.iter().all(|byte| *byte == 0xdd));
-    }
-    result
-}
-
 #[test]
 fn a_map_that_cannot_be_passed_on_is_an_error_with_numbers() {
-    let bytes = boot_params();
-    let too_long = |entries, limit| Err(BootParamsError::MapTooLong { entries, limit });
-    let at = ma(0x5000);
-    assert_eq!(try_fix_up(&bytes, &map(129), None), too_long(129, 128));
+    let fix_up = |nr, room| fixed_with(&boot_params(), &map(nr), room).err();
+    let too_long = |entries, limit| Some(BootParamsError::MapTooLong { entries, limit });
+    assert_eq!(fix_up(129, None), too_long(129, 128));
     // The next kernel maps 63 pages for sure: (63 * 4096 - 16) / 20 = 12901 entries.
     let most = (1 << 20, 128 + 12901);
-    let some = [
-        (0, 128),
-        (15, 128),
-        (35, 128),
-        (36, 129),
-        (55, 129),
-        (56, 130),
-    ];
-    for (room, limit) in some.into_iter().chain([most]) {
-        let fix_up = |nr| try_fix_up(&bytes, &map(nr), Some((room, at)));
-        assert_eq!(fix_up(limit), Ok(()));
-        assert_eq!(fix_up(limit + 1), too_long(limit + 1, limit));
+    let around_entries = [(15, 128), (35, 128), (36, 129), (55, 129), (56, 130)];
+    for (room, limit) in [(0, 128), most].into_iter().chain(around_entries) {
+        let room = Some((room, ma(0x5000)));
+        assert_eq!(fix_up(limit, room), None);
+        assert_eq!(fix_up(limit + 1, room), too_long(limit + 1, limit));
     }
 }
 
 #[test]
 fn room_that_no_kernel_could_find_is_refused() {
-    let bytes = boot_params();
-    let need = e820_ext_bytes(130);
-    let refused = |at| Err(BootParamsError::E820ExtAddress { at: ma(at) });
-    let fix_up = |nr, at| try_fix_up(&bytes, &map(nr), Some((4096, ma(at))));
-    for at in [0, PHYS_END, PHYS_END - need as u64 + 1] {
-        assert_eq!(fix_up(130, at), refused(at));
+    let need = e820_ext_bytes(130) as u64;
+    let fix_up = |nr, at| fixed_with(&boot_params(), &map(nr), Some((4096, ma(at)))).err();
+    for at in [0, PHYS_END, PHYS_END - need + 1] {
+        let refused = BootParamsError::E820ExtAddress { at: ma(at) };
+        assert_eq!(fix_up(130, at), Some(refused));
     }
-    for at in [1, PHYS_END - need as u64] {
-        assert_eq!(fix_up(130, at), Ok(()));
+    for at in [1, PHYS_END - need] {
+        assert_eq!(fix_up(130, at), None);
     }
     // Room that is not needed may be anywhere.
-    assert_eq!(fix_up(128, 0), Ok(()));
+    assert_eq!(fix_up(128, 0), None);
 }
 
 #[test]
 fn what_does_not_look_like_boot_parameters_is_left_alone() {
     let good = boot_params();
-    let with = |at: usize, value: &[u8]| {
-        let mut bytes = good.clone();
-        bytes[at..at + value.len()].copy_from_slice(value);
-        bytes
-    };
-    let cases = [
-        (
-            good[..4095].to_vec(),
-            BootParamsError::TooShort { len_bytes: 4095 },
-            "boot parameters of 4095 bytes, 4096 expected",
-        ),
-        (
-            Vec::new(),
-            BootParamsError::TooShort { len_bytes: 0 },
-            "boot parameters of 0 bytes, 4096 expected",
-        ),
-        (
-            with(0x1fe, &[0xaa, 0x55]),
-            BootParamsError::NoBootFlag { found: 0x55aa },
-            "boot flag 0x55aa in the boot parameters, 0xaa55 expected",
-        ),
-        (
-            with(0x202, b"hdrS"),
-            BootParamsError::NoHeader { found: 0x5372_6468 },
-            "header 0x53726468 in the boot parameters, 0x53726448 expected",
-        ),
-        (
-            with(0x206, &[0x0b, 0x02]),
-            BootParamsError::OldProtocol { version: 0x020b },
-            "the kernel speaks boot protocol 2.11, 2.12 is needed",
-        ),
+    let bad = [
+        good[..4095].to_vec(),
+        Vec::new(),
+        with(&good, 0x1fe, &[0xaa, 0x55]),
+        with(&good, 0x202, b"hdrS"),
+        with(&good, 0x206, &[0x0b, 0x02]),
     ];
-    for (bytes, error, line) in cases {
-        assert_eq!(View::new(&bytes).map(|_| ()), Err(error));
-        assert_eq!(try_fix_up(&bytes, &map(3), None), Err(error));
+    let told = bad.map(|bytes| {
+        let error = fixed_with(&bytes, &map(3), None).expect_err("not boot parameters");
+        assert_eq!(View::new(&bytes).err(), Some(error));
         assert_eq!(error.errno(), Errno::NotExecutable);
-        assert_eq!(error.to_string(), line);
-    }
-    assert_eq!(try_fix_up(&good[..4096], &map(3), None), Ok(()));
-    assert_eq!(
-        try_fix_up(&with(0x206, &[0x0c, 0x02]), &map(3), None),
-        Ok(())
-    );
+        format!("{error:x?}: {error}")
+    });
+    let expected = [
+        "TooShort { len_bytes: fff }: boot parameters of 4095 bytes, 4096 expected",
+        "TooShort { len_bytes: 0 }: boot parameters of 0 bytes, 4096 expected",
+        "NoBootFlag { found: 55aa }: boot flag 0x55aa in the boot parameters, 0xaa55 expected",
+        "NoHeader { found: 53726468 }: header 0x53726468 in the boot parameters, 0x53726448 expected",
+        "OldProtocol { version: 20b }: the kernel speaks boot protocol 2.11, 2.12 is needed",
+    ];
+    assert_eq!(told, expected);
+    fixed(&good[..4096], &map(3));
+    fixed(&with(&good, 0x206, &[0x0c, 0x02]), &map(3));
 }
 
 #[test]
 fn errors_about_the_map_have_their_numbers_and_lines() {
-    assert_eq!(
-        try_fix_up(&boot_params(), &[], None),
-        Err(BootParamsError::EmptyMap)
-    );
-    let too_long = BootParamsError::MapTooLong {
-        entries: 150,
-        limit: 128,
-    };
-    let room = BootParamsError::E820ExtAddress { at: ma(0) };
-    for (error, errno, line) in [
-        (
-            BootParamsError::EmptyMap,
-            Errno::Invalid,
-            "the machine's memory map is empty",
-        ),
-        (
-            too_long,
-            Errno::TooBig,
-            "the machine's memory map has 150 entries, 128 can be passed on",
-        ),
-        (
-            room,
-            Errno::Invalid,
-            "no room for the rest of the memory map at ma:0x0",
-        ),
-    ] {
-        assert_eq!(error.errno(), errno);
-        assert_eq!(error.to_string(), line);
-    }
+    let empty = BootParamsError::EmptyMap;
+    assert_eq!(fixed_with(&boot_params(), &[], None), Err(empty));
+    let (entries, limit) = (150, 128);
+    let too_long = BootParamsError::MapTooLong { entries, limit };
+    let no_room = BootParamsError::E820ExtAddress { at: ma(0) };
+    let told = [empty, too_long, no_room].map(|error| format!("{:?}: {error}", error.errno()));
+    let expected = [
+        "Invalid: the machine's memory map is empty",
+        "TooBig: the machine's memory map has 150 entries, 128 can be passed on",
+        "Invalid: no room for the rest of the memory map at ma:0x0",
+    ];
+    assert_eq!(told, expected);
 }
 
 proptest! {
@@ -339,14 +288,10 @@ proptest! {
         let map: Vec<_> = map.into_iter().map(|(a, b, c)| raw_entry(a, b, c)).collect();
         let fits = e820_ext_bytes(map.len()) <= room.map_or(0, |(len, _)| len);
         let given = room.map(|(len, at)| (len, ma(at)));
-        prop_assert_eq!(try_fix_up(&before, &map, given).is_ok(), fits);
+        prop_assert_eq!(fixed_with(&before, &map, given).is_ok(), fits);
 
-        let mut after = before.clone();
-        let mut memory = vec![0; 4000];
-        let at = ma(0x7000);
         let most = &map[..map.len().min(327)];
-        let given = E820ExtRoom { bytes: &mut memory, at };
-        fix_up(&mut after, most, Some(given)).expect("good boot parameters");
+        let (after, _) = fixed_with(&before, most, Some((4000, ma(0x7000)))).expect("good ones");
         for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             let may_change = match at {
                 0x002..0x004 | 0x1c0..0x1e4 | 0x1e8 | 0x23c..0x248 | 0x2d0..0xcd0 => true,

@@ -45,3 +45,15 @@ pub fn raw_entry(start: u64, len_bytes: u64, kind_raw: u32) -> MapEntry {
         kind_raw,
     }
 }
+
+/// Writes over what is at `at`.
+pub fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    bytes[at..at + value.len()].copy_from_slice(value);
+}
+
+/// The same bytes, but for what is at `at`.
+pub fn with(bytes: &[u8], at: usize, value: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    put(&mut bytes, at, value);
+    bytes
+}

@@ -1,101 +1,57 @@
-//! The layout of boot parameters, compared with the C headers by the C compiler.
+//! The layout of boot parameters, compared with the C headers of the kernel as bindgen reads them.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::mem::{offset_of, size_of};
 
+use linux_raw_sys::bootparam::{
+    self as c, boot_e820_entry, boot_params, efi_info, setup_data, x86_hardware_subarch as subarch,
+};
 use rkexec::boot_params::{
     offset, E820_ENTRY_BYTES, E820_TABLE_ENTRIES, EFI_INFO_BYTES, SETUP_DATA_BYTES, SETUP_E820_EXT,
     SIZE,
 };
 
-/// Fields of `struct boot_params`: where they are, and how many bytes they have, where that matters.
-const FIELDS: [(&str, usize, Option<usize>); 15] = [
-    ("screen_info.ext_mem_k", offset::EXT_MEM_K, Some(2)),
-    ("acpi_rsdp_addr", offset::ACPI_RSDP_ADDR, Some(8)),
-    ("ext_cmd_line_ptr", offset::EXT_CMD_LINE_PTR, Some(4)),
-    ("efi_info", offset::EFI_INFO, Some(EFI_INFO_BYTES)),
-    ("alt_mem_k", offset::ALT_MEM_K, Some(4)),
-    ("e820_entries", offset::E820_ENTRIES, Some(1)),
-    ("hdr.boot_flag", offset::BOOT_FLAG, Some(2)),
-    ("hdr.header", offset::HEADER, Some(4)),
-    ("hdr.version", offset::VERSION, Some(2)),
-    ("hdr.cmd_line_ptr", offset::CMD_LINE_PTR, Some(4)),
-    ("hdr.cmdline_size", offset::CMDLINE_SIZE, Some(4)),
-    ("hdr.hardware_subarch", offset::HARDWARE_SUBARCH, Some(4)),
-    (
-        "hdr.hardware_subarch_data",
-        offset::HARDWARE_SUBARCH_DATA,
-        Some(8),
-    ),
-    ("hdr.setup_data", offset::SETUP_DATA, Some(8)),
-    ("e820_table", offset::E820_TABLE, None),
-];
-
-/// Other C expressions, and the values that they have to have.
-const OTHERS: [(&str, usize); 12] = [
-    ("sizeof(struct boot_params)", SIZE),
-    ("sizeof(struct efi_info)", EFI_INFO_BYTES),
-    ("sizeof(struct boot_e820_entry)", E820_ENTRY_BYTES),
-    ("offsetof(struct boot_e820_entry, size)", 8),
-    ("offsetof(struct boot_e820_entry, type)", 16),
-    ("sizeof(struct setup_data)", SETUP_DATA_BYTES),
-    ("offsetof(struct setup_data, next)", 0),
-    ("offsetof(struct setup_data, type)", 8),
-    ("offsetof(struct setup_data, len)", 12),
-    ("E820_MAX_ENTRIES_ZEROPAGE", E820_TABLE_ENTRIES),
-    ("SETUP_E820_EXT", SETUP_E820_EXT as usize),
-    ("X86_SUBARCH_PC", 0),
-];
-
-/// A C expression and the value that it has to have.
-fn expectations() -> Vec<(String, usize)> {
-    let offsets = FIELDS.map(|(name, at, _)| (format!("offsetof(struct boot_params, {name})"), at));
-    let sizes = FIELDS.iter().filter_map(|(name, _, bytes)| {
-        let expression = format!("sizeof(((struct boot_params *)0)->{name})");
-        bytes.map(|bytes| (expression, bytes))
-    });
-    let others = OTHERS.map(|(what, value)| (what.to_owned(), value));
-    offsets.into_iter().chain(sizes).chain(others).collect()
+/// The size of the field that is read.
+const fn bytes<T>(_: fn(boot_params) -> T) -> usize {
+    size_of::<T>()
 }
 
-/// Compiles a C program without keeping the result; what the compiler says if it refuses.
-fn compile(program: &str) -> Result<(), String> {
-    let mut compiler = Command::new("cc")
-        .args(["-x", "c", "-fsyntax-only", "-"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a C compiler, as cargo itself needs one to link");
-    let mut input = compiler.stdin.take().expect("piped");
-    input
-        .write_all(program.as_bytes())
-        .expect("the compiler reads its input");
-    drop(input);
-    let output = compiler.wait_with_output().expect("the compiler ends");
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
-}
-
-/// A C program that compiles if all of the expectations are met.
-fn program(expectations: &[(String, usize)]) -> String {
-    let asserts = expectations.iter().map(|(what, value)| {
-        format!("_Static_assert({what} == {value}, \"{what} is not {value}\");\n")
-    });
-    "#include <stddef.h>\n#include <asm/bootparam.h>\n".to_owned() + &asserts.collect::<String>()
+/// Where each field of `struct boot_params` has to be, and how many bytes it has.
+macro_rules! assert_fields {
+    ($($($field:ident).+ at $at:ident: $bytes:expr;)+) => {$(
+        let found = (offset_of!(boot_params, $($field).+), bytes(|it| it.$($field).+));
+        assert_eq!(found, (offset::$at, $bytes), stringify!($($field).+));
+    )+};
 }
 
 #[test]
 fn the_layout_is_that_of_the_c_headers() {
-    // They are in the package linux-libc-dev, which the C library's own headers depend on.
-    if let Err(said) = compile(&program(&expectations())) {
-        panic!("{said}");
+    assert_fields! {
+        screen_info.ext_mem_k at EXT_MEM_K: 2;
+        acpi_rsdp_addr at ACPI_RSDP_ADDR: 8;
+        ext_cmd_line_ptr at EXT_CMD_LINE_PTR: 4;
+        efi_info at EFI_INFO: EFI_INFO_BYTES;
+        alt_mem_k at ALT_MEM_K: 4;
+        e820_entries at E820_ENTRIES: 1;
+        hdr.boot_flag at BOOT_FLAG: 2;
+        hdr.header at HEADER: 4;
+        hdr.version at VERSION: 2;
+        hdr.cmd_line_ptr at CMD_LINE_PTR: 4;
+        hdr.cmdline_size at CMDLINE_SIZE: 4;
+        hdr.hardware_subarch at HARDWARE_SUBARCH: 4;
+        hdr.hardware_subarch_data at HARDWARE_SUBARCH_DATA: 8;
+        hdr.setup_data at SETUP_DATA: 8;
+        e820_table at E820_TABLE: E820_TABLE_ENTRIES * E820_ENTRY_BYTES;
     }
-    let (what, value) = expectations().swap_remove(0);
-    let wrong = program(&[(what, value + 1)]);
-    assert!(
-        compile(&wrong).is_err(),
-        "the compiler does look at the assertions"
-    );
+    assert_eq!(size_of::<boot_params>(), SIZE);
+    assert_eq!(size_of::<efi_info>(), EFI_INFO_BYTES);
+    assert_eq!(size_of::<boot_e820_entry>(), E820_ENTRY_BYTES);
+    assert_eq!(offset_of!(boot_e820_entry, size), 8);
+    assert_eq!(offset_of!(boot_e820_entry, type_), 16);
+    assert_eq!(size_of::<setup_data>(), SETUP_DATA_BYTES);
+    assert_eq!(offset_of!(setup_data, next), 0);
+    assert_eq!(offset_of!(setup_data, type_), 8);
+    assert_eq!(offset_of!(setup_data, len), 12);
+    assert_eq!(c::E820_MAX_ENTRIES_ZEROPAGE as usize, E820_TABLE_ENTRIES);
+    assert_eq!(c::SETUP_E820_EXT, SETUP_E820_EXT);
+    assert_eq!(subarch::X86_SUBARCH_PC as u32, 0);
 }

@@ -1,11 +1,12 @@
 //! A command line that makes the next kernel lock itself down.
 
+use itertools::iproduct;
 use proptest::prelude::*;
 use rkexec::boot_params::{lock_down, BootParamsError, Lockdown};
 use rkexec::errno::Errno;
 
 use super::with_header;
-use crate::common::ma;
+use crate::common::{ma, put, with};
 
 /// Where the boot parameters will be, above 4 GiB.
 const AT: u64 = 0x1_2345_6000;
@@ -19,17 +20,17 @@ fn loaded(prefix: &str, line: &str) -> Vec<u8> {
     bytes.extend(0u64.to_le_bytes());
     bytes.extend([0xcc; 40]);
     let line = format!("{prefix}{line}");
-    bytes[4096..4096 + line.len()].copy_from_slice(line.as_bytes());
-    set(&mut bytes, 0x228, AT as u32 + 4096);
-    set(&mut bytes, 0xc8, (AT >> 32) as u32);
-    set(&mut bytes, 0x238, 2047);
-    let node = AT + seed as u64;
-    bytes[0x250..0x258].copy_from_slice(&node.to_le_bytes());
+    put(&mut bytes, 4096, line.as_bytes());
+    point_at(&mut bytes, AT + 4096, AT + seed as u64);
     bytes
 }
 
-fn set(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+/// Says where the command line is, how long it may be, and where the first node is.
+fn point_at(bytes: &mut [u8], line: u64, node: u64) {
+    put(bytes, 0x228, &(line as u32).to_le_bytes());
+    put(bytes, 0xc8, &((line >> 32) as u32).to_le_bytes());
+    put(bytes, 0x238, &2047u32.to_le_bytes());
+    put(bytes, 0x250, &node.to_le_bytes());
 }
 
 /// The command line as the next kernel reads it.
@@ -40,27 +41,21 @@ fn line(bytes: &[u8]) -> String {
 
 #[test]
 fn the_word_comes_first_and_the_rest_stays() {
-    for (lockdown, word) in [
-        (Lockdown::Integrity, "lockdown=integrity "),
-        (Lockdown::Confidentiality, "lockdown=confidentiality "),
-    ] {
-        for prefix in ["", "elfcorehdr=0x1ffff000 ", "elfcorehdr=0xffffffff00000 "] {
-            for given in [
-                "",
-                "quiet",
-                "root=/dev/x \"-- console=ttyS0",
-                "-- lockdown=none",
-            ] {
-                let before = loaded(prefix, given);
-                let mut bytes = before.clone();
-                lock_down(&mut bytes, ma(AT), lockdown).expect("room");
-                assert_eq!(line(&bytes), format!("{word}{prefix}{given}"));
-                // Nothing else has changed, in front of the line or behind it.
-                assert_eq!(bytes[..4096], before[..4096]);
-                let end = 4096 + line(&bytes).len();
-                assert_eq!(bytes[end..], before[end..]);
-            }
-        }
+    let integrity = (Lockdown::Integrity, "lockdown=integrity ");
+    let confidentiality = (Lockdown::Confidentiality, "lockdown=confidentiality ");
+    let prefixes = ["", "elfcorehdr=0x1ffff000 ", "elfcorehdr=0xffffffff00000 "];
+    let lines = "|quiet|root=/dev/x \"-- console=ttyS0|-- lockdown=none".split('|');
+    for ((lockdown, word), prefix, given) in
+        iproduct!([integrity, confidentiality], prefixes, lines)
+    {
+        let before = loaded(prefix, given);
+        let mut bytes = before.clone();
+        lock_down(&mut bytes, ma(AT), lockdown).expect("room");
+        assert_eq!(line(&bytes), format!("{word}{prefix}{given}"));
+        // Nothing else has changed, in front of the line or behind it.
+        assert_eq!(bytes[..4096], before[..4096]);
+        let end = 4096 + line(&bytes).len();
+        assert_eq!(bytes[end..], before[end..]);
     }
 }
 
@@ -86,51 +81,35 @@ fn a_line_that_would_be_too_long_is_refused() {
 fn what_is_behind_the_line_is_not_written_over() {
     let good = loaded("", "quiet");
     let end = 4096 + "quiet".len();
-    // Up to where the new line ends, its zero included.
-    for at in 1..=19 {
-        let mut bytes = good.clone();
-        bytes[end + at] = 1;
-        assert_eq!(refused(&bytes, AT), BootParamsError::NoRoomForLockdown);
-        // A node of zeros.
-        let mut bytes = good.clone();
-        bytes[0x250..0x258].copy_from_slice(&(AT + (end + at) as u64).to_le_bytes());
-        assert_eq!(refused(&bytes, AT), BootParamsError::NoRoomForLockdown);
-        // The second node.
-        let mut bytes = good.clone();
-        let node = bytes.len() - 48;
-        bytes[node..node + 8].copy_from_slice(&(AT + (end + at) as u64).to_le_bytes());
-        assert_eq!(refused(&bytes, AT), BootParamsError::NoRoomForLockdown);
+    let second_node = good.len() - 48;
+    let no_room = |bytes: &[u8]| assert_eq!(refused(bytes, AT), BootParamsError::NoRoomForLockdown);
+    // Up to where the new line ends, its zero included: a byte, a node of zeros, the second node.
+    for at in end + 1..=end + 19 {
+        let node = (AT + at as u64).to_le_bytes();
+        no_room(&with(&good, at, &[1]));
+        no_room(&with(&good, 0x250, &node));
+        no_room(&with(&good, second_node, &node));
     }
-    let mut bytes = good.clone();
-    bytes[end + 20] = 1;
+    let mut bytes = with(&good, end + 20, &[1]);
     lock_down(&mut bytes, ma(AT), Lockdown::Integrity).expect("room");
     for len in end + 1..end + 20 {
-        assert_eq!(
-            refused(&good[..len], AT),
-            BootParamsError::NoRoomForLockdown
-        );
+        no_room(&good[..len]);
     }
 }
 
 #[test]
 fn a_line_that_is_not_behind_the_boot_parameters_is_refused() {
     let good = loaded("", "quiet");
+    let no_line = |bytes: &[u8], at| assert_eq!(refused(bytes, at), BootParamsError::NoCommandLine);
     for at in [0, AT - 4096, AT + 4096, AT + 0x10_0000] {
-        assert_eq!(refused(&good, at), BootParamsError::NoCommandLine);
+        no_line(&good, at);
     }
     // In them; at none of its addresses; without an end.
-    let mut bytes = good.clone();
-    set(&mut bytes, 0x228, AT as u32 + 4095);
-    assert_eq!(refused(&bytes, AT), BootParamsError::NoCommandLine);
-    set(&mut bytes, 0x228, 0);
-    set(&mut bytes, 0xc8, 0);
-    assert_eq!(refused(&bytes, AT), BootParamsError::NoCommandLine);
-    let end = 4096 + "quiet".len();
-    assert_eq!(refused(&good[..end], AT), BootParamsError::NoCommandLine);
-    assert!(matches!(
-        refused(&[0; 5000], AT),
-        BootParamsError::NoBootFlag { .. }
-    ));
+    no_line(&with(&good, 0x228, &(AT as u32 + 4095).to_le_bytes()), AT);
+    no_line(&with(&with(&good, 0x228, &[0; 4]), 0xc8, &[0; 4]), AT);
+    no_line(&good[..4096 + "quiet".len()], AT);
+    let error = refused(&[0; 5000], AT);
+    assert!(matches!(error, BootParamsError::NoBootFlag { .. }));
 }
 
 proptest! {
@@ -143,10 +122,7 @@ proptest! {
     ) {
         let mut bytes = with_header(vec![0; 4096]);
         bytes.extend(behind);
-        set(&mut bytes, 0x238, 2047);
-        set(&mut bytes, 0x228, (at + line) as u32);
-        set(&mut bytes, 0xc8, ((at + line) >> 32) as u32);
-        bytes[0x250..0x258].copy_from_slice(&(at + node).to_le_bytes());
+        point_at(&mut bytes, at + line, at + node);
         let before = bytes.clone();
         if lock_down(&mut bytes, ma(at), Lockdown::Confidentiality).is_err() {
             prop_assert_eq!(bytes, before);
