@@ -18,6 +18,13 @@ fn offer_spare(placement: &mut Placement<'_, u64>, number: u64) -> Offer<u64> {
     placement.offer_spare(page_of(mfn(number)), mfn(number))
 }
 
+/// Offers all of them; each gets a place.
+fn place(placement: &mut Placement<'_, u64>, numbers: &[u64]) {
+    for &number in numbers {
+        assert_eq!(offer(placement, number), Offer::Placed, "{number}");
+    }
+}
+
 /// Data at pages 10-12 with a tail at 13-14, and data at pages 4-5.
 fn example() -> Layout {
     vec![(10, 3, 2), (4, 2, 0)]
@@ -39,10 +46,10 @@ fn pages_outside_go_to_the_next_data_without_a_source() {
     let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(placement.missing(), 5);
     for number in [3, 6, 9, 15] {
-        assert_eq!(offer(&mut placement, number), Offer::Placed);
+        place(&mut placement, &[number]);
         assert!(!placement.is_full());
     }
-    assert_eq!(offer(&mut placement, 1000), Offer::Placed);
+    place(&mut placement, &[1000]);
     assert!(placement.is_full());
     assert_eq!(offer(&mut placement, 2000), Offer::Spare(source(2000)));
     assert_eq!(sources, sources_of([3, 6, 9, 15, 1000]));
@@ -53,13 +60,10 @@ fn a_page_inside_a_destination_becomes_the_source_of_its_own_data() {
     let segments = segments(&example());
     let mut sources = [None; 5];
     let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
-    assert_eq!(offer(&mut placement, 11), Offer::Placed);
-    assert_eq!(offer(&mut placement, 100), Offer::Placed);
-    assert_eq!(offer(&mut placement, 101), Offer::Placed);
-    // Displaces page 100, which moves on.
-    assert_eq!(offer(&mut placement, 10), Offer::Placed);
+    // The last one displaces page 100, which moves on.
+    place(&mut placement, &[11, 100, 101, 10]);
     assert_eq!(placement.missing(), 1);
-    assert_eq!(offer(&mut placement, 5), Offer::Placed);
+    place(&mut placement, &[5]);
     assert!(placement.is_full());
     // Displaces page 101, for which every data page has a source.
     assert_eq!(offer(&mut placement, 12), Offer::Spare(source(101)));
@@ -87,26 +91,21 @@ fn a_spare_page_is_never_in_a_destination() {
     assert_eq!(offer_spare(&mut placement, 20), Offer::Spare(source(20)));
     assert_eq!(offer_spare(&mut placement, 12), Offer::Placed);
     assert_eq!(placement.missing(), 4);
-    assert_eq!(offer(&mut placement, 21), Offer::Placed);
+    place(&mut placement, &[21]);
     // Page 21 loses its source and is as good as any for the list.
     assert_eq!(offer_spare(&mut placement, 10), Offer::Spare(source(21)));
     assert_eq!(placement.missing(), 3);
 
-    for (number, destination, safe) in [
-        (0, false, false),
-        (3, false, true),
-        (4, true, false),
-        (5, true, false),
-        (6, false, true),
-        (12, true, false),
-        (13, true, false),
-        (14, true, false),
-        (15, false, true),
-    ] {
-        let frame = mfn(number);
-        let found = (placement.is_destination(frame), placement.is_safe(frame));
-        assert_eq!(found, (destination, safe), "{number}");
-    }
+    let among = |numbers: &[u64], destination, safe| {
+        for &number in numbers {
+            let frame = mfn(number);
+            let found = (placement.is_destination(frame), placement.is_safe(frame));
+            assert_eq!(found, (destination, safe), "{number}");
+        }
+    };
+    among(&[4, 5, 12, 13, 14], true, false);
+    among(&[3, 6, 15], false, true);
+    among(&[0], false, false);
 }
 
 #[test]
@@ -114,14 +113,10 @@ fn a_placement_goes_on_where_an_earlier_one_stopped() {
     let segments = segments(&example());
     let mut sources = [None; 5];
     let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
-    for number in [100, 12, 101] {
-        assert_eq!(offer(&mut placement, number), Offer::Placed);
-    }
+    place(&mut placement, &[100, 12, 101]);
     let mut placement = Placement::new(&segments, &mut sources).expect("five pages");
     assert_eq!(placement.missing(), 2);
-    for number in [102, 103] {
-        assert_eq!(offer(&mut placement, number), Offer::Placed);
-    }
+    place(&mut placement, &[102, 103]);
     assert!(placement.is_full());
     assert_eq!(sources, sources_of([100, 101, 12, 102, 103]));
 }
@@ -141,21 +136,11 @@ fn what_is_no_data_lies_in_memory_of_the_map_and_in_no_destination() {
     let segments = segments(&example());
     // Memory was added behind page 39, and page 30 is a hole.
     let ram = [pages(1, 29), pages(31, 9)];
-    for (first, nr, safe) in [
-        (1, 3, true),
-        (0, 2, false),
-        // A destination, and its tail.
-        (3, 2, false),
-        (14, 1, false),
-        (15, 15, true),
-        (15, 16, false),
-        (29, 3, false),
-        (31, 9, true),
-        (39, 2, false),
-        (40, 1, false),
-    ] {
-        let found = is_safe(pages(first, nr), &segments, &ram);
-        assert_eq!(found, safe, "{first}, {nr}");
-    }
+    // In the way of the others: page 0, a destination, its tail, the hole, the end of memory.
+    let safe = [(1, 3), (15, 15), (31, 9)];
+    let unsafe_ones = [(0, 2), (3, 2), (14, 1), (15, 16), (29, 3), (39, 2), (40, 1)];
+    let found = |(first, nr)| is_safe(pages(first, nr), &segments, &ram);
+    assert_eq!(safe.map(found), [true; 3]);
+    assert_eq!(unsafe_ones.map(found), [false; 7]);
     assert!(!is_safe(pages(1, 1), &segments, &[]));
 }

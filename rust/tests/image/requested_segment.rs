@@ -1,5 +1,6 @@
 //! What may be asked for: every fault by itself, and all small cases against a model of bytes.
 
+use itertools::iproduct;
 use proptest::prelude::*;
 use rkexec::addr::{Mfn, PHYS_END};
 use rkexec::errno::Errno;
@@ -21,19 +22,19 @@ fn check_on_pc(segments: &[RequestedSegment]) -> Result<Segments, SegmentError> 
 }
 
 /// The fault that is found in the last of `segments`.
-fn fault(segments: &[RequestedSegment]) -> Fault {
-    match check_on_pc(segments) {
-        Err(SegmentError::Segment {
-            index,
-            requested,
-            fault,
-        }) => {
-            assert_eq!(index, segments.len() - 1);
-            assert_eq!(requested, segments[index]);
-            fault
-        }
-        other => panic!("no fault of a segment: {other:?}"),
-    }
+fn fault(segments: &[RequestedSegment]) -> (Fault, SegmentError) {
+    let error = check_on_pc(segments).expect_err("a fault");
+    let SegmentError::Segment {
+        index,
+        requested,
+        fault,
+    } = error
+    else {
+        panic!("no fault of a segment: {error}")
+    };
+    assert_eq!(index, segments.len() - 1);
+    assert_eq!(requested, segments[index]);
+    (fault, error)
 }
 
 #[test]
@@ -84,96 +85,62 @@ fn a_plain_image_becomes_its_segments() {
 #[test]
 fn each_fault_has_its_name_its_error_number_and_its_line_in_the_log() {
     let good = requested(0x20_0000, 0x2000, 0x2000);
-    let cases: &[(&[RequestedSegment], Fault, Errno, &str)] = &[
-        (
-            &[good, requested(0x30_0000, 0, 1)],
-            Fault::DataTooLong,
-            Errno::Invalid,
-            "segment 1 (0x0 bytes at 0x300000) is too small for its 0x1 bytes of data",
-        ),
-        (
-            &[good, requested(0x30_0800, 0, 0)],
-            Fault::Unaligned,
-            Errno::AddressNotAvailable,
-            "segment 1 (0x0 bytes at 0x300800) does not begin and end on a multiple of 4096 bytes",
-        ),
-        (
-            &[requested(0x20_0800, 0x1000, 0x1000)],
-            Fault::Unaligned,
-            Errno::AddressNotAvailable,
-            "segment 0 (0x1000 bytes at 0x200800) does not begin and end on a multiple of 4096 bytes",
-        ),
-        (
-            &[requested(0x20_0000, 0x1001, 0x1000)],
-            Fault::Unaligned,
-            Errno::AddressNotAvailable,
-            "segment 0 (0x1001 bytes at 0x200000) does not begin and end on a multiple of 4096 bytes",
-        ),
-        (
-            &[requested(PHYS_END - PAGE, 0x2000, 0)],
-            Fault::PastEnd,
-            Errno::AddressNotAvailable,
-            "segment 0 (0x2000 bytes at 0xffffffffff000) ends past 0x10000000000000, \
-             the largest physical address",
-        ),
-        (
-            &[requested(u64::MAX - 0xfff, 0x1000, 0)],
-            Fault::PastEnd,
-            Errno::AddressNotAvailable,
-            "segment 0 (0x1000 bytes at 0xfffffffffffff000) ends past 0x10000000000000, \
-             the largest physical address",
-        ),
-        (
-            &[requested(0x20_0000, 0x1000, 0x1001)],
-            Fault::DataTooLong,
-            Errno::Invalid,
-            "segment 0 (0x1000 bytes at 0x200000) is too small for its 0x1001 bytes of data",
-        ),
-        (
-            &[requested(0x30_0000, 0x1000, 0), good, requested(0x20_1000, 0x2000, 0)],
-            Fault::Overlap {
-                other: 1,
-                with: good,
-            },
-            Errno::Invalid,
-            "segment 2 (0x2000 bytes at 0x201000) overlaps segment 1 (0x2000 bytes at 0x200000)",
-        ),
-        (
-            &[requested(0x9_f000, 0x2000, 0)],
-            Fault::NotRam { hole: ma(0xa_0000) },
-            Errno::AddressNotAvailable,
-            "segment 0 (0x2000 bytes at 0x9f000) is not in the machine's RAM: \
-             there is none at 0xa0000",
-        ),
+    let above = requested(0x30_0000, 0x1000, 0);
+    let bad: [&[RequestedSegment]; 9] = [
+        &[good, requested(0x30_0000, 0, 1)],
+        &[good, requested(0x30_0800, 0, 0)],
+        &[requested(0x20_0800, 0x1000, 0x1000)],
+        &[requested(0x20_0000, 0x1001, 0x1000)],
+        &[requested(PHYS_END - PAGE, 0x2000, 0)],
+        &[requested(u64::MAX - 0xfff, 0x1000, 0)],
+        &[requested(0x20_0000, 0x1000, 0x1001)],
+        &[above, good, requested(0x20_1000, 0x2000, 0)],
+        &[requested(0x9_f000, 0x2000, 0)],
     ];
-    for (segments, expected, errno, line) in cases {
-        assert_eq!(fault(segments), *expected);
-        let error = check_on_pc(segments).expect_err("a fault");
-        assert_eq!(error.errno(), *errno, "{error}");
-        assert_eq!(error.to_string(), *line);
-    }
+    let told = bad.map(|segments| {
+        let (fault, error) = fault(segments);
+        format!("{:?} {fault:x?}: {error}", error.errno())
+    });
+    let expected = [
+        "Invalid DataTooLong: segment 1 (0x0 bytes at 0x300000) is too small \
+         for its 0x1 bytes of data",
+        "AddressNotAvailable Unaligned: segment 1 (0x0 bytes at 0x300800) \
+         does not begin and end on a multiple of 4096 bytes",
+        "AddressNotAvailable Unaligned: segment 0 (0x1000 bytes at 0x200800) \
+         does not begin and end on a multiple of 4096 bytes",
+        "AddressNotAvailable Unaligned: segment 0 (0x1001 bytes at 0x200000) \
+         does not begin and end on a multiple of 4096 bytes",
+        "AddressNotAvailable PastEnd: segment 0 (0x2000 bytes at 0xffffffffff000) ends past \
+         0x10000000000000, the largest physical address",
+        "AddressNotAvailable PastEnd: segment 0 (0x1000 bytes at 0xfffffffffffff000) ends past \
+         0x10000000000000, the largest physical address",
+        "Invalid DataTooLong: segment 0 (0x1000 bytes at 0x200000) is too small \
+         for its 0x1001 bytes of data",
+        "Invalid Overlap { other: 1, with: RequestedSegment { mem: 200000, memsz: 2000, bufsz: 2000 } }: \
+         segment 2 (0x2000 bytes at 0x201000) overlaps segment 1 (0x2000 bytes at 0x200000)",
+        "AddressNotAvailable NotRam { hole: ma:0xa0000 }: segment 0 (0x2000 bytes at 0x9f000) is \
+         not in the machine's RAM: there is none at 0xa0000",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
 fn faults_of_the_image_as_a_whole_are_reported() {
-    let error = check_on_pc(&[]).expect_err("no segments");
-    assert_eq!(error, SegmentError::NoSegments);
-    assert_eq!(error.errno(), Errno::Invalid);
-    assert_eq!(error.to_string(), "the image has no segments");
-
-    let row = |count: u64| -> Vec<_> {
-        (0..count)
-            .map(|i| requested(0x20_0000 + i * PAGE, PAGE, PAGE))
-            .collect()
+    let row = |count| -> Vec<_> {
+        let segment = |nr| requested(0x20_0000 + nr * PAGE, PAGE, PAGE);
+        (0..count).map(segment).collect()
     };
     assert_eq!(check_on_pc(&row(16)).map(|s| s.count()), Ok(MAX_SEGMENTS));
-    let error = check_on_pc(&row(17)).expect_err("too many");
-    assert_eq!(error, SegmentError::TooManySegments { count: 17 });
-    assert_eq!(error.errno(), Errno::Invalid);
-    assert_eq!(
-        error.to_string(),
-        "the image has 17 segments, at most 16 are possible"
-    );
+    let told = [0, 17].map(|count| {
+        let error = check_on_pc(&row(count)).expect_err("too few or too many");
+        assert_eq!(error.errno(), Errno::Invalid);
+        format!("{error:?}: {error}")
+    });
+    let expected = [
+        "NoSegments: the image has no segments",
+        "TooManySegments { count: 17 }: the image has 17 segments, at most 16 are possible",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -182,21 +149,15 @@ fn a_segment_of_no_bytes_changes_nothing_wherever_it_is() {
     let alone = check_on_pc(&[good]).expect("a good image");
     // In RAM, in none, at the edges and in the middle of another segment.
     for at in [0x30_0000, 0xa_0000, 0, 0x20_0000, 0x20_1000, 0x20_2000] {
-        let entry = good.mem;
         let ram = [range(0x10_0000, 0x1_0000_0000)];
         let segments = [requested(at, 0, 0), good, requested(at, 0, 0)];
-        let checked = check(&segments, entry, &ram).expect("as good as without");
-        assert_eq!(checked.count(), 3);
+        let checked = check(&segments, good.mem, &ram).expect("as good as without");
+        assert_eq!((checked.count(), checked.nr_data_pages()), (3, 2));
         assert_eq!(checked.get(1), alone.get(0));
-        assert_eq!(
-            (checked.nr_data_pages(), checked.data_pages_of(1)),
-            (2, Some(0..2))
-        );
-        assert_eq!(checked.data_pages_of(0), Some(0..0));
-        assert_eq!(checked.data_pages_of(2), Some(2..2));
+        let data_pages = [0, 1, 2].map(|index| checked.data_pages_of(index));
+        assert_eq!(data_pages, [Some(0..0), Some(0..2), Some(2..2)]);
         for frame in 0x1fe..0x204 {
-            let frame = mfn(frame);
-            assert_eq!(checked.locate(frame), alone.locate(frame));
+            assert_eq!(checked.locate(mfn(frame)), alone.locate(mfn(frame)));
         }
         assert!(!checked.overlaps(range(0, 0x20_0000)));
         // Nothing can be entered there.
@@ -237,13 +198,13 @@ fn the_first_byte_outside_ram_is_named() {
         }) => Some(hole.raw()),
         Err(other) => panic!("another fault: {other}"),
     };
-    assert_eq!(hole(0x2000, 0x3000), None);
-    assert_eq!(hole(0x3000, 0x2000), None);
-    assert_eq!(hole(0x7000, 0x1000), None);
+    for (mem, memsz) in [(0x2000, 0x3000), (0x3000, 0x2000), (0x7000, 0x1000)] {
+        assert_eq!(hole(mem, memsz), None);
+    }
     assert_eq!(hole(0x1000, 0x2000), Some(0x1000));
-    assert_eq!(hole(0x2000, 0x4000), Some(0x5000));
-    assert_eq!(hole(0x5000, 0x1000), Some(0x5000));
-    assert_eq!(hole(0x4000, 0x4000), Some(0x5000));
+    for (mem, memsz) in [(0x2000, 0x4000), (0x5000, 0x1000), (0x4000, 0x4000)] {
+        assert_eq!(hole(mem, memsz), Some(0x5000));
+    }
     assert_eq!(hole(0x7000, 0x2000), Some(0x8800));
     assert_eq!(hole(0x9000, 0x1000), Some(0x9000));
     let error = check(&[requested(0x2000, 0x1000, 0)], 0x2000, &[]).expect_err("no RAM at all");
@@ -276,12 +237,10 @@ fn model_accepts(segments: &[RequestedSegment], entry: u64, ram: &[bool]) -> boo
 #[test]
 fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
     const HALVES: u64 = 8;
-    let one: Vec<RequestedSegment> = (0..HALVES)
-        .flat_map(|mem| (0..=HALVES).map(move |memsz| (mem, memsz)))
-        .flat_map(|(mem, memsz)| {
-            [0, memsz * 0x800, memsz * 0x800 + 1]
-                .map(|buf| requested(mem * 0x800, memsz * 0x800, buf))
-        })
+    let buffers = |memsz| [0, memsz, memsz + 1];
+    let one: Vec<_> = iproduct!(0..HALVES, 0..=HALVES)
+        .map(|(mem, memsz)| (mem * 0x800, memsz * 0x800))
+        .flat_map(|(mem, memsz)| buffers(memsz).map(|bufsz| requested(mem, memsz, bufsz)))
         .collect();
     let mut accepted = 0;
     for map in 0u32..1 << 4 {
@@ -291,19 +250,14 @@ fn all_pairs_of_segments_in_a_small_memory_are_judged_right() {
             .map(|page| pages(page, 1))
             .collect();
         let ram_halves: Vec<bool> = (0..HALVES).map(|h| map & (1 << (h / 2)) != 0).collect();
-        for a in &one {
-            for b in &one {
-                let segments = [*a, *b];
-                let entry = b.mem + 0x234;
-                let verdict = check(&segments, entry, &ram);
-                let expected = model_accepts(&segments, entry, &ram_halves);
-                assert_eq!(
-                    verdict.is_ok(),
-                    expected,
-                    "{segments:x?} {map:#b} {verdict:?}"
-                );
-                accepted += u32::from(expected);
-            }
+        for (a, b) in iproduct!(&one, &one) {
+            let segments = [*a, *b];
+            let entry = b.mem + 0x234;
+            let verdict = check(&segments, entry, &ram);
+            let expected = model_accepts(&segments, entry, &ram_halves);
+            let good = verdict.is_ok();
+            assert_eq!(good, expected, "{segments:x?} {map:#b} {verdict:?}");
+            accepted += u32::from(expected);
         }
     }
     assert!(accepted > 100, "the cases are not all bad: {accepted}");
@@ -327,8 +281,7 @@ proptest! {
             .map(|b| range(b[0].min(b[1]), b[0].max(b[1])))
             .collect();
         if let Ok(checked) = check(&segments, entry, &ram) {
-            for segment in checked.iter() {
-                let dst = segment.dst();
+            for dst in checked.iter().map(|segment| segment.dst()) {
                 let mut at = dst.start();
                 while at < dst.end() {
                     let in_ram = ram.iter().find(|range| range.contains(at));
@@ -374,9 +327,8 @@ proptest! {
             prop_assert_eq!(checked.data_pages_of(index), Some(first..data_page));
         }
         prop_assert_eq!(checked.nr_data_pages(), data_page);
-        for (number, place) in expected.iter().enumerate() {
-            let frame = mfn(number as u64);
-            prop_assert_eq!(checked.locate(frame), *place);
+        for (number, place) in (0..).zip(expected) {
+            prop_assert_eq!(checked.locate(mfn(number)), place);
         }
     }
 }
