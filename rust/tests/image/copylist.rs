@@ -42,126 +42,82 @@ fn runs(layout: &Layout, sources: &[u64]) -> Vec<(u64, Option<u64>, u64)> {
         .collect()
 }
 
-/// A layout, the sources of its data, and the runs that come of them.
-type Case<'a> = (Layout, &'a [u64], &'a [(u64, Option<u64>, u64)]);
-
-fn check(cases: &[Case<'_>]) {
-    for (layout, sources, expected) in cases {
-        assert_eq!(
-            runs(layout, sources),
-            *expected,
-            "{layout:?} from {sources:?}"
-        );
-    }
+/// Checks the runs of an image: "2 at 10 from 50" are copied, "2 at 10" are zeros.
+fn check(layout: &Layout, sources: &[u64], expected: &str) {
+    let found = runs(layout, sources).into_iter().map(|run| match run {
+        (dst, Some(src), len) => format!("{len} at {dst} from {src}"),
+        (dst, None, len) => format!("{len} at {dst}"),
+    });
+    let expected: Vec<_> = expected.split(", ").collect();
+    assert_eq!(found.collect::<Vec<_>>(), expected, "{layout:?}");
 }
 
 #[test]
 fn neighbours_at_both_ends_become_one_run() {
-    let image = || vec![(10, 4, 2)];
-    let tail = (14, None, 2);
-    let single = |at, from| (at, Some(from), 1);
-    let backwards = [
-        single(10, 53),
-        single(11, 52),
-        single(12, 51),
-        single(13, 50),
-        tail,
-    ];
-    check(&[
-        (image(), &[50, 51, 52, 53], &[(10, Some(50), 4), tail]),
-        (
-            image(),
-            &[50, 51, 60, 61],
-            &[(10, Some(50), 2), (12, Some(60), 2), tail],
-        ),
-        (image(), &[53, 52, 51, 50], &backwards),
-    ]);
+    let image = vec![(10, 4, 2)];
+    check(&image, &[50, 51, 52, 53], "4 at 10 from 50, 2 at 14");
+    let halves = "2 at 10 from 50, 2 at 12 from 60, 2 at 14";
+    check(&image, &[50, 51, 60, 61], halves);
+    let backwards = "1 at 10 from 53, 1 at 11 from 52, 1 at 12 from 51, 1 at 13 from 50, 2 at 14";
+    check(&image, &[53, 52, 51, 50], backwards);
 }
 
 #[test]
 fn data_that_is_in_place_stays_on_the_list() {
-    let image = || vec![(10, 4, 0)];
-    let between = |first, last| [(10, Some(first), 1), (11, Some(11), 2), (13, Some(last), 1)];
-    check(&[
-        (image(), &[10, 11, 12, 13], &[(10, Some(10), 4)]),
-        (image(), &[50, 11, 12, 53], &between(50, 53)),
-        // Page 9 is next to page 10, but it is not in place.
-        (image(), &[9, 11, 12, 14], &between(9, 14)),
-    ]);
+    let image = vec![(10, 4, 0)];
+    check(&image, &[10, 11, 12, 13], "4 at 10 from 10");
+    let between = "1 at 10 from 50, 2 at 11 from 11, 1 at 13 from 53";
+    check(&image, &[50, 11, 12, 53], between);
+    // Page 9 is next to page 10, but it is not in place.
+    let near = "1 at 10 from 9, 2 at 11 from 11, 1 at 13 from 14";
+    check(&image, &[9, 11, 12, 14], near);
 }
 
 #[test]
 fn segments_keep_their_order_and_merge_where_they_touch() {
     let apart = vec![(30, 1, 1), (10, 1, 0), (20, 0, 3)];
-    let one_each = [
-        (30, Some(50), 1),
-        (31, None, 1),
-        (10, Some(51), 1),
-        (20, None, 3),
-    ];
+    let one_each = "1 at 30 from 50, 1 at 31, 1 at 10 from 51, 3 at 20";
+    check(&apart, &[50, 51], one_each);
     let touching = vec![(10, 2, 0), (12, 1, 1), (14, 0, 2), (16, 1, 0)];
-    let merged = [(10, Some(50), 3), (13, None, 3), (16, Some(53), 1)];
+    let merged = "3 at 10 from 50, 3 at 13, 1 at 16 from 53";
+    check(&touching, &[50, 51, 52, 53], merged);
     // The second lies below the first: not its continuation.
     let reversed = vec![(12, 1, 0), (10, 2, 0)];
-    check(&[
-        (apart, &[50, 51], &one_each),
-        (touching, &[50, 51, 52, 53], &merged),
-        (
-            reversed,
-            &[50, 51, 52],
-            &[(12, Some(50), 1), (10, Some(51), 2)],
-        ),
-    ]);
+    check(&reversed, &[50, 51, 52], "1 at 12 from 50, 2 at 10 from 51");
 }
 
 #[test]
 fn an_image_of_zeros_has_a_list_without_sources() {
-    check(&[(vec![(10, 0, 4)], &[], &[(10, None, 4)])]);
+    check(&vec![(10, 0, 4)], &[], "4 at 10");
 }
 
 #[test]
 fn sources_that_break_the_rule_are_refused_and_named() {
     let segments = segments(&vec![(10, 2, 2)]);
-    let refused = |sources: &[Option<Source<()>>]| {
-        let error = CopyList::new(&segments, sources).expect_err("a broken rule");
-        (error, error.to_string())
-    };
-    let count = |sources| ListError::SourceCount {
-        sources,
-        data_pages: 2,
-    };
-    let none = vec![kept_at(&[50])[0], None];
-    let in_the_way = |page, number| {
-        let at = number * PAGE;
-        let line =
-            format!("page {page} of the data is kept at ma:{at:#x}, which will be overwritten");
-        let frame = mfn(number);
-        (ListError::BadSource { page, frame }, line)
-    };
-    let line = |text: &str| text.to_owned();
-    let cases = [
-        (
-            kept_at(&[50]),
-            (count(1), line("2 pages of data and 1 sources for them")),
-        ),
-        (
-            kept_at(&[50, 51, 52]),
-            (count(3), line("2 pages of data and 3 sources for them")),
-        ),
-        (
-            none,
-            (
-                ListError::NoSource { page: 1 },
-                line("no page for page 1 of the data"),
-            ),
-        ),
-        (kept_at(&[11, 51]), in_the_way(0, 11)),
-        (kept_at(&[50, 12]), in_the_way(1, 12)),
-        (kept_at(&[50, 0]), in_the_way(1, 0)),
+    let bad = [
+        kept_at(&[50]),
+        kept_at(&[50, 51, 52]),
+        vec![kept_at(&[50])[0], None],
+        kept_at(&[11, 51]),
+        kept_at(&[50, 12]),
+        kept_at(&[50, 0]),
     ];
-    for (sources, error) in cases {
-        assert_eq!(refused(&sources), error);
-    }
+    let told = bad.map(|sources| {
+        let error = CopyList::new(&segments, &sources).expect_err("a broken rule");
+        format!("{error:?}: {error}")
+    });
+    let expected = [
+        "SourceCount { sources: 1, data_pages: 2 }: 2 pages of data and 1 sources for them",
+        "SourceCount { sources: 3, data_pages: 2 }: 2 pages of data and 3 sources for them",
+        "NoSource { page: 1 }: no page for page 1 of the data",
+        "BadSource { page: 0, frame: ma:0xb000+0x1000 }: \
+         page 0 of the data is kept at ma:0xb000, which will be overwritten",
+        "BadSource { page: 1, frame: ma:0xc000+0x1000 }: \
+         page 1 of the data is kept at ma:0xc000, which will be overwritten",
+        "BadSource { page: 1, frame: ma:0x0+0x1000 }: \
+         page 1 of the data is kept at ma:0x0, which will be overwritten",
+    ];
+    assert_eq!(told, expected);
     assert!(CopyList::new(&segments, &kept_at(&[10, 11])).is_ok());
 }
 
@@ -248,7 +204,8 @@ proptest! {
     #[test]
     fn of_an_image_in_place_all_data_is_verified_and_all_else_zeroed(layout in layouts(16, 64)) {
         // Nothing can be in place in page 0, nor is a crash area there.
-        let layout: Layout = layout.into_iter().map(|(page, data, tail)| (page + 1, data, tail)).collect();
+        let up = |(page, data, tail)| (page + 1, data, tail);
+        let layout: Layout = layout.into_iter().map(up).collect();
         let mut page = dirty_page();
         write_in_place(&segments(&layout), &mut page);
         let (used, unused) = page.entries.split_at(page.nr as usize);
@@ -274,7 +231,7 @@ proptest! {
         for &(first, data, tail) in &layout {
             for page in first..first + data {
                 let (in_place, skip) = picks[sources.len() % picks.len()];
-                next += skip.saturating_sub(1) + 1;
+                next += skip.max(1);
                 let source = if in_place && page != 0 { page } else { next };
                 sources.push(source);
                 pages.push((page, Some(source)));

@@ -1,8 +1,11 @@
 //! Images on a small machine, from the first page that the kernel hands out to the point where the
 //! next kernel starts: whatever pages it hands out, and in whatever order the copies are done.
 
+use std::ops::Range;
+
+use itertools::Itertools;
 use proptest::prelude::*;
-use rkexec::abi::handover::{CopyListPage, ENTRIES_PER_PAGE, ZERO_FILL};
+use rkexec::abi::handover::{CopyListPage, Entry, ENTRIES_PER_PAGE, ZERO_FILL};
 use rkexec::addr::Mfn;
 use rkexec::copylist::{list_pages_bound, list_pages_needed, CopyList, Written};
 use rkexec::placement::{Offer, Placement, Source};
@@ -12,22 +15,20 @@ use super::model::{self, dirty_page, end_of, layouts, page_of, segments, Layout}
 use crate::common::{mfn, PAGE};
 
 /// An image whose pages have been laid out.
-pub struct Loaded {
-    pub segments: Segments,
-    pub sources: Vec<Option<Source<u64>>>,
+struct Loaded {
+    segments: Segments,
+    sources: Vec<Option<Source<u64>>>,
     /// Pages got before the sources were found, for lists and the like.
-    pub safe: Vec<Mfn>,
+    safe: Vec<Mfn>,
     /// Pages kept until unload.
-    pub parked: Vec<Mfn>,
+    parked: Vec<Mfn>,
     /// Pages that the kernel never handed out or got back.
-    pub free: Vec<Mfn>,
-    /// Whether every data page has a source.
-    pub full: bool,
+    free: Vec<Mfn>,
 }
 
 /// Lays out an image on a machine that hands out the pages of `supply` from its end, taking
 /// `wanted` safe pages first. After each step every page is in exactly one place.
-pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
+fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
     let segments = segments(layout);
     let mut sources = vec![None; segments.nr_data_pages()];
     let mut free: Vec<Mfn> = supply.iter().copied().map(mfn).collect();
@@ -35,15 +36,22 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
     let mut parked = Vec::new();
 
     let mut placement = Placement::new(&segments, &mut sources).expect("a source for each page");
-    while safe.len() < wanted {
+    while safe.len() < wanted || !placement.is_full() {
         let Some(frame) = free.pop() else { break };
         let missing = placement.missing();
-        match placement.offer_spare(page_of(frame), frame) {
+        let for_list = safe.len() < wanted;
+        let offer = if for_list {
+            placement.offer_spare(page_of(frame), frame)
+        } else {
+            placement.offer(page_of(frame), frame)
+        };
+        match offer {
             Offer::Placed => {
-                assert!(matches!(segments.locate(frame), Location::Data { .. }));
+                assert!(!for_list || matches!(segments.locate(frame), Location::Data { .. }));
                 assert_eq!(placement.missing(), missing - 1);
             }
             Offer::Spare(source) => {
+                assert!(for_list, "{source:?} is left over while data has none");
                 assert_eq!(source.page, page_of(source.frame));
                 assert!(placement.is_safe(source.frame));
                 assert_eq!(placement.missing(), missing);
@@ -52,20 +60,8 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
             Offer::Park(source) => park(&segments, source, frame, &mut parked),
         }
     }
-    while !placement.is_full() {
-        let Some(frame) = free.pop() else { break };
-        let missing = placement.missing();
-        match placement.offer(page_of(frame), frame) {
-            Offer::Placed => assert_eq!(placement.missing(), missing - 1),
-            Offer::Spare(source) => {
-                panic!("{source:?} is left over while data pages have no source")
-            }
-            Offer::Park(source) => park(&segments, source, frame, &mut parked),
-        }
-    }
-    let full = placement.is_full();
-    assert_eq!(full, placement.missing() == 0);
-    let missing = placement.missing();
+    let (full, missing) = (placement.is_full(), placement.missing());
+    assert_eq!(full, missing == 0);
     let without = sources.iter().filter(|source| source.is_none());
     assert_eq!(missing, without.count());
 
@@ -75,7 +71,6 @@ pub fn load(layout: &Layout, supply: &[u64], wanted: usize) -> Loaded {
         safe,
         parked,
         free,
-        full,
     };
     loaded.account_for(supply);
     loaded
@@ -91,27 +86,21 @@ fn park(segments: &Segments, source: Source<u64>, frame: Mfn, parked: &mut Vec<M
 impl Loaded {
     /// No page is lost or used twice, and no source or safe page is where it must not be.
     fn account_for(&self, supply: &[u64]) {
-        let sources = self.sources.iter().flatten().map(|source| source.frame);
-        let mut all: Vec<_> = sources
-            .chain(self.safe.iter().copied())
-            .chain(self.parked.iter().copied())
-            .chain(self.free.iter().copied())
-            .map(Mfn::number)
-            .collect();
-        all.sort_unstable();
-        let mut expected = supply.to_vec();
-        expected.sort_unstable();
-        assert_eq!(all, expected);
+        let sources = self.sources.iter().flatten().map(|source| &source.frame);
+        let all = sources
+            .chain(&self.safe)
+            .chain(&self.parked)
+            .chain(&self.free);
+        let numbers = all.copied().map(Mfn::number).sorted();
+        assert!(numbers.eq(supply.iter().copied().sorted()));
 
         for (nr, source) in self.sources.iter().enumerate() {
             let Some(source) = source else { continue };
             assert_eq!(source.page, page_of(source.frame));
             assert_ne!(source.frame, mfn(0));
             let place = self.segments.locate(source.frame);
-            assert!(
-                place == Location::Outside || place == Location::Data { page: nr },
-                "{place:?}"
-            );
+            let its_own = Location::Data { page: nr };
+            assert!(place == Location::Outside || place == its_own, "{place:?}");
         }
         for frame in &self.safe {
             assert_eq!(self.segments.locate(*frame), Location::Outside);
@@ -142,14 +131,13 @@ fn walk(list: &[CopyListPage], frames: &[Mfn]) -> Vec<(u64, Option<u64>)> {
         seen += 1;
         assert!(page.nr as usize <= ENTRIES_PER_PAGE);
         let (valid, rest) = page.entries.split_at(page.nr as usize);
-        assert!(rest
-            .iter()
-            .all(|entry| (entry.dst, entry.src, entry.len) == (0, 0, 0)));
+        assert!(rest.iter().all(|entry| *entry == Entry::default()));
         for entry in valid {
             assert!(entry.len > 0);
-            for field in [entry.dst, entry.src, entry.len] {
-                assert_eq!(field % PAGE, 0);
-            }
+            assert_eq!(
+                [entry.dst, entry.src, entry.len].map(|it| it % PAGE),
+                [0; 3]
+            );
             for page in 0..entry.len / PAGE {
                 let src = (entry.src != ZERO_FILL).then_some(entry.src / PAGE + page);
                 copies.push((entry.dst / PAGE + page, src));
@@ -185,23 +173,22 @@ fn write_list(loaded: &Loaded) -> Vec<CopyListPage> {
     pages
 }
 
-/// Loads the image, hands over with the copies done in the order that `shuffle` gives, and looks
-/// at all of memory.
-fn hand_over(
-    layout: &Layout,
-    supply: &[u64],
-    frames: u64,
-    shuffle: impl FnOnce(&mut Vec<(u64, Option<u64>)>),
-) -> bool {
+/// Loads the image, hands over with the copies done in this order, and looks at all of memory.
+fn hand_over(machine: &Machine) -> bool {
+    let Machine {
+        layout,
+        supply,
+        order,
+    } = machine;
     let wanted = list_pages_bound(&segments(layout));
     let loaded = load(layout, supply, wanted);
-    if !loaded.full || loaded.safe.len() < wanted {
+    if loaded.sources.iter().any(Option::is_none) || loaded.safe.len() < wanted {
         // Not enough memory, and truly so: nothing is left and nothing was refused without need.
         assert!(loaded.free.is_empty());
         return false;
     }
 
-    let mut memory: Vec<Content> = (0..frames).map(Content::Old).collect();
+    let mut memory: Vec<Content> = (0..supply.len() as u64).map(Content::Old).collect();
     for (nr, source) in loaded.sources.iter().flatten().enumerate() {
         memory[source.frame.number() as usize] = Content::Data(nr);
     }
@@ -223,37 +210,47 @@ fn hand_over(
         }
     }
 
-    let mut copies = walk(&write_list(&loaded), &loaded.safe);
+    let copies = walk(&write_list(&loaded), &loaded.safe);
     // In the order of the list, data comes page by page: the order in which it is hashed.
-    let sources: Vec<_> = copies.iter().filter_map(|(_, src)| *src).collect();
-    let placed: Vec<_> = loaded
-        .sources
-        .iter()
-        .flatten()
-        .map(|s| s.frame.number())
-        .collect();
-    assert_eq!(sources, placed);
+    let listed = copies.iter().filter_map(|(_, src)| *src);
+    let placed = loaded.sources.iter().flatten();
+    assert!(listed.eq(placed.map(|source| source.frame.number())));
 
-    shuffle(&mut copies);
-    for (dst, src) in copies {
+    assert_eq!(copies.len(), order.len());
+    for &nr in order {
+        let (dst, src) = copies[nr];
         memory[dst as usize] = src.map_or(Content::Zero, |src| memory[src as usize]);
     }
     assert_eq!(memory, expected);
     true
 }
 
-/// A layout, the frames of a machine that it fits in, and the order in which they are handed out:
-/// all of them, or so few that they may not be enough.
-fn machines(
-    most: usize,
-    pages: u64,
-    above: std::ops::Range<u64>,
-) -> impl Strategy<Value = (Layout, Vec<u64>, u64)> {
-    (layouts(most, pages), above).prop_flat_map(|(layout, above)| {
-        let frames = end_of(&layout) + above;
-        let supply = Just((0..frames).collect::<Vec<_>>()).prop_shuffle();
-        (Just(layout), supply, Just(frames))
-    })
+#[derive(Debug)]
+struct Machine {
+    layout: Layout,
+    /// All frames, in the order in which they are handed out; they may not be enough.
+    supply: Vec<u64>,
+    /// The order in which pages are copied or zeroed.
+    order: Vec<usize>,
+}
+
+prop_compose! {
+    /// Machines with so many frames above the layout.
+    fn machines(most: usize, pages: u64, above: Range<u64>)(
+        layout in layouts(most, pages),
+        above in above,
+    )(
+        supply in Just((0..end_of(&layout) + above).collect_vec()).prop_shuffle(),
+        order in Just((0..nr_pages(&layout)).collect_vec()).prop_shuffle(),
+        layout in Just(layout),
+    ) -> Machine {
+        Machine { layout, supply, order }
+    }
+}
+
+fn nr_pages(layout: &Layout) -> usize {
+    let pages = layout.iter().map(|(_, data, tail)| data + tail);
+    pages.sum::<u64>() as usize
 }
 
 proptest! {
@@ -261,19 +258,17 @@ proptest! {
 
     #[test]
     fn whatever_pages_are_offered_the_next_kernel_finds_its_image(
-        (layout, supply, frames) in machines(6, 8, 1..60),
-        seed: u64,
+        machine in machines(6, 8, 1..60),
     ) {
-        hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed));
+        hand_over(&machine);
     }
 
     #[test]
     fn with_a_page_outside_for_each_of_data_and_list_it_always_works(
-        (layout, supply, frames) in machines(6, 8, 60..61),
-        seed: u64,
-    ) {
         // 60 pages outside: 6 segments have at most 48 pages of data, the list 1.
-        prop_assert!(hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed)));
+        machine in machines(6, 8, 60..61),
+    ) {
+        prop_assert!(hand_over(&machine));
     }
 }
 
@@ -281,20 +276,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn lists_of_several_pages_work_too(
-        (layout, supply, frames) in machines(16, 120, 2000..2001),
-        seed: u64,
-    ) {
-        prop_assert!(hand_over(&layout, &supply, frames, |copies| shuffle(copies, seed)));
-    }
-}
-
-/// Shuffles in a way that depends on the seed alone.
-fn shuffle<T>(items: &mut [T], mut seed: u64) {
-    for last in (1..items.len()).rev() {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        items.swap(last, (seed >> 33) as usize % (last + 1));
+    fn lists_of_several_pages_work_too(machine in machines(16, 120, 2000..2001)) {
+        prop_assert!(hand_over(&machine));
     }
 }

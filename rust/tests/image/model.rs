@@ -32,12 +32,8 @@ pub fn list_page(next: u64, nr: u64, entry: Entry) -> CopyListPage {
 
 /// One with what must not be left over: the kernel's pages come with anything in them.
 pub fn dirty_page() -> CopyListPage {
-    let dirt = Entry {
-        dst: 77,
-        src: 78,
-        len: 79,
-    };
-    list_page(77, 78, dirt)
+    let (dst, src, len) = (77, 78, 79);
+    list_page(77, 78, Entry { dst, src, len })
 }
 
 /// A segment as (first page, pages of data, pages of tail).
@@ -62,16 +58,16 @@ pub fn segments(layout: &Layout) -> Segments {
 /// Layouts of up to `most` segments of up to `pages` pages, in any order, from page 0 on.
 pub fn layouts(most: usize, pages: u64) -> impl Strategy<Value = Layout> {
     prop::collection::vec((0..=pages, 0..=pages / 2, 0..4u64), 1..=most)
-        .prop_flat_map(|parts| {
-            let mut layout = Layout::new();
-            let mut page = 0;
-            for (data, tail, gap) in parts {
-                page += gap;
-                layout.push((page, data, tail));
-                page += data + tail;
-            }
-            Just(layout).prop_shuffle()
+        .prop_map(|parts| {
+            let mut end = 0;
+            let place = |(data, tail, gap)| {
+                let page = end + gap;
+                end = page + data + tail;
+                (page, data, tail)
+            };
+            parts.into_iter().map(place).collect::<Layout>()
         })
+        .prop_shuffle()
         .prop_filter("an image has a page", |layout| {
             layout.iter().any(|(_, data, tail)| data + tail > 0)
         })
@@ -79,9 +75,6 @@ pub fn layouts(most: usize, pages: u64) -> impl Strategy<Value = Layout> {
 
 /// The first page above a layout.
 pub fn end_of(layout: &Layout) -> u64 {
-    layout
-        .iter()
-        .map(|(page, data, tail)| page + data + tail)
-        .max()
-        .unwrap_or(0)
+    let ends = layout.iter().map(|(page, data, tail)| page + data + tail);
+    ends.max().unwrap_or(0)
 }
