@@ -1,7 +1,5 @@
 //! A page at another address too, and the walk that tells what tables map.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use rkexec::addr::Mfn;
 use rkexec::identity::{
@@ -11,7 +9,6 @@ use rkexec::identity::{
 use rkexec::memmap::{E820Type, MapEntry};
 
 use super::rules;
-use super::walker::Walker;
 use crate::common::{entry, mfn, raw_entry, GIB, MIB};
 
 /// Four levels and five.
@@ -27,11 +24,9 @@ fn frame(index: usize) -> Option<Mfn> {
 }
 
 fn entries() -> Vec<MapEntry> {
-    vec![
-        entry(0, 0x9_f000, E820Type::Ram),
-        entry(MIB, 3 * GIB + 0x5000, E820Type::Ram),
-        entry(4 * GIB, 9 * GIB, E820Type::Ram),
-    ]
+    let ram = [(0, 0x9_f000), (MIB, 3 * GIB + 0x5000), (4 * GIB, 9 * GIB)];
+    let entries = ram.map(|(start, end)| entry(start, end, E820Type::Ram));
+    entries.to_vec()
 }
 
 fn alias(at: u64, page: Mfn) -> Alias {
@@ -49,23 +44,23 @@ fn tables(entries: &[MapEntry], paging: Paging, alias: Option<Alias>) -> Vec<Tab
     let root = build(runs, paging, map, |index, _| frame(index)).unwrap();
     assert_eq!(Some(root), frame(0));
     if let Some(alias) = alias {
-        link_alias(map[0], paging.levels, alias, rest, |index, _| {
-            frame(nr + index)
-        })
-        .unwrap();
+        let frame = |index, _: &Table| frame(nr + index);
+        link_alias(map[0], paging.levels, alias, rest, frame).unwrap();
     } else {
         tables.truncate(nr);
     }
     tables
 }
 
+fn table_at(tables: &[Table], mfn: Mfn) -> Option<&Table> {
+    let index = mfn.number().checked_sub(FIRST)? / 2;
+    tables.get(usize::try_from(index).ok()?)
+}
+
 fn mappings(tables: &[Table], paging: Paging) -> (Vec<Mapping>, usize) {
-    let at = |mfn: Mfn| {
-        let index = (mfn.number() - FIRST) / 2;
-        tables.get(usize::try_from(index).unwrap())
-    };
+    let at = |mfn| table_at(tables, mfn);
     let mut all = Vec::new();
-    let walked = walk(frame(0).unwrap(), paging.levels, at, |it| all.push(it));
+    let walked = walk(mfn(FIRST), paging.levels, at, |it| all.push(it));
     assert_eq!(walked.broken, 0);
     (all, walked.tables)
 }
@@ -90,22 +85,13 @@ fn an_alias_is_one_page_more_and_nothing_less() {
         assert_eq!(last.run.range.len_bytes(), 4096);
 
         // A processor finds it, too.
-        let memory: BTreeMap<u64, &[u64; 512]> = (more.iter().enumerate())
-            .map(|(index, table)| (frame(index).unwrap().start().raw(), table.entries()))
-            .collect();
-        let walker = Walker {
-            memory,
-            cr3: FIRST << 12,
-            levels: paging.levels.number() as u32,
-        };
+        let walker = rules::walker(mfn(FIRST), paging, (0..).filter_map(frame), &more);
         let (leaves, _) = walker.walk().unwrap();
         let last = leaves.last().unwrap();
         let width = 12 + 9 * paging.levels.number();
         assert_eq!(last.virt, at & ((1 << width) - 1));
-        assert_eq!(
-            (last.phys, last.bytes, last.uncached),
-            (page.start().raw(), 4096, false)
-        );
+        assert_eq!((last.phys, last.bytes), (page.start().raw(), 4096));
+        assert!(!last.uncached);
     }
 }
 
@@ -117,20 +103,12 @@ fn what_is_taken_stays_as_it_is() {
         let before = tables[0].clone();
         let mut link = |nr: usize, frame: fn(usize) -> Option<Mfn>| {
             let mut more = vec![Table::EMPTY; nr];
-            link_alias(
-                &mut tables[0],
-                paging.levels,
-                alias,
-                &mut more,
-                |index, _| frame(index),
-            )
+            let frame = |index, _: &Table| frame(index);
+            link_alias(&mut tables[0], paging.levels, alias, &mut more, frame)
         };
-        let need = paging.levels.number() - 1;
+        let (have, need) = (2, paging.levels.number() - 1);
         assert_eq!(link(4, frame), Err(BuildError::AliasTaken { at }));
-        assert_eq!(
-            link(2, frame),
-            Err(BuildError::TooFewTables { have: 2, need })
-        );
+        assert_eq!(link(2, frame), Err(BuildError::TooFewTables { have, need }));
         assert!(matches!(link(4, |_| None), Err(BuildError::NoFrame { .. })));
         assert!(tables[0] == before);
     }
@@ -156,12 +134,9 @@ fn nonsense_is_counted_and_does_not_end_the_walk() {
     // A page of 512 GiB, which no processor has.
     raw[2] = 0xe3;
     tables[0] = Table::of(raw);
-    let at = |mfn: Mfn| {
-        let index = mfn.number().checked_sub(FIRST)? / 2;
-        tables.get(usize::try_from(index).ok()?)
-    };
+    let at = |mfn| table_at(&tables, mfn);
     let mut nr = 0;
-    let walked = walk(frame(0).unwrap(), Levels::Four, at, |_| nr += 1);
+    let walked = walk(mfn(FIRST), Levels::Four, at, |_| nr += 1);
     assert_eq!(walked.broken, 2);
     assert!(nr > 3);
 }

@@ -1,5 +1,6 @@
 //! Every edge of every page size (ARCHITECTURE.md, rule 3).
 
+use itertools::{iproduct, Itertools};
 use rkexec::identity::{leaf_runs, LeafRun};
 
 use super::model::{self, Input};
@@ -27,30 +28,20 @@ fn one(range: (u64, u64)) -> Input {
 
 #[test]
 fn runs_that_begin_and_end_around_every_size() {
-    let mut edges = Vec::new();
-    for at in [0, MIB2, 2 * MIB2, 3 * MIB2] {
-        edges.extend(around(&[PAGE], at));
-    }
-    for at in [GIB, 2 * GIB, 3 * GIB] {
-        edges.extend(around(&[PAGE, MIB2], at));
-    }
-    edges.sort_unstable();
-    edges.dedup();
-    for (nr, &start) in edges.iter().enumerate() {
-        for &end in &edges[nr + 1..] {
-            rules::check(&one((start, end)));
-        }
-    }
+    let small = [0, MIB2, 2 * MIB2, 3 * MIB2].map(|at| around(&[PAGE], at));
+    let large = [GIB, 2 * GIB, 3 * GIB].map(|at| around(&[PAGE, MIB2], at));
+    let edges = [small.concat(), large.concat()].concat();
+    let pairs = edges.into_iter().sorted().dedup().tuple_combinations();
+    pairs.for_each(|range| rules::check(&one(range)));
 }
 
 #[test]
 fn runs_around_what_four_and_five_levels_reach() {
     for at in [1 << 39, 1 << 47, 1 << 48, model::END - GIB, model::END] {
-        for start in around(&[PAGE, MIB2, GIB], at) {
-            for end in around(&[PAGE, MIB2, GIB], at) {
-                if start < end && end <= model::END {
-                    rules::check(&one((start, end)));
-                }
+        let edges = around(&[PAGE, MIB2, GIB], at);
+        for (&start, &end) in iproduct!(&edges, &edges) {
+            if start < end && end <= model::END {
+                rules::check(&one((start, end)));
             }
         }
     }
@@ -59,21 +50,16 @@ fn runs_around_what_four_and_five_levels_reach() {
 #[test]
 fn two_runs_that_share_tables() {
     // One ends and the next begins within the same 2 MiB, GiB, 512 GiB.
-    for at in [2 * MIB2, GIB, 512 * GIB] {
-        for gap in [PAGE, MIB2, GIB] {
-            for below in [PAGE, MIB2, 2 * GIB] {
-                let input = Input {
-                    write_back: vec![
-                        (at.saturating_sub(below), at + PAGE),
-                        (at + PAGE + gap, at + PAGE + gap + below),
-                    ],
-                    // And one that differs, right behind.
-                    uncached: vec![(at + PAGE + gap + below, at + gap + 3 * below)],
-                    ..Input::default()
-                };
-                rules::check(&input);
-            }
-        }
+    let places = [2 * MIB2, GIB, 512 * GIB];
+    for (at, gap, below) in iproduct!(places, [PAGE, MIB2, GIB], [PAGE, MIB2, 2 * GIB]) {
+        let first = (at.saturating_sub(below), at + PAGE);
+        let second = (first.1 + gap, first.1 + gap + below);
+        rules::check(&Input {
+            write_back: vec![first, second],
+            // And one that differs, right behind.
+            uncached: vec![(second.1, at + gap + 3 * below)],
+            ..Input::default()
+        });
     }
 }
 
@@ -83,13 +69,12 @@ fn nothing_below_2_mib_is_in_a_large_page() {
     let runs = rules::runs(&input);
     for paging in PAGINGS {
         let shown: Vec<String> = leaf_runs(runs, paging).map(line).collect();
-        let above = if paging.gib_pages {
-            vec!["200000-40000000 2M WB", "40000000-100000000 1G WB"]
-        } else {
-            vec!["200000-100000000 2M WB"]
+        let above = match paging.gib_pages {
+            true => &["200000-40000000 2M WB", "40000000-100000000 1G WB"][..],
+            false => &["200000-100000000 2M WB"],
         };
         let below = ["0-a0000 4K WB", "a0000-100000 4K UC", "100000-200000 4K WB"];
-        assert_eq!(shown, [&below[..], &above].concat());
+        assert_eq!(shown, [&below[..], above].concat());
     }
 }
 

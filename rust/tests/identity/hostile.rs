@@ -1,7 +1,11 @@
 //! Input that no firmware should produce, and callers that bring too little (ARCHITECTURE.md, rule 6).
 
+use itertools::iproduct;
+use proptest::collection::vec;
 use proptest::prelude::*;
-use rkexec::addr::{Maddr, Mfn};
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rkexec::identity::{
     build, leaf_runs, table_count, BuildError, IdentityError, Mark, Sources, Table,
 };
@@ -9,32 +13,24 @@ use rkexec::memmap::E820Type;
 
 use super::model::{self, Input, END};
 use super::rules::{self, PAGINGS};
-use super::walker::Walker;
-use crate::common::{hostile_numbers, raw_entry};
+use crate::common::{hostile_numbers, mfn, raw_entry};
 
 #[test]
 fn no_memory_at_all_still_has_the_legacy_range() {
     rules::check(&Input::default());
-    let input = Input::default();
-    let runs = rules::runs(&input);
+    let runs = rules::runs(&Input::default());
     assert_eq!(table_count(runs, PAGINGS[0]), Ok(4));
     assert_eq!(table_count(runs, PAGINGS[2]), Ok(5));
 }
 
 #[test]
 fn numbers_at_the_end_of_everything() {
-    let numbers = hostile_numbers();
-    for &start in &numbers {
-        for &len in &numbers {
-            for kind in [1, 2, 3] {
-                rules::check(&Input::from(vec![raw_entry(start, len, kind)]));
-                // What is not RAM takes it away up to the very end.
-                rules::check(&Input::from(vec![
-                    raw_entry(0, u64::MAX, 1),
-                    raw_entry(start, len, kind),
-                ]));
-            }
-        }
+    for (start, len, kind) in iproduct!(hostile_numbers(), hostile_numbers(), [1, 2, 3]) {
+        let odd = raw_entry(start, len, kind);
+        rules::check(&Input::from(vec![odd]));
+        // What is not RAM takes it away up to the very end.
+        let all = raw_entry(0, u64::MAX, 1);
+        rules::check(&Input::from(vec![all, odd]));
     }
 }
 
@@ -47,11 +43,7 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
     assert_eq!(nr, 1 + 16 + 8192 + 1 + 1);
     let mut tables = vec![Table::EMPTY; nr];
     let root = build(runs, PAGINGS[2], &mut tables, rules::chunk_at(77)).expect("tables");
-    let walker = Walker {
-        memory: rules::in_chunk(77, &tables),
-        cr3: root.start().raw(),
-        levels: 5,
-    };
+    let walker = rules::walker(root, PAGINGS[2], (77..).map(mfn), &tables);
     let last = walker.translate(END - 1).expect("a walk").expect("a page");
     assert_eq!((last.virt, last.bytes), (END - (1 << 30), 1 << 30));
     assert_eq!(leaf_runs(runs, PAGINGS[2]).count(), 5);
@@ -59,11 +51,8 @@ fn all_of_physical_memory_in_pages_of_1_gib() {
 
 #[test]
 fn four_levels_say_which_memory_they_cannot_reach() {
-    let input = Input::from(vec![
-        raw_entry(0, 1 << 30, 1),
-        raw_entry(1 << 46, 1 << 47, 1),
-    ]);
-    let runs = rules::runs(&input);
+    let entries = [(0, 1 << 30), (1 << 46, 1 << 47)].map(|(at, len)| raw_entry(at, len, 1));
+    let runs = rules::runs(&entries.to_vec().into());
     let error = table_count(runs, PAGINGS[0]).expect_err("too high");
     assert_eq!(
         error.to_string(),
@@ -82,26 +71,16 @@ fn what_is_not_ram_may_lie_where_four_levels_do_not_reach() {
     ]));
 }
 
-/// Pseudo-random numbers, the same in every run (xorshift).
-fn noise(mut state: u64) -> impl FnMut() -> u64 {
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    }
-}
-
 #[test]
 fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
-    let mut noise = noise(0x9e37_79b9_7f4a_7c15);
-    let entries: Vec<_> = (0..5000)
-        .map(|_| {
-            let kind = [1, 1, 1, 1, 2, 3, 4, 20][(noise() % 8) as usize];
-            raw_entry(noise() % (16 << 30), noise() % (8 << 20), kind)
-        })
-        .collect();
-    check_runs(&Input::from(entries));
+    let kind = select(vec![1, 1, 1, 1, 2, 3, 4, 20]);
+    let entry = (0..16u64 << 30, 0..8u64 << 20, kind);
+    let entries = vec(
+        entry.prop_map(|(at, len, kind)| raw_entry(at, len, kind)),
+        5000,
+    );
+    let same_in_every_run = entries.new_tree(&mut TestRunner::deterministic());
+    check_runs(&same_in_every_run.expect("entries").current().into());
 }
 
 #[test]
@@ -124,8 +103,7 @@ fn five_thousand_times_the_same() {
 fn one_block_of_ram_with_five_thousand_bytes_taken_out() {
     let mut entries = vec![raw_entry(0, 1 << 40, 1)];
     entries.extend((1..5000u64).map(|nr| raw_entry((1 << 32) + nr * 12_288 - 1, 2, 2)));
-    let input = Input::from(entries);
-    check_runs(&input);
+    check_runs(&entries.into());
 }
 
 /// As `rules::check`, without the walk: the model takes the square of so many ranges.
@@ -138,11 +116,7 @@ fn check_runs(input: &Input) {
         assert_eq!(nr, model::fewest_tables(&expected, paging));
         let mut tables = vec![rules::dirty_table(); nr];
         let root = build(runs, paging, &mut tables, rules::chunk_at(5)).expect("tables");
-        let walker = Walker {
-            memory: rules::in_chunk(5, &tables),
-            cr3: root.start().raw(),
-            levels: paging.levels.number() as u32,
-        };
+        let walker = rules::walker(root, paging, (5..).map(mfn), &tables);
         let (leaves, visited) = walker.walk().expect("a walk");
         assert_eq!(visited.len(), nr);
         let mapped: u64 = leaves.iter().map(|leaf| leaf.bytes).sum();
@@ -155,14 +129,11 @@ proptest! {
 
     #[test]
     fn any_numbers_whatsoever(
-        numbers in prop::collection::vec((any::<u64>(), any::<u64>(), 0u32..8), 0..50),
+        numbers in vec((any::<u64>(), any::<u64>(), 0u32..8), 0..50),
         shift in 0u32..64,
     ) {
-        let entries: Vec<_> = numbers
-            .iter()
-            .map(|&(start, len, kind)| raw_entry(start >> shift, len >> (shift / 2), kind))
-            .collect();
-        let input = Input::from(entries);
+        let entry = |&(start, len, kind)| raw_entry(start >> shift, len >> (shift / 2), kind);
+        let input = Input::from(numbers.iter().map(entry).collect::<Vec<_>>());
         let expected = model::Model::new(&input).expected();
         prop_assert_eq!(rules::stretches(&input), expected);
         let runs = rules::runs(&input);
@@ -218,7 +189,7 @@ fn a_table_without_a_frame_is_an_error() {
     let mut tables = vec![Table::EMPTY; 16];
     for missing in 0..table_count(runs, PAGINGS[0]).expect("a number") {
         let built = build(runs, PAGINGS[0], &mut tables, |table, _| {
-            (table != missing).then(|| Mfn::new(Maddr::ZERO)).flatten()
+            (table != missing).then(|| mfn(0))
         });
         assert_eq!(built, Err(BuildError::NoFrame { table: missing }));
     }

@@ -13,19 +13,9 @@ pub fn all() -> Vec<Machine> {
 
 /// The map whose file's name starts like this.
 pub fn named(prefix: &str) -> Machine {
-    all()
-        .into_iter()
-        .find(|map| map.name.starts_with(prefix))
+    let mut all = all().into_iter();
+    all.find(|map| map.name.starts_with(prefix))
         .expect("a map of that name")
-}
-
-/// The entry from `start` up to `end`.
-pub fn entry(start: u64, end: u64, kind_raw: u32) -> MapEntry {
-    MapEntry {
-        start,
-        len_bytes: end - start,
-        kind_raw,
-    }
 }
 
 /// The two-socket machine with 512 GiB grown to 64 TiB: the same entries with the same edges, but
@@ -38,15 +28,16 @@ pub fn grown_to_64_tib(map: &[MapEntry]) -> Vec<MapEntry> {
         let halves = [FIRST_HALF, SECOND_HALF].iter();
         addr + GROWTH * halves.filter(|&&half| half < addr).count() as u64
     };
-    map.iter()
-        .map(|e| entry(moved(e.start), moved(e.start + e.len_bytes), e.kind_raw))
-        .collect()
+    let entries = map.iter().map(|entry| MapEntry {
+        start: moved(entry.start),
+        len_bytes: moved(entry.start + entry.len_bytes) - moved(entry.start),
+        kind_raw: entry.kind_raw,
+    });
+    entries.collect()
 }
 
 /// The bytes that the map calls usable.
 pub fn ram_bytes(map: &[MapEntry]) -> u64 {
-    map.iter()
-        .filter(|entry| entry.kind_raw == 1)
-        .map(|entry| entry.len_bytes)
-        .sum()
+    let ram = map.iter().filter(|entry| entry.kind_raw == 1);
+    ram.map(|entry| entry.len_bytes).sum()
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools;
 use rkexec::identity::{Attr, Levels, Paging};
 use rkexec::memmap::MapEntry;
 
@@ -60,27 +61,16 @@ pub struct Model {
 impl Model {
     pub fn new(input: &Input) -> Self {
         let ranges = |sort: fn(u32) -> bool| {
-            let ranges = input
-                .entries
-                .iter()
-                .filter(move |entry| sort(entry.kind_raw));
-            ranges.map(bytes_of).filter(|&(start, end)| start < end)
+            let entries = input.entries.iter();
+            let entries = entries.filter(move |entry| sort(entry.kind_raw));
+            entries.map(bytes_of).collect_vec()
         };
-        let not_empty = |ranges: &[(u64, u64)]| {
-            let ranges = ranges.iter().copied();
-            ranges
-                .filter(|&(start, end)| start < end)
-                .collect::<Vec<_>>()
-        };
-        let mut model = Self {
-            ram: ranges(|kind| kind == 1).collect(),
-            not_ram: ranges(|kind| !matches!(kind, 1 | 3 | 4)).collect(),
-            asked: not_empty(&input.write_back),
-            uncached: not_empty(&input.uncached),
-        };
-        model.asked.extend(ranges(|kind| kind == 3 || kind == 4));
-        model.uncached.push((0xa_0000, 0x10_0000));
-        model
+        Self {
+            ram: ranges(|kind| kind == 1),
+            not_ram: ranges(|kind| !matches!(kind, 1 | 3 | 4)),
+            asked: [&input.write_back[..], &ranges(|kind| matches!(kind, 3 | 4))].concat(),
+            uncached: [&input.uncached[..], &[(0xa_0000, 0x10_0000)]].concat(),
+        }
     }
 
     /// How the page that begins at `page` shall be mapped.
@@ -112,23 +102,22 @@ impl Model {
 
     /// Everything there is to map.
     pub fn expected(&self) -> Vec<Stretch> {
-        let pages: BTreeSet<u64> = self
-            .edges()
-            .flat_map(|edge| [edge / PAGE * PAGE, edge.div_ceil(PAGE) * PAGE])
-            .collect();
-        let pages: Vec<u64> = pages.into_iter().collect();
-        let mut stretches: Vec<Stretch> = Vec::new();
-        for pair in pages.windows(2) {
-            let Some(attr) = self.how(pair[0]) else {
-                continue;
-            };
-            match stretches.last_mut() {
-                Some(last) if last.1 == pair[0] && last.2 == attr => last.1 = pair[1],
-                _ => stretches.push((pair[0], pair[1], attr)),
-            }
-        }
-        stretches
+        let pages = |edge: u64| [edge / PAGE * PAGE, edge.div_ceil(PAGE) * PAGE];
+        let pages = self.edges().flat_map(pages).sorted().dedup();
+        let alike = pages.tuple_windows();
+        merged(alike.filter_map(|(start, end)| Some((start, end, self.how(start)?))))
     }
+}
+
+/// Pieces of memory, in which neighbours that are alike have become one.
+pub fn merged<How: PartialEq>(
+    pieces: impl Iterator<Item = (u64, u64, How)>,
+) -> Vec<(u64, u64, How)> {
+    let joined = pieces.coalesce(|a, b| match a.1 == b.0 && a.2 == b.2 {
+        true => Ok((a.0, b.1, a.2)),
+        false => Err((a, b)),
+    });
+    joined.collect()
 }
 
 /// The first stretch that so many levels cannot reach.

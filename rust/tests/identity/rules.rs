@@ -2,17 +2,18 @@
 //! shape of table.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use itertools::iproduct;
 use rkexec::addr::Mfn;
 use rkexec::identity::{
-    build, leaf_runs, table_count, Attr, BuildError, Levels, Mark, Paging, Run, Runs, Sources,
-    Table,
+    build, leaf_runs, table_count, Attr, BuildError, LeafRun, Levels, Mark, Paging, Run, Runs,
+    Sources, Table,
 };
 
 use super::model::{self, Input, Model, Stretch};
 use super::walker::{Leaf, Walker};
-use crate::common::{ma, range};
+use crate::common::{ma, mfn, range};
 
 /// Every shape that there is.
 pub const PAGINGS: [Paging; 4] = [
@@ -29,33 +30,21 @@ const fn paging(levels: Levels, gib_pages: bool) -> Paging {
 /// More tables than this are counted but not built.
 const MOST_TABLES: usize = 300;
 
-/// Brings the input to the code under test, in memory that has been used before.
-fn sources<'a>(input: &Input, scratch: &'a mut [Mark]) -> Sources<'a> {
+/// What the normaliser makes of the input, in memory that is never given back (it is a test).
+pub fn runs(input: &Input) -> Runs<'static> {
+    let nr = input.entries.len() + input.write_back.len() + input.uncached.len();
+    let scratch = vec![Mark::default(); Sources::marks_needed(nr)].leak();
     let mut sources = Sources::new(scratch).expect("room for what is always there");
     for &entry in &input.entries {
         sources.add_entry(entry).expect("room for an entry");
     }
-    for &asked in &input.write_back {
-        sources
-            .add_write_back(range(asked.0, asked.1))
-            .expect("room");
+    for &(start, end) in &input.write_back {
+        sources.add_write_back(range(start, end)).expect("room");
     }
-    for &device in &input.uncached {
-        sources
-            .add_uncached(range(device.0, device.1))
-            .expect("room");
+    for &(start, end) in &input.uncached {
+        sources.add_uncached(range(start, end)).expect("room");
     }
-    sources
-}
-
-fn scratch_for(input: &Input) -> Vec<Mark> {
-    let nr = input.entries.len() + input.write_back.len() + input.uncached.len();
-    vec![Mark::default(); Sources::marks_needed(nr)]
-}
-
-/// What the normaliser makes of the input, in memory that is never given back (it is a test).
-pub fn runs(input: &Input) -> Runs<'static> {
-    sources(input, scratch_for(input).leak()).runs()
+    sources.runs()
 }
 
 fn stretch(run: Run) -> Stretch {
@@ -97,41 +86,32 @@ fn check_paging(
             limit: ma(1 << 47),
         };
         assert_eq!(counted, Err(error));
-        let built = build(runs, paging, &mut [Table::EMPTY; 0], |_, _| {
-            panic!("nothing to build")
-        });
+        let none: &mut [Table] = &mut [];
+        let built = build(runs, paging, none, |_, _| panic!("nothing to build"));
         assert_eq!(built, Err(error));
         return;
     }
     let nr = counted.expect("a number of tables");
-    assert_eq!(
-        nr,
-        model::fewest_tables(expected, paging),
-        "rule 3: {paging:?}"
-    );
+    let fewest = model::fewest_tables(expected, paging);
+    assert_eq!(nr, fewest, "rule 3: {paging:?}");
     rule_5_for_leaf_runs(expected, leaf_runs(runs, paging).count());
     if nr > MOST_TABLES {
         return;
     }
 
-    let frames = Frames::avoiding(destinations, nr);
+    let frames = frames_avoiding(destinations, nr);
     let dirty = dirty_table();
     let mut tables = vec![dirty.clone(); nr + 1];
     let asked = RefCell::new(Vec::new());
     let root = build(runs, paging, &mut tables, |table, _| {
         asked.borrow_mut().push(table);
-        frames.0.get(table).copied()
+        frames.get(table).copied()
     })
     .expect("tables");
     assert_eq!(tables[nr], dirty, "rule 7: only so many tables are touched");
     assert_eq!(asked.into_inner(), (0..nr).collect::<Vec<_>>(), "rule 5");
 
-    let addresses = frames.0.iter().map(|frame| frame.start().raw());
-    let walker = Walker {
-        memory: addresses.zip(tables.iter().map(Table::entries)).collect(),
-        cr3: root.start().raw(),
-        levels: paging.levels.number() as u32,
-    };
+    let walker = walker(root, paging, frames.iter().copied(), &tables);
     let (leaves, visited) = walker.walk().unwrap_or_else(|e| panic!("{paging:?}: {e}"));
     rules_1_2_and_4(model, expected, &leaves, &walker);
     rule_3(expected, &leaves, paging);
@@ -142,43 +122,30 @@ fn check_paging(
 /// ARCHITECTURE.md, rules 1, 2 and 4: all that shall be mapped is, at its own address and in its own way,
 /// and nothing else.
 fn rules_1_2_and_4(model: &Model, expected: &[Stretch], leaves: &[Leaf], walker: &Walker<'_>) {
-    let mut mapped: Vec<Stretch> = Vec::new();
-    for leaf in leaves {
+    let mapped = leaves.iter().map(|leaf| {
         assert_eq!(leaf.virt, leaf.phys, "virtual = physical");
-        let (end, attr) = (leaf.virt + leaf.bytes, attr_of(leaf));
-        match mapped.last_mut() {
-            Some(last) if last.1 == leaf.virt && last.2 == attr => last.1 = end,
-            _ => mapped.push((leaf.virt, end, attr)),
-        }
-    }
-    assert_eq!(mapped, expected);
+        (leaf.virt, leaf.virt + leaf.bytes, attr_of(leaf))
+    });
+    assert_eq!(model::merged(mapped), expected);
     // Once more byte by byte, where it matters, in the way of the processor.
     let reach = 1u64 << (12 + 9 * walker.levels - 1);
-    let around = |edge: u64| {
-        let steps = [0, 1, 4095, 4096, 4097, 1 << 21, 1 << 30];
-        steps
-            .into_iter()
-            .flat_map(move |by| [edge.saturating_sub(by), edge.saturating_add(by)])
-    };
+    let steps = [0, 1, 4095, 4096, 4097, 1 << 21, 1 << 30];
     let edges = model.edges().chain([0, 1 << 39, 1 << 47, 1 << 48]);
-    let places: BTreeSet<u64> = edges.flat_map(around).collect();
+    let around = iproduct!(edges, steps)
+        .flat_map(|(edge, by)| [edge.saturating_sub(by), edge.saturating_add(by)]);
+    let places: BTreeSet<u64> = around.collect();
     for at in places.into_iter().filter(|&at| at < model::END) {
         let found = walker.translate(at).expect("a walk");
-        let how = if at < reach {
-            model.how(at / 4096 * 4096)
-        } else {
-            None
-        };
+        let how = (at < reach).then(|| model.how(at / 4096 * 4096)).flatten();
         assert_eq!(found.as_ref().map(attr_of), how, "at {at:#x}");
         assert!(found.is_none_or(|leaf| leaf.virt <= at && at - leaf.virt < leaf.bytes));
     }
 }
 
 fn attr_of(leaf: &Leaf) -> Attr {
-    if leaf.uncached {
-        Attr::Uncached
-    } else {
-        Attr::WriteBack
+    match leaf.uncached {
+        true => Attr::Uncached,
+        false => Attr::WriteBack,
     }
 }
 
@@ -203,63 +170,47 @@ fn rule_5_for_leaf_runs(expected: &[Stretch], nr_leaf_runs: usize) {
 }
 
 /// ARCHITECTURE.md, rule 7: the tables lie where the caller said, all of them, and nowhere else.
-fn rule_7(visited: &BTreeSet<u64>, frames: &Frames, destinations: &[(u64, u64)]) {
-    let given: BTreeSet<u64> = frames.0.iter().map(|frame| frame.start().raw()).collect();
+fn rule_7(visited: &BTreeSet<u64>, frames: &[Mfn], destinations: &[(u64, u64)]) {
+    let given: BTreeSet<u64> = frames.iter().map(|frame| frame.start().raw()).collect();
     assert_eq!(*visited, given);
     for table in visited {
-        let hit = destinations
-            .iter()
-            .find(|d| d.0 < table + 4096 && *table < d.1);
+        let mut hit = destinations.iter();
+        let hit = hit.find(|d| d.0 < table + 4096 && *table < d.1);
         assert_eq!(hit, None, "a table at {table:#x}");
     }
 }
 
 /// What is displayed is what is built, in as few lines as possible.
-fn leaf_runs_are_the_leaves(
-    leaves: &[Leaf],
-    leaf_runs: impl Iterator<Item = rkexec::identity::LeafRun>,
-) {
-    let mut merged: Vec<(u64, u64, u64, Attr)> = Vec::new();
-    for leaf in leaves {
-        let (start, end, attr) = (leaf.virt, leaf.virt + leaf.bytes, attr_of(leaf));
-        match merged.last_mut() {
-            Some(last) if (last.1, last.2, last.3) == (start, leaf.bytes, attr) => last.1 = end,
-            _ => merged.push((start, end, leaf.bytes, attr)),
-        }
-    }
-    let shown: Vec<_> = leaf_runs
-        .map(|run| {
-            let (start, end) = (run.range.start().raw(), run.range.end().raw());
-            (start, end, run.size.bytes(), run.attr)
-        })
-        .collect();
-    assert_eq!(shown, merged);
+fn leaf_runs_are_the_leaves(leaves: &[Leaf], leaf_runs: impl Iterator<Item = LeafRun>) {
+    let pieces = leaves.iter().map(|leaf| {
+        let how = (leaf.bytes, attr_of(leaf));
+        (leaf.virt, leaf.virt + leaf.bytes, how)
+    });
+    let shown = leaf_runs.map(|run| {
+        let (start, end) = (run.range.start().raw(), run.range.end().raw());
+        (start, end, (run.size.bytes(), run.attr))
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), model::merged(pieces));
 }
 
 /// Frames for tables: scattered, in no order, and none in a destination.
-struct Frames(Vec<Mfn>);
-
-impl Frames {
-    fn avoiding(destinations: &[(u64, u64)], nr: usize) -> Self {
-        let numbers = (1u64..).map(|n| n * 40_503 % 65_537 + 16);
-        let free = numbers.filter(|number| {
-            let (start, end) = (number * 4096, number * 4096 + 4096);
-            destinations.iter().all(|d| d.1 <= start || end <= d.0)
-        });
-        Self(free.filter_map(Mfn::from_number).take(nr).collect())
-    }
+fn frames_avoiding(destinations: &[(u64, u64)], nr: usize) -> Vec<Mfn> {
+    let numbers = (1u64..).map(|n| n * 40_503 % 65_537 + 16);
+    let free = numbers.filter(|number| {
+        let (start, end) = (number * 4096, number * 4096 + 4096);
+        destinations.iter().all(|d| d.1 <= start || end <= d.0)
+    });
+    free.map(mfn).take(nr).collect()
 }
 
 /// A table full of what must not be left over: present entries for everything.
 pub fn dirty_table() -> Table {
-    let mut scratch = vec![Mark::default(); Sources::marks_needed(1)];
-    let mut sources = Sources::new(&mut scratch).expect("room");
-    sources.add_write_back(range(0, 2 << 20)).expect("room");
+    let runs = runs(&Input {
+        write_back: vec![(0, 2 << 20)],
+        ..Input::default()
+    });
     let mut tables = vec![Table::EMPTY; 4];
-    build(sources.runs(), PAGINGS[0], &mut tables, |table, _| {
-        Mfn::from_number(table as u64)
-    })
-    .expect("four tables");
+    build(runs, PAGINGS[0], &mut tables, chunk_at(0)).expect("four tables");
     tables.pop().expect("the last level")
 }
 
@@ -268,10 +219,17 @@ pub fn chunk_at(first: u64) -> impl Fn(usize, &Table) -> Option<Mfn> {
     move |table, _| Mfn::from_number(first.checked_add(table as u64)?)
 }
 
-/// The same tables as `memory`, for a walk.
-pub fn in_chunk(first: u64, tables: &[Table]) -> BTreeMap<u64, &[u64; 512]> {
-    (first..)
-        .map(|number| number * 4096)
-        .zip(tables.iter().map(Table::entries))
-        .collect()
+/// What a processor would find in tables that lie in these frames.
+pub fn walker(
+    root: Mfn,
+    paging: Paging,
+    frames: impl Iterator<Item = Mfn>,
+    tables: &[Table],
+) -> Walker<'_> {
+    let addresses = frames.map(|frame| frame.start().raw());
+    Walker {
+        memory: addresses.zip(tables.iter().map(Table::entries)).collect(),
+        cr3: root.start().raw(),
+        levels: paging.levels.number() as u32,
+    }
 }

@@ -3,6 +3,7 @@
 //! The model here is a set of bytes in the plainest sense: an array with what covers each half
 //! page.
 
+use itertools::iproduct;
 use rkexec::addr::Addr;
 use rkexec::identity::{Attr, Layers, Mark, Rank, Rule};
 use rkexec::range::MaRange;
@@ -27,13 +28,8 @@ const fn rule(rank: Rank, attr: Option<Attr>) -> Rule {
 type Piece = (usize, usize, Rule);
 
 fn pieces(halves: usize) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for start in 0..=halves {
-        for end in start..=halves {
-            pieces.extend(RULES.map(|rule| (start, end, rule)));
-        }
-    }
-    pieces
+    let all = iproduct!(0..=halves, 0..=halves, RULES);
+    all.filter(|(start, end, _)| start <= end).collect()
 }
 
 fn range(start: usize, end: usize) -> MaRange {
@@ -91,22 +87,16 @@ fn check<const PAGES: usize>(pieces: &[Piece]) {
 #[test]
 fn two_ranges_in_every_position_of_four_pages() {
     let pieces = pieces(8);
-    for &a in &pieces {
-        for &b in &pieces {
-            check::<4>(&[a, b]);
-        }
+    for (&a, &b) in iproduct!(&pieces, &pieces) {
+        check::<4>(&[a, b]);
     }
 }
 
 #[test]
 fn three_ranges_in_every_position_of_two_pages() {
     let pieces = pieces(4);
-    for &a in &pieces {
-        for &b in &pieces {
-            for &c in &pieces {
-                check::<2>(&[a, b, c]);
-            }
-        }
+    for (&a, &b, &c) in iproduct!(&pieces, &pieces, &pieces) {
+        check::<2>(&[a, b, c]);
     }
 }
 
@@ -114,21 +104,17 @@ fn three_ranges_in_every_position_of_two_pages() {
 fn the_rank_decides_whatever_it_says_and_in_one_rank_the_attribute() {
     let ranks = [Rank::Ram, Rank::Hole, Rank::Named, Rank::Device];
     let attrs = [None, Some(Attr::WriteBack), Some(Attr::Uncached)];
-    let rules: Vec<_> = ranks
-        .iter()
-        .flat_map(|&rank| attrs.map(|attr| rule(rank, attr)))
-        .collect();
+    let rules: Vec<_> = iproduct!(ranks, attrs).collect();
     for (low, &a) in rules.iter().enumerate() {
-        for &b in &rules[low..] {
-            for pair in [[a, b], [b, a]] {
-                let mut scratch = [Mark::default(); 2 * Layers::MARKS_PER_RANGE];
-                let mut layers = Layers::new(&mut scratch);
-                for rule in pair {
-                    layers.add(rule, range(2, 6)).expect("room");
-                }
-                let found = layers.flatten().iter().next();
-                assert_eq!(found.map(|run| run.attr), b.attr, "{pair:?}");
+        for (&b, turned) in iproduct!(&rules[low..], [false, true]) {
+            let pair = if turned { [b, a] } else { [a, b] };
+            let mut scratch = [Mark::default(); 2 * Layers::MARKS_PER_RANGE];
+            let mut layers = Layers::new(&mut scratch);
+            for (rank, attr) in pair {
+                layers.add(rule(rank, attr), range(2, 6)).expect("room");
             }
+            let found = layers.flatten().iter().next();
+            assert_eq!(found.map(|run| run.attr), b.1, "{pair:?}");
         }
     }
 }
