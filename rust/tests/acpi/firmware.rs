@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use rkexec::acpi::{self, Found, Memory, RootTable};
 use rkexec::addr::Maddr;
 
+use crate::common::{ma, put};
+
 /// What is where; no two pieces overlap. Beside it, where something was read.
 #[derive(Clone, Debug, Default)]
 pub struct Firmware(pub BTreeMap<u64, Vec<u8>>, pub RefCell<Vec<u64>>);
@@ -18,15 +20,26 @@ impl Memory for Firmware {
             return false;
         };
         let from = (at - start) as usize;
-        match bytes.get(from..from + to.len()) {
-            Some(bytes) => to.copy_from_slice(bytes),
-            None => return false,
-        }
-        true
+        let bytes = bytes.get(from..from + to.len());
+        bytes.map(|bytes| to.copy_from_slice(bytes)).is_some()
     }
 }
 
 impl Firmware {
+    /// A root pointer at 0x1000 that leads to an RSDT at 0x2000.
+    pub fn v1(entries: &[u32]) -> Self {
+        Self::default()
+            .with(0x1000, rsdp_v1(0x2000))
+            .with(0x2000, rsdt(entries))
+    }
+
+    /// A root pointer at 0x1000 that leads to an XSDT at 0x2000.
+    pub fn v2(entries: &[u64]) -> Self {
+        Self::default()
+            .with(0x1000, rsdp_v2(0, 0x2000))
+            .with(0x2000, xsdt(entries))
+    }
+
     pub fn with(mut self, at: u64, bytes: Vec<u8>) -> Self {
         self.0.insert(at, bytes);
         self
@@ -45,8 +58,7 @@ impl Firmware {
     /// The same by that root table.
     pub fn walk_by(&self, rsdp: u64, root_table: RootTable) -> (Vec<(u64, u64)>, Found) {
         let mut seen = Vec::new();
-        let rsdp = Maddr::new(rsdp).expect("an address");
-        let found = acpi::walk(self, rsdp, root_table, &mut |range| {
+        let found = acpi::walk(self, ma(rsdp), root_table, &mut |range| {
             seen.push((range.start().raw(), range.len_bytes()));
         });
         (seen, found)
@@ -98,11 +110,15 @@ pub fn xsdt(entries: &[u64]) -> Vec<u8> {
     table(b"XSDT", &body)
 }
 
-/// A FADT of so many bytes that has these fields.
-pub fn fadt(bytes: usize, fields: &[(usize, &[u8])]) -> Vec<u8> {
+/// A FADT of ACPI 1.0, or of ACPI 2.0 if there are wide fields: where FACS and DSDT are.
+pub fn fadt([facs, dsdt]: [u32; 2], wide: Option<[u64; 2]>) -> Vec<u8> {
+    let bytes = if wide.is_some() { 244 } else { 116 };
     let mut fadt = table(b"FACP", &vec![0; bytes - 36]);
-    for (at, value) in fields {
-        fadt[*at..at + value.len()].copy_from_slice(value);
+    put(&mut fadt, 36, &facs.to_le_bytes());
+    put(&mut fadt, 40, &dsdt.to_le_bytes());
+    if let Some([facs, dsdt]) = wide {
+        put(&mut fadt, 132, &facs.to_le_bytes());
+        put(&mut fadt, 140, &dsdt.to_le_bytes());
     }
     fadt
 }

@@ -5,12 +5,12 @@ use rkexec::acpi::{self, Memory, RootTable};
 use rkexec::addr::Maddr;
 
 use super::firmware::{rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
+use crate::common::{ma, with};
 
 #[test]
 fn a_root_pointer_that_is_not_whole_is_not_found() {
     let bios = |rsdp: &[u8]| {
-        let mut area = vec![0; 0x2_0000];
-        area[0x1000..0x1000 + rsdp.len()].copy_from_slice(rsdp);
+        let area = with(&[0; 0x2_0000], 0x1000, rsdp);
         Firmware::default().with(0xe_0000, area).scan()
     };
     for good in [rsdp_v1(0x2000), rsdp_v2(0x2000, 0x3000)] {
@@ -49,14 +49,10 @@ fn a_root_pointer_that_somebody_tells_of_has_to_be_signed_and_no_more() {
 
 #[test]
 fn a_table_that_makes_no_sense_is_left_out_and_the_others_are_not() {
-    let mut long = table(b"SSDT", &[]);
-    long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-    let mut short = table(b"SSDT", &[]);
-    short[4..8].copy_from_slice(&35u32.to_le_bytes());
+    let of_bytes = |bytes: u32| with(&table(b"SSDT", &[]), 4, &bytes.to_le_bytes());
+    let (long, short) = (of_bytes(u32::MAX), of_bytes(35));
     for bad in [long, short, vec![0xff; 64], vec![0; 64], vec![b'A'; 7]] {
-        let firmware = Firmware::default()
-            .with(0x1000, rsdp_v1(0x2000))
-            .with(0x2000, rsdt(&[0x3000, 0, 0x5000, 0x4000]))
+        let firmware = Firmware::v1(&[0x3000, 0, 0x5000, 0x4000])
             .with(0x3000, bad)
             .with(0x4000, table(b"APIC", &[]));
         let (seen, found) = firmware.walk(0x1000);
@@ -69,10 +65,7 @@ fn a_table_that_makes_no_sense_is_left_out_and_the_others_are_not() {
 #[test]
 fn a_table_at_the_end_of_all_addresses_is_left_out() {
     const LAST: u64 = (1 << 52) - 8;
-    let firmware = Firmware::default()
-        .with(0x1000, rsdp_v2(0, 0x2000))
-        .with(0x2000, xsdt(&[LAST, u64::MAX]))
-        .with(LAST, table(b"APIC", &[]));
+    let firmware = Firmware::v2(&[LAST, u64::MAX]).with(LAST, table(b"APIC", &[]));
     let (seen, found) = firmware.walk(0x1000);
     assert_eq!(seen.len(), 2);
     assert_eq!(found.left_out, 1);
@@ -80,8 +73,7 @@ fn a_table_at_the_end_of_all_addresses_is_left_out() {
 
 #[test]
 fn a_root_table_is_not_believed_to_be_endless() {
-    let mut root = rsdt(&vec![0x9_0000; 4096]);
-    root[4..8].copy_from_slice(&(16u32 << 20).to_le_bytes());
+    let root = with(&rsdt(&[0x9_0000; 4096]), 4, &(16u32 << 20).to_le_bytes());
     let firmware = Firmware::default()
         .with(0x1000, rsdp_v1(0x2000))
         .with(0x2000, root)
@@ -126,8 +118,7 @@ proptest! {
             noise.0[(root as usize + nr) % len] = byte;
         }
         let mut seen = 0;
-        let root = Maddr::new(root).expect("an address");
-        let found = acpi::walk(&noise, root, RootTable::Newest, &mut |range| {
+        let found = acpi::walk(&noise, ma(root), RootTable::Newest, &mut |range| {
             assert!(range.len_bytes() <= 16 << 20);
             seen += 1;
         });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools;
 use proptest::prelude::*;
 use rkexec::acpi::TablePages;
 use rkexec::range::MaRange;
@@ -15,12 +16,13 @@ fn from_len(start: u64, len: u64) -> MaRange {
 #[test]
 fn tables_beside_each_other_are_one_piece() {
     let mut pages = TablePages::new();
-    for (start, len) in [
+    let tables = [
         (0x1_0040, 36),
         (0x1_2fff, 2),
         (0x1_1100, 0x1000),
         (0x1_0100, 1),
-    ] {
+    ];
+    for (start, len) in tables {
         assert!(pages.add(from_len(start, len)));
     }
     assert_eq!(pages.as_slice(), [from_len(0x1_0000, 0x4000)]);
@@ -54,8 +56,6 @@ proptest! {
         }
         let list = pages.as_slice().iter();
         let list = list.flat_map(|it| it.start().raw() >> 12..it.end().raw() >> 12);
-        let mut list: Vec<_> = list.collect();
-        list.sort_unstable();
-        prop_assert_eq!(list, model.into_iter().collect::<Vec<_>>());
+        prop_assert!(list.sorted().eq(model));
     }
 }

@@ -3,17 +3,14 @@
 use rkexec::acpi::RootTable;
 
 use super::firmware::{facs, fadt, rsdp_v1, rsdp_v2, rsdt, table, xsdt, Firmware};
+use crate::common::{put, with};
 
 /// As SeaBIOS has it: a root pointer of ACPI 1.0 in the BIOS area, tables at the end of RAM.
 fn seabios() -> Firmware {
-    let links = [
-        (36, &0x7ffe_0000u32.to_le_bytes()[..]),
-        (40, &0x7ffe_0040u32.to_le_bytes()[..]),
-    ];
     Firmware::default()
         .with(0xf_52c0, rsdp_v1(0x7ffe_2000))
         .with(0x7ffe_2000, rsdt(&[0x7ffe_1a00, 0x7ffe_1b00]))
-        .with(0x7ffe_1a00, fadt(116, &links))
+        .with(0x7ffe_1a00, fadt([0x7ffe_0000, 0x7ffe_0040], None))
         .with(0x7ffe_1b00, table(b"APIC", &[0; 84]))
         .with(0x7ffe_0000, facs())
         .with(0x7ffe_0040, table(b"DSDT", &[0; 0x19a0 - 36]))
@@ -41,16 +38,16 @@ fn the_root_pointer_of_a_bios_is_found() {
     let mut area = vec![0; 0x2_0000];
     assert_eq!(bios(&area).scan(), None);
     // Not whole, and not at a multiple of 16.
-    area[0x10..0x18].copy_from_slice(b"RSD PTR ");
-    area[0x28..0x3c].copy_from_slice(&rsdp_v1(1));
+    put(&mut area, 0x10, b"RSD PTR ");
+    put(&mut area, 0x28, &rsdp_v1(1));
     assert_eq!(bios(&area).scan(), None);
     // The last place where one can be.
-    area[0x1_ffe0..0x1_fff4].copy_from_slice(&rsdp_v1(1));
+    put(&mut area, 0x1_ffe0, &rsdp_v1(1));
     let firmware = bios(&area);
     assert_eq!(firmware.scan(), Some(0xf_ffe0));
     assert!(firmware.1.borrow().len() < 50, "a page at a time");
     // One across two pages comes before it.
-    area[0x5ff0..0x6014].copy_from_slice(&rsdp_v2(1, 1));
+    put(&mut area, 0x5ff0, &rsdp_v2(1, 1));
     let firmware = bios(&area);
     assert_eq!(firmware.scan(), Some(0xe_5ff0));
     assert_eq!(Firmware::default().scan(), None);
@@ -59,10 +56,8 @@ fn the_root_pointer_of_a_bios_is_found() {
 #[test]
 fn the_root_pointer_in_the_extended_data_of_a_bios_goes_first() {
     let bios = |segment: u16, ebda: u64, offset: usize| {
-        let mut area = vec![0; 0x2_0000];
-        area[0x1000..0x1014].copy_from_slice(&rsdp_v1(1));
-        let mut data = vec![0; 1024];
-        data[offset..offset + 20].copy_from_slice(&rsdp_v1(2));
+        let area = with(&[0; 0x2_0000], 0x1000, &rsdp_v1(1));
+        let mut data = with(&[0; 1024], offset, &rsdp_v1(2));
         data.truncate((0xa_0000 - ebda) as usize);
         let firmware = Firmware::default()
             .with(0xe_0000, area)
@@ -77,11 +72,8 @@ fn the_root_pointer_in_the_extended_data_of_a_bios_goes_first() {
     assert_eq!(bios(0x9ff0, 0x9_ff00, 0x80), Some(0x9_ff80));
     // Nobody has written a segment there, or there is another one.
     for segment in [0, 0x40, 0x9fbf, 0xa000, 0xffff] {
-        assert_eq!(
-            bios(segment, 0x9_fc00, 0x3e0),
-            Some(0xe_1000),
-            "{segment:#x}"
-        );
+        let found = bios(segment, 0x9_fc00, 0x3e0);
+        assert_eq!(found, Some(0xe_1000), "{segment:#x}");
     }
 }
 
@@ -127,16 +119,9 @@ fn a_root_pointer_without_xsdt_leads_to_the_rsdt() {
 
 #[test]
 fn a_wide_field_of_the_fadt_goes_before_the_narrow_one() {
-    let links = [
-        (36, &0x5000u32.to_le_bytes()[..]),
-        (40, &0x6000u32.to_le_bytes()[..]),
-        (132, &0u64.to_le_bytes()[..]),
-        (140, &0x1_0000_7000u64.to_le_bytes()[..]),
-    ];
-    let firmware = Firmware::default()
-        .with(0x1000, rsdp_v1(0x2000))
-        .with(0x2000, rsdt(&[0x3000]))
-        .with(0x3000, fadt(244, &links))
+    let wide = [0, 0x1_0000_7000];
+    let firmware = Firmware::v1(&[0x3000])
+        .with(0x3000, fadt([0x5000, 0x6000], Some(wide)))
         .with(0x5000, facs())
         .with(0x1_0000_7000, table(b"DSDT", &[]));
     let (seen, found) = firmware.walk(0x1000);
@@ -147,14 +132,8 @@ fn a_wide_field_of_the_fadt_goes_before_the_narrow_one() {
 #[test]
 fn of_the_facs_there_may_be_two() {
     let seen = |narrow: u32, wide: u64| {
-        let links = [
-            (36, &narrow.to_le_bytes()[..]),
-            (132, &wide.to_le_bytes()[..]),
-        ];
-        let firmware = Firmware::default()
-            .with(0x1000, rsdp_v1(0x2000))
-            .with(0x2000, rsdt(&[0x3000]))
-            .with(0x3000, fadt(244, &links))
+        let firmware = Firmware::v1(&[0x3000])
+            .with(0x3000, fadt([narrow, 0], Some([wide, 0])))
             .with(0x5000, facs())
             .with(0x1_0000_6000, facs());
         let (seen, found) = firmware.walk(0x1000);

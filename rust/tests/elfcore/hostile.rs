@@ -1,5 +1,6 @@
 //! Maps that no hypervisor should give.
 
+use itertools::{iproduct, Itertools};
 use proptest::prelude::*;
 use rkexec::addr::PHYS_END;
 use rkexec::elfcore::{ElfCore, Loads};
@@ -11,21 +12,15 @@ use crate::common::{entry, hostile_numbers, range, raw_entry};
 #[test]
 fn numbers_at_the_end_of_everything() {
     let areas = [range(0, 0), range(0, PHYS_END), range(0xf_f000, 0x200_0000)];
-    let numbers = hostile_numbers();
-    for &start in &numbers {
-        for &len_bytes in &numbers {
-            for kind_raw in [1, 2] {
-                let odd = raw_entry(start, len_bytes, kind_raw);
-                let all = entry(0, PHYS_END, E820Type::Ram);
-                for crash in areas {
-                    checked(&[odd], crash, None);
-                    checked(&[all, odd], crash, None);
-                    checked(&[odd, all], crash, None);
-                    if crash.len_bytes() >= 0xa_0000 {
-                        checked(&[odd, all], crash, crash.start().align_up(4096));
-                    }
-                }
-            }
+    for (start, len, kind, crash) in iproduct!(hostile_numbers(), hostile_numbers(), [1, 2], areas)
+    {
+        let odd = raw_entry(start, len, kind);
+        let all = entry(0, PHYS_END, E820Type::Ram);
+        checked(&[odd], crash, None);
+        checked(&[all, odd], crash, None);
+        checked(&[odd, all], crash, None);
+        if crash.len_bytes() >= 0xa_0000 {
+            checked(&[odd, all], crash, crash.start().align_up(4096));
         }
     }
 }
@@ -50,10 +45,8 @@ proptest! {
         crash in (0..64u64, 0..16u64),
     ) {
         let unit = 0x8800;
-        let map: Vec<_> = entries
-            .into_iter()
-            .map(|(start, len, kind)| raw_entry(start * unit, len * unit, kind))
-            .collect();
+        let entry = |(start, len, kind)| raw_entry(start * unit, len * unit, kind);
+        let map = entries.into_iter().map(entry).collect_vec();
         checked(&map, range(crash.0 * unit, (crash.0 + crash.1) * unit), None);
     }
 
@@ -61,10 +54,8 @@ proptest! {
     fn entries_of_any_numbers(
         entries in prop::collection::vec((any::<u64>(), any::<u64>(), 0..64u32, 1..4u32), 0..12),
     ) {
-        let map: Vec<_> = entries
-            .into_iter()
-            .map(|(start, len, shift, kind)| raw_entry(start >> shift, len >> (shift / 2), kind))
-            .collect();
+        let entry = |(start, len, shift, kind)| raw_entry(start >> shift, len >> (shift / 2), kind);
+        let map = entries.into_iter().map(entry).collect_vec();
         checked(&map, range(0x1_0000, 0x400_0000), None);
     }
 }

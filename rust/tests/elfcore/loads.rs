@@ -6,8 +6,15 @@ use rkexec::elfcore::{ElfCoreError, Load, Loads};
 use rkexec::memmap::{E820Type, MapEntry};
 
 use super::memory::checked;
-use crate::common::{entry, ma, range};
+use crate::common::{entry, ma, range, MIB};
 use crate::identity::maps;
+
+fn load(start: u64, end: u64, saved_at: u64) -> Load {
+    Load {
+        range: range(start, end),
+        saved_at: ma(saved_at),
+    }
+}
 
 /// The machine of a crash that was measured (2 GiB, `crashkernel=256M`): with kexec-tools
 /// `/proc/vmcore` has these pieces.
@@ -22,10 +29,6 @@ fn a_machine_as_kexec_tools_describes_it() {
     ];
     let crash = range(0x68f4_6000, 0x78f4_6000);
     let backup = ma(0x78e0_0000);
-    let load = |start, end, saved_at| Load {
-        range: range(start, end),
-        saved_at: ma(saved_at),
-    };
     let expected = [
         load(0, 0x9_fc00, 0x78e0_0000),
         load(0x10_0000, 0x68f4_6000, 0x10_0000),
@@ -42,13 +45,9 @@ fn memory_across_the_end_of_low_memory_is_cut_there() {
     let map = [entry(0x1000, 0x20_0000, E820Type::Ram)];
     let crash = range(0x100_0000, 0x200_0000);
     let loads = checked(&map, crash, Some(ma(0x100_0000)));
-    let ranges: Vec<_> = loads.iter().map(|load| load.range).collect();
-    assert_eq!(
-        ranges,
-        [range(0x1000, LOW_BYTES), range(LOW_BYTES, 0x20_0000)]
-    );
-    assert_eq!(loads[0].saved_at, ma(0x100_1000));
-    assert_eq!(loads[1].saved_at, ma(LOW_BYTES));
+    let low = load(0x1000, LOW_BYTES, 0x100_1000);
+    let high = load(LOW_BYTES, 0x20_0000, LOW_BYTES);
+    assert_eq!(loads, [low, high]);
     assert_eq!(checked(&map, crash, None).len(), 1);
 }
 
@@ -58,18 +57,15 @@ fn no_byte_of_a_real_machine_is_missed() {
     assert_eq!(maps.len(), 46);
     for map in maps {
         println!("{}", map.name);
-        let largest = map
-            .entries
-            .iter()
-            .filter(|e| e.kind() == E820Type::Ram)
-            .max_by_key(|e| e.len_bytes)
-            .expect("memory");
+        let ram = map.entries.iter().filter(|e| e.kind() == E820Type::Ram);
+        let largest = ram.max_by_key(|e| e.len_bytes).expect("memory");
         let (start, end) = (largest.start, largest.start + largest.len_bytes);
         let middle = (start + largest.len_bytes / 2) & !0xfff;
+        let area = |start| range(start, start + 64 * MIB);
         for crash in [
-            range(middle, middle + (64 << 20)),
-            range(start, start + (64 << 20)),
-            range(end - (64 << 20), end),
+            area(middle),
+            area(start),
+            area(end - 64 * MIB),
             range(start, end),
         ] {
             let total = |loads: &[Load]| loads.iter().map(|l| l.range.len_bytes()).sum::<u64>();

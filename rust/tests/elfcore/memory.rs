@@ -1,5 +1,6 @@
 //! Memory by its edges: what a map says of each byte, as slowly as that can be worked out.
 
+use itertools::Itertools;
 use rkexec::abi::handover::LOW_BYTES;
 use rkexec::addr::{Maddr, PHYS_END};
 use rkexec::elfcore::{Load, Loads};
@@ -31,14 +32,10 @@ pub fn checked(map: &[MapEntry], crash: MaRange, backup: Option<Maddr>) -> Vec<L
         assert!(!load.range.is_empty());
         edges.extend([load.range.start().raw(), load.range.end().raw()]);
     }
-    edges.retain(|&edge| edge < PHYS_END);
-    edges.sort_unstable();
-    edges.dedup();
-    for byte in edges {
-        let of_it: Vec<_> = loads
-            .iter()
-            .filter(|l| l.range.contains(ma(byte)))
-            .collect();
+    let bytes = edges.into_iter().filter(|&edge| edge < PHYS_END);
+    for byte in bytes.sorted().dedup() {
+        let of_it = loads.iter().filter(|load| load.range.contains(ma(byte)));
+        let of_it = of_it.collect_vec();
         let expected = usize::from(is_memory(map, crash, byte));
         assert_eq!(of_it.len(), expected, "{byte:#x} in {of_it:?}, {map:x?}");
         for load in of_it {

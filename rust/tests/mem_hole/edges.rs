@@ -46,11 +46,8 @@ fn a_crash_image_fills_its_area_from_both_ends() {
 
 #[test]
 fn the_last_range_is_the_first_from_the_top() {
-    let ranges = [
-        range(0, 0x4000),
-        range(0x8000, 0xc000),
-        range(0xf000, 0x10000),
-    ];
+    let ranges = [(0, 0x4000), (0x8000, 0xc000), (0xf000, 0x10000)];
+    let ranges = ranges.map(|(start, end)| range(start, end));
     for (bytes, bottom, top) in [
         (0x1000, Some(0), Some(0xf000)),
         (0x2000, Some(0), Some(0xa000)),
@@ -113,17 +110,9 @@ fn an_alignment_that_is_none_has_no_place() {
 fn the_lowest_place_is_on_a_page_and_avoids_what_is_taken() {
     let area = range(0x1_0800, 0x2_0000);
     let taken = [range(0x1_4000, 0x1_5001), range(0x1_1000, 0x1_2000)];
-    assert_eq!(
-        lowest(0x1000, area, &taken),
-        Some(range(0x1_2000, 0x1_3000))
-    );
-    assert_eq!(
-        lowest(0x3000, area, &taken),
-        Some(range(0x1_6000, 0x1_9000))
-    );
-    assert_eq!(
-        lowest(0xa000, area, &taken),
-        Some(range(0x1_6000, 0x2_0000))
-    );
-    assert_eq!(lowest(0xa001, area, &taken), None);
+    let lowest = |bytes| lowest(bytes, area, &taken);
+    assert_eq!(lowest(0x1000), Some(range(0x1_2000, 0x1_3000)));
+    assert_eq!(lowest(0x3000), Some(range(0x1_6000, 0x1_9000)));
+    assert_eq!(lowest(0xa000), Some(range(0x1_6000, 0x2_0000)));
+    assert_eq!(lowest(0xa001), None);
 }

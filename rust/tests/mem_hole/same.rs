@@ -1,5 +1,6 @@
 //! The same place as the kernel's, on random memory.
 
+use itertools::Itertools;
 use proptest::prelude::*;
 use rkexec::addr::Maddr;
 use rkexec::mem_hole::{find, lowest, Constraints, End};
@@ -21,8 +22,8 @@ fn length() -> impl Strategy<Value = u64> {
 /// Disjoint ranges in ascending order, some of them neighbours.
 fn ranges() -> impl Strategy<Value = Vec<MaRange>> {
     prop::collection::btree_set(address(), 2..10).prop_flat_map(|cuts| {
-        let cuts: Vec<_> = cuts.into_iter().collect();
-        let between: Vec<_> = cuts.windows(2).map(|w| range(w[0], w[1])).collect();
+        let pairs = cuts.into_iter().tuple_windows();
+        let between = pairs.map(|(start, end)| range(start, end)).collect_vec();
         let len = between.len();
         prop::sample::subsequence(between, 1..=len)
     })
@@ -34,23 +35,16 @@ fn taken() -> impl Strategy<Value = Vec<MaRange>> {
     prop::collection::vec(segment, 0..8)
 }
 
-fn constraints() -> impl Strategy<Value = Constraints> {
-    let from = prop_oneof![Just(End::Bottom), Just(End::Top)];
-    let max = prop_oneof![Just(u64::MAX), address()];
-    (
-        length(),
-        0..18u32,
-        prop_oneof![Just(0), address()],
-        max,
-        from,
-    )
-        .prop_map(|(bytes, shift, min, max, from)| Constraints {
-            bytes,
-            align: 1 << shift,
-            min,
-            max,
-            from,
-        })
+prop_compose! {
+    fn constraints()(
+        bytes in length(),
+        shift in 0..18u32,
+        min in prop_oneof![Just(0), address()],
+        max in prop_oneof![Just(u64::MAX), address()],
+        from in prop_oneof![Just(End::Bottom), Just(End::Top)],
+    ) -> Constraints {
+        Constraints { bytes, align: 1 << shift, min, max, from }
+    }
 }
 
 proptest! {

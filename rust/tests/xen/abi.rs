@@ -44,9 +44,8 @@ fn a_v1_that_maps_too_little_is_refused() {
     for minor in [4, 5] {
         assert_eq!(choose(EINVAL, EINVAL, (4, minor), Wish::Auto), Ok(Abi::V2));
         let refusal = choose(EINVAL, EINVAL, (4, minor), Wish::Only(Abi::V1)).unwrap_err();
-        assert!(refusal
-            .to_string()
-            .ends_with("4.6 is the first where it can"));
+        let line = refusal.to_string();
+        assert!(line.ends_with("4.6 is the first where it can"));
     }
 }
 
@@ -55,10 +54,8 @@ fn before_4_4_there_is_nothing_to_use() {
     // It says 0 to a command that it does not know.
     for wish in [Wish::Auto, Wish::Only(Abi::V1), Wish::Only(Abi::V2)] {
         let refusal = choose(EINVAL, 0, (4, 3), wish).unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "Xen 4.3 is too old: 4.4 is the first with kexec interface V2"
-        );
+        let line = "Xen 4.3 is too old: 4.4 is the first with kexec interface V2";
+        assert_eq!(refusal.to_string(), line);
     }
 }
 
@@ -83,9 +80,8 @@ fn what_cannot_be_is_not_believed() {
     ] {
         let refusal = choose(v1, v2, version, Wish::Auto).unwrap_err();
         assert!(matches!(refusal, Refusal::Strange(..)), "{refusal}");
-        assert!(refusal
-            .to_string()
-            .contains(&format!("(V1: {v1}, V2: {v2})")));
+        let answers = format!("(V1: {v1}, V2: {v2})");
+        assert!(refusal.to_string().contains(&answers));
     }
 }
 

@@ -67,10 +67,7 @@ fn check(ranges: &[MaRange]) {
     assert_eq!(first, frame(0).start().raw());
     assert_eq!(read(first, &pages), copies(ranges));
     // As many pages as needed, and no page less.
-    assert_eq!(
-        list(ranges, nr - 1).map(|_| ()),
-        Err(IndirectionError::NoPage)
-    );
+    assert_eq!(list(ranges, nr - 1).err(), Some(IndirectionError::NoPage));
     // More do no harm.
     let (first, pages) = list(ranges, nr + 2).unwrap();
     assert_eq!(read(first, &pages), copies(ranges));
@@ -90,31 +87,25 @@ fn a_list_of_any_length_is_what_xen_understands() {
 fn what_is_not_whole_pages_is_refused() {
     let crooked = MaRange::from_len(ma(0x1234), PAGE_SIZE).unwrap();
     let short = MaRange::from_len(ma(0x1000), 100).unwrap();
-    for bad in [crooked, short] {
-        assert!(matches!(
-            list(&[pages(1, 1), bad], 4),
-            Err(IndirectionError::Range)
-        ));
-    }
-    let many: Vec<_> = (0..RUNS_MAX as u64 + 1)
-        .map(|nr| pages(2 * nr, 1))
-        .collect();
-    assert!(matches!(list(&many, 4), Err(IndirectionError::Range)));
+    let refused = |ranges: &[MaRange]| {
+        assert_eq!(list(ranges, 4).err(), Some(IndirectionError::Range));
+    };
+    refused(&[pages(1, 1), crooked]);
+    refused(&[pages(1, 1), short]);
+    let many: Vec<_> = (0..=RUNS_MAX as u64).map(|nr| pages(2 * nr, 1)).collect();
+    refused(&many);
     check(&many[..RUNS_MAX]);
 }
 
 proptest! {
     #[test]
     fn every_page_stays_where_it_is(sizes in prop::collection::vec(0u64..1200, 0..RUNS_MAX)) {
+        let mut ranges = Vec::new();
         let mut at = 0x100;
-        let ranges: Vec<_> = sizes
-            .iter()
-            .map(|&nr| {
-                let here = at;
-                at += nr + 3;
-                pages(here, nr)
-            })
-            .collect();
+        for nr in sizes {
+            ranges.push(pages(at, nr));
+            at += nr + 3;
+        }
         check(&ranges);
     }
 }
