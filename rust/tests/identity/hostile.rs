@@ -75,11 +75,8 @@ fn what_is_not_ram_may_lie_where_four_levels_do_not_reach() {
 fn five_thousand_ranges_of_any_kind_on_top_of_each_other() {
     let kind = select(vec![1, 1, 1, 1, 2, 3, 4, 20]);
     let entry = (0..16u64 << 30, 0..8u64 << 20, kind);
-    let entries = vec(
-        entry.prop_map(|(at, len, kind)| raw_entry(at, len, kind)),
-        5000,
-    );
-    let same_in_every_run = entries.new_tree(&mut TestRunner::deterministic());
+    let entry = entry.prop_map(|(at, len, kind)| raw_entry(at, len, kind));
+    let same_in_every_run = vec(entry, 5000).new_tree(&mut TestRunner::deterministic());
     check_runs(&same_in_every_run.expect("entries").current().into());
 }
 

@@ -199,11 +199,11 @@ fn the_first_byte_outside_ram_is_named() {
         Err(other) => panic!("another fault: {other}"),
     };
     for (mem, memsz) in [(0x2000, 0x3000), (0x3000, 0x2000), (0x7000, 0x1000)] {
-        assert_eq!(hole(mem, memsz), None);
+        assert_eq!(hole(mem, memsz), None, "{memsz:#x} at {mem:#x}");
     }
     assert_eq!(hole(0x1000, 0x2000), Some(0x1000));
     for (mem, memsz) in [(0x2000, 0x4000), (0x5000, 0x1000), (0x4000, 0x4000)] {
-        assert_eq!(hole(mem, memsz), Some(0x5000));
+        assert_eq!(hole(mem, memsz), Some(0x5000), "{memsz:#x} at {mem:#x}");
     }
     assert_eq!(hole(0x7000, 0x2000), Some(0x8800));
     assert_eq!(hole(0x9000, 0x1000), Some(0x9000));
