@@ -1,6 +1,6 @@
 //! What may be asked for: every fault by itself, and all small cases against a model of bytes.
 
-use itertools::iproduct;
+use itertools::{iproduct, Itertools};
 use proptest::prelude::*;
 use rkexec::addr::{Mfn, PHYS_END};
 use rkexec::errno::Errno;
@@ -8,6 +8,7 @@ use rkexec::range::MaRange;
 use rkexec::requested_segment::{check, Fault, RequestedSegment, SegmentError};
 use rkexec::segment::{Location, Segments, MAX_SEGMENTS};
 
+use super::model::{end_of, layouts};
 use crate::common::{ma, mfn, pages, range, PAGE};
 
 fn requested(mem: u64, memsz: u64, bufsz: u64) -> RequestedSegment {
@@ -293,26 +294,19 @@ proptest! {
 
     #[test]
     fn locate_agrees_with_a_count_of_the_pages(
-        // Pages of data, of tail, and of nothing before the next segment.
-        shape in prop::collection::vec((0u64..6, 0u64..4, 0u64..3, 1u64..PAGE), 1..=16),
-        order in any::<prop::sample::Index>(),
+        layout in layouts(16, 6),
+        cuts in prop::collection::vec(1..PAGE, 16),
     ) {
-        let mut segments = Vec::new();
-        let mut page = 1;
-        for (data, tail, gap, cut) in shape {
-            // The last page of data is not full.
-            let bufsz = (data * PAGE).saturating_sub(cut);
-            segments.push(requested(page * PAGE, (data + tail) * PAGE, bufsz));
-            page += data + tail + gap;
-        }
-        let shift = order.index(segments.len());
-        segments.rotate_left(shift);
-        let entry = segments.iter().find(|segment| segment.memsz > 0).map(|segment| segment.mem);
-        prop_assume!(entry.is_some());
-        let checked = check(&segments, entry.expect("one"), &[range(0, PHYS_END)]).expect("good");
+        // The last page of data is not full.
+        let segment = |(&(page, data, tail), cut): (&(u64, u64, u64), u64)| {
+            requested(page * PAGE, (data + tail) * PAGE, (data * PAGE).saturating_sub(cut))
+        };
+        let segments = layout.iter().zip(cuts).map(segment).collect_vec();
+        let entry = segments.iter().find(|segment| segment.memsz > 0);
+        let checked = check(&segments, entry.expect("a page").mem, &[range(0, PHYS_END)]).expect("good");
 
         let mut data_page = 0;
-        let mut expected = vec![Location::Outside; page as usize + 1];
+        let mut expected = vec![Location::Outside; end_of(&layout) as usize + 1];
         for (index, segment) in segments.iter().enumerate() {
             let first = data_page;
             for offset in 0..segment.memsz / PAGE {
