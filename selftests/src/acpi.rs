@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{bail, ensure, Context, Result};
 
+use crate::files;
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 
@@ -12,10 +13,9 @@ use crate::report::Report;
 /// a kernel that is not started by UEFI has to be told. 0 where the kernel finds it by itself.
 pub fn root_pointer() -> u64 {
     let tables = fs::read_to_string("/sys/firmware/efi/systab").unwrap_or_default();
-    let address = tables
-        .lines()
-        .find_map(|line| line.strip_prefix("ACPI20=0x"));
-    address.map_or(0, |hex| u64::from_str_radix(hex, 16).unwrap_or(0))
+    let mut lines = tables.lines();
+    let address = lines.find_map(|line| line.strip_prefix("ACPI20="));
+    address.map_or(0, |address| files::hex(address).unwrap_or(0))
 }
 
 /// The tables that this kernel has found, in its words (`acpi_tb_print_table_header()`): signature,
@@ -31,12 +31,12 @@ pub fn tables() -> Result<Vec<(String, u64, u64)>> {
 fn table(line: &str) -> Option<(String, u64, u64)> {
     let mut words = line.strip_prefix("ACPI: ")?.split(' ');
     let signature = words.next().filter(|it| it.len() == 4)?;
-    let address = words.next()?.strip_prefix("0x")?;
+    let address = words.next().filter(|it| it.starts_with("0x"))?;
     let bytes = words.next().filter(|it| it.len() == 6)?;
     Some((
         signature.to_owned(),
-        u64::from_str_radix(address, 16).ok()?,
-        u64::from_str_radix(bytes, 16).ok()?,
+        files::hex(address).ok()?,
+        files::hex(bytes).ok()?,
     ))
 }
 

@@ -2,12 +2,9 @@
 //! crash image in a dom0: the module knows nothing of it and forwards it as it is.
 
 use anyhow::Result;
-use object::elf::{
-    FileHeader64, Ident, ProgramHeader64, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_CORE,
-    EV_CURRENT, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE,
-};
-use object::pod::bytes_of;
-use object::{LittleEndian, U16, U32, U64};
+use object::elf::{EM_X86_64, ET_CORE, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE};
+use object::write::elf::{FileHeader, ProgramHeader, Writer};
+use object::Endianness;
 
 use crate::memory::Map;
 use crate::xen::Range;
@@ -17,60 +14,41 @@ pub fn build(memory: &Map, notes: &[Range]) -> Result<Vec<u8>> {
     let notes = notes.iter().map(|it| (PT_NOTE, it.start, it.bytes));
     let loads = memory.entries().iter();
     let loads = loads.map(|it| (PT_LOAD, it.start, it.end - it.start));
-    let segments: Vec<_> = notes.chain(loads).map(segment).collect();
-    let header = FileHeader64::<LittleEndian> {
-        e_ident: Ident {
-            magic: ELFMAG,
-            class: ELFCLASS64,
-            data: ELFDATA2LSB,
-            version: EV_CURRENT,
-            os_abi: 0,
-            abi_version: 0,
-            padding: [0; 7],
-        },
-        e_type: U16::new(LittleEndian, ET_CORE),
-        e_machine: U16::new(LittleEndian, EM_X86_64),
-        e_version: U32::new(LittleEndian, EV_CURRENT.into()),
-        e_entry: U64::default(),
-        e_phoff: U64::new(LittleEndian, size_of::<FileHeader64<LittleEndian>>() as u64),
-        e_shoff: U64::default(),
-        e_flags: U32::default(),
-        e_ehsize: U16::new(LittleEndian, size_of::<FileHeader64<LittleEndian>>() as u16),
-        e_phentsize: U16::new(
-            LittleEndian,
-            size_of::<ProgramHeader64<LittleEndian>>() as u16,
-        ),
-        e_phnum: U16::new(LittleEndian, u16::try_from(segments.len())?),
-        e_shentsize: U16::default(),
-        e_shnum: U16::default(),
-        e_shstrndx: U16::default(),
-    };
-    let mut bytes = bytes_of(&header).to_vec();
-    for segment in &segments {
-        bytes.extend_from_slice(bytes_of(segment));
+    let segments: Vec<_> = notes.chain(loads).collect();
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(Endianness::Little, true, &mut bytes);
+    writer.reserve_file_header();
+    writer.reserve_program_headers(u32::try_from(segments.len())?);
+    writer.write_file_header(&FileHeader {
+        os_abi: 0,
+        abi_version: 0,
+        e_type: ET_CORE,
+        e_machine: EM_X86_64,
+        e_entry: 0,
+        e_flags: 0,
+    })?;
+    for (p_type, start, bytes) in segments {
+        writer.write_program_header(&ProgramHeader {
+            p_type,
+            p_flags: PF_R | PF_W | PF_X,
+            p_offset: start,
+            p_vaddr: 0,
+            p_paddr: start,
+            p_filesz: bytes,
+            p_memsz: bytes,
+            p_align: 0,
+        });
     }
     Ok(bytes)
 }
 
-fn segment((kind, start, bytes): (u32, u64, u64)) -> ProgramHeader64<LittleEndian> {
-    let long = |value| U64::new(LittleEndian, value);
-    ProgramHeader64 {
-        p_type: U32::new(LittleEndian, kind),
-        p_flags: U32::new(LittleEndian, PF_R | PF_W | PF_X),
-        p_offset: long(start),
-        p_vaddr: long(0),
-        p_paddr: long(start),
-        p_filesz: long(bytes),
-        p_memsz: long(bytes),
-        p_align: long(0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use object::elf::{FileHeader64, ProgramHeader64};
     use object::read::elf::{FileHeader, ProgramHeader};
+    use object::LittleEndian;
 
-    use super::*;
+    use super::{build, Map, Range, ET_CORE, PT_LOAD, PT_NOTE};
 
     #[test]
     fn a_header_has_its_notes_and_its_memory() {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use anyhow::{anyhow, Context, Result};
 use nix::mount::MsFlags;
+use object::pod::from_bytes;
+
+use crate::sys::bindings::linux::boot_params;
 
 /// What is in one, without blanks around it.
 pub fn read(path: &str) -> Result<String> {
@@ -19,12 +22,19 @@ pub fn value<T: FromStr>(path: &str) -> Result<T> {
     value.map_err(|_| anyhow!("{path} says {text:?}"))
 }
 
-/// The number of KiB that `/proc/meminfo` has behind `name`, in bytes.
-pub fn memory(name: &str) -> Result<u64> {
-    let info = read("/proc/meminfo")?;
-    let line = info.lines().find_map(|it| it.strip_prefix(name));
-    let kib = line.and_then(|it| it.trim_start_matches(':').trim().strip_suffix(" kB"));
-    Ok(kib.context(name.to_owned())?.trim().parse::<u64>()? << 10)
+/// A number as the kernel writes it in hexadecimal, with `0x` or without.
+pub fn hex(text: &str) -> Result<u64> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).with_context(|| format!("not a hexadecimal number: {text}"))
+}
+
+/// The `boot_params` that the kernel was started with.
+pub fn boot_params() -> Result<boot_params> {
+    let path = "/sys/kernel/boot_params/data";
+    let data = fs::read(path).context(path)?;
+    let params = from_bytes::<boot_params>(&data);
+    let (params, _) = params.map_err(|()| anyhow!("{path}: {} bytes", data.len()))?;
+    Ok(*params)
 }
 
 /// Whether the kernel has warned, died a little, or found a bad page, and which modules taint it

@@ -1,10 +1,8 @@
 //! The [`Marker`] of a kernel that is to crash: a page of random bytes, of which the crash kernel's
 //! command line has the physical address and the SHA-256.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, Context, Result};
+use procfs::process::{MemoryPageFlags, PageInfo, Process};
 use rkexec_protocol::hex::Hex;
 use rkexec_protocol::Marker;
 
@@ -37,13 +35,11 @@ pub fn leave() -> Result<Marker> {
 /// The physical address of the page at the virtual address `at` of this process
 /// (Documentation/admin-guide/mm/pagemap.rst).
 fn physical(at: usize) -> Result<u64> {
-    const PRESENT: u64 = 1 << 63;
-    const FRAME: u64 = (1 << 55) - 1;
-    let mut entry = [0; 8];
-    let pagemap = File::open("/proc/self/pagemap").context("/proc/self/pagemap")?;
-    pagemap.read_exact_at(&mut entry, (at / PAGE * size_of::<u64>()) as u64)?;
-    let entry = u64::from_le_bytes(entry);
-    let present = entry & PRESENT != 0;
-    ensure!(present, "a page of this process is not in memory");
-    Ok((entry & FRAME) * PAGE as u64)
+    let mut pages = Process::myself()?.pagemap()?;
+    match pages.get_info(at / PAGE)? {
+        PageInfo::MemoryPage(page) if page.contains(MemoryPageFlags::PRESENT) => {
+            Ok(page.get_page_frame_number().0 * PAGE as u64)
+        }
+        _ => bail!("a page of this process is not in memory"),
+    }
 }

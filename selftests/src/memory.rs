@@ -1,12 +1,12 @@
 //! Maps of a machine's memory, from whoever has one to tell.
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{bail, ensure, Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::files::{self, hex};
 use crate::report::Report;
 
 /// `E820_TYPE_RAM` and so on.
@@ -127,11 +127,12 @@ impl Map {
         let mut entries = Vec::new();
         for dir in std::fs::read_dir("/sys/firmware/memmap").context("/sys/firmware/memmap")? {
             let dir = dir?.path();
-            let kind = read(&dir, "type")?;
+            let read = |name| files::read(&dir.join(name).display().to_string());
+            let kind = read("type")?;
             let known = NAMES.iter().find(|(_, name)| *name == kind);
             let (kind, _) = known.with_context(|| format!("a memory type {kind:?}"))?;
-            let start = hex(&read(&dir, "start")?)?;
-            let end = hex(&read(&dir, "end")?)? + 1;
+            let start = hex(&read("start")?)?;
+            let end = hex(&read("end")?)? + 1;
             let kind = *kind;
             entries.push(Entry { start, end, kind });
         }
@@ -167,17 +168,6 @@ impl Map {
             list(&extra)
         )
     }
-}
-
-fn read(dir: &Path, name: &str) -> Result<String> {
-    let path = dir.join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text.trim().to_owned())
-}
-
-fn hex(text: &str) -> Result<u64> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    u64::from_str_radix(digits, 16).with_context(|| format!("not a hexadecimal number: {text}"))
 }
 
 impl fmt::Display for Entry {

@@ -1,8 +1,8 @@
 //! Which of the machine's pages dom0 has, from Xen's machine-to-physical table.
 
 use anyhow::{Context, Result};
+use procfs::PhysicalMemoryMap;
 
-use crate::files;
 use crate::xen::Xen;
 
 const PAGE: u64 = 4096;
@@ -81,17 +81,19 @@ impl Ownership {
 
 /// The machine address at which the code of the running kernel begins.
 pub fn machine_address_of_kernel_code(ownership: &Ownership) -> Result<u64> {
-    let iomem = files::read("/proc/iomem")?;
-    ownership.machine_address(kernel_code(&iomem).context("/proc/iomem has no kernel code")?)
+    let code = kernel_code(&procfs::iomem()?);
+    ownership.machine_address(code.context("/proc/iomem has no kernel code")?)
 }
 
-fn kernel_code(iomem: &str) -> Option<u64> {
-    let line = iomem.lines().find(|line| line.ends_with(": Kernel code"))?;
-    u64::from_str_radix(line.trim().split_once('-')?.0, 16).ok()
+fn kernel_code(iomem: &[(usize, PhysicalMemoryMap)]) -> Option<u64> {
+    let mut lines = iomem.iter().map(|(_, line)| line);
+    Some(lines.find(|line| line.name == "Kernel code")?.address.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::{FromRead, Iomem};
+
     use super::*;
 
     #[test]
@@ -115,6 +117,7 @@ mod tests {
     #[test]
     fn the_kernels_code_is_found_in_iomem() {
         let iomem = "00100000-3fffffff : System RAM\n  01000000-021fffff : Kernel code\n";
-        assert_eq!(kernel_code(iomem), Some(0x100_0000));
+        let iomem = Iomem::from_read(iomem.as_bytes()).unwrap();
+        assert_eq!(kernel_code(&iomem.0), Some(0x100_0000));
     }
 }

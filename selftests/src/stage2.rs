@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Result};
+use procfs::{Current, Meminfo};
 use rkexec_protocol::choice::Lockdown;
 use rkexec_protocol::{Fact, Told};
 
 use crate::expect::{self, without_lockdown, Expected};
 use crate::memory::Map;
 use crate::report::Report;
-use crate::sys::bindings::linux;
 use crate::{acpi, files, initrd, lockdown, xen};
 
 pub fn check(report: &mut Report, told: &Told) -> Result<()> {
@@ -114,7 +114,7 @@ pub(crate) fn not_on_xen() -> Result<()> {
 }
 
 fn uses_memory(report: &mut Report) -> Result<()> {
-    let total = files::memory("MemTotal")?;
+    let total = Meminfo::current()?.mem_total;
     let ram = Map::of_firmware()?.ram().bytes();
     let (total_mib, ram_mib) = (total >> 20, ram >> 20);
     report.note(&format!("MemTotal {total_mib} MiB of {ram_mib} MiB"));
@@ -128,13 +128,7 @@ fn uses_memory(report: &mut Report) -> Result<()> {
 
 /// Checks what it was told of the kind of machine.
 pub(crate) fn subarch_is_pc() -> Result<()> {
-    let path = "/sys/kernel/boot_params/data";
-    let data = std::fs::read(path).context(path)?;
-    let at = std::mem::offset_of!(linux::boot_params, hdr)
-        + std::mem::offset_of!(linux::setup_header, hardware_subarch);
-    let Some(field) = data.get(at..at + 4) else {
-        bail!("{path}: {} bytes", data.len())
-    };
-    ensure!(field == [0; 4], "hardware_subarch: {field:?}");
+    let subarch = files::boot_params()?.hdr.hardware_subarch;
+    ensure!(subarch == 0, "hardware_subarch: {subarch}");
     Ok(())
 }

@@ -10,6 +10,7 @@ use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOEXEC, ENOMEM, EOPNOTSUPP};
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
 use nix::sys::memfd::{memfd_create, MFdFlags};
+use procfs::{Current, Meminfo};
 use rkexec_protocol::choice::Call;
 
 use super::loader::{expect_errno, Loader, PAGE, PLACE};
@@ -17,7 +18,7 @@ use super::stage::{Next, Stage};
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 use crate::sys::kexec::{self, Segment, ARCH_AARCH64, ARCH_X86_64, PRESERVE_CONTEXT};
-use crate::{files, module, xen};
+use crate::{module, xen};
 
 const MIB: u64 = 1 << 20;
 
@@ -155,7 +156,8 @@ fn file_load(kernel: &[u8]) -> Result<io::Result<()>> {
 fn load_without_memory(report: &mut Report) -> Result<io::Result<()>> {
     const LEFT: u64 = 150 * MIB;
     const WANTED: u64 = 300 * MIB;
-    let available = files::memory("MemAvailable")?;
+    let available = Meminfo::current()?;
+    let available = available.mem_available.context("MemAvailable")?;
     report.note(&format!("{} MiB are available", available >> 20));
     // A file in memory: unlike pages of a process, it takes no page table to fill.
     let hog = memfd_create(c"hog", MFdFlags::empty()).context("memfd_create")?;

@@ -155,17 +155,9 @@ fn without_v2(image: &CrashImage) -> Result<()> {
 
 /// The lines of `/proc/iomem` for a crash area: start and last byte.
 fn areas() -> Result<Vec<(u64, u64)>> {
-    let iomem = files::read("/proc/iomem")?;
-    let lines = iomem.lines();
-    let found = lines.filter_map(|line| line.trim().strip_suffix(" : Crash kernel"));
-    let parse = |range: &str| -> Result<(u64, u64)> {
-        let (start, last) = range.split_once('-').context("/proc/iomem")?;
-        Ok((
-            u64::from_str_radix(start, 16)?,
-            u64::from_str_radix(last, 16)?,
-        ))
-    };
-    found.map(parse).collect()
+    let lines = procfs::iomem()?.into_iter().map(|(_, line)| line);
+    let found = lines.filter(|line| line.name == "Crash kernel");
+    Ok(found.map(|line| line.address).collect())
 }
 
 fn no_area() -> Result<()> {

@@ -133,9 +133,8 @@ fn linux_notes() -> Result<Range> {
     let path = "/sys/kernel/vmcoreinfo";
     let text = files::read(path)?;
     let (start, _) = text.split_once(' ').context(path)?;
-    let start = start.strip_prefix("0x").unwrap_or(start);
     Ok(Range {
-        start: u64::from_str_radix(start, 16).context(path)?,
+        start: files::hex(start).context(path)?,
         bytes: PAGE,
     })
 }

@@ -3,20 +3,16 @@
 //! it says it has built.
 
 use std::fs;
-use std::mem::offset_of;
 
 use anyhow::{Context, Result};
 use rkexec_protocol::Fact;
 
 use super::loader::PLACE;
 use super::stage::{Next, Stage};
-use crate::acpi;
 use crate::memory::Map;
-use crate::module;
 use crate::report::Report;
-use crate::sys::bindings::linux;
 use crate::sys::kexec::{self, Segment};
-use crate::xen;
+use crate::{acpi, files, module, xen};
 
 /// The probe's file, which is as long as the memory that it takes.
 pub const PROBE: &str = "/boot/probe";
@@ -73,18 +69,11 @@ fn efi_tables() -> Result<Vec<String>> {
     let Ok(config) = fs::read_to_string("/sys/firmware/efi/config_table") else {
         return Ok(Vec::new());
     };
-    let config = config.trim().trim_start_matches("0x");
-    let config = u64::from_str_radix(config, 16).context("config_table")?;
-    let params = fs::read("/sys/kernel/boot_params/data").context("boot_params")?;
-    let word = |at: usize| -> Result<u64> {
-        let at = offset_of!(linux::boot_params, efi_info) + at;
-        let bytes = params.get(at..at + 4).context("boot_params is too short")?;
-        Ok(u64::from(u32::from_le_bytes(bytes.try_into()?)))
-    };
-    let low = word(offset_of!(linux::efi_info, efi_systab))?;
-    let high = word(offset_of!(linux::efi_info, efi_systab_hi))?;
+    let config = files::hex(config.trim()).context("config_table")?;
+    let efi = files::boot_params()?.efi_info;
+    let system = (u64::from(efi.efi_systab_hi) << 32) | u64::from(efi.efi_systab);
     let page = |at: u64| format!("{:#x}-{:#x}", at & !0xfff, at | 0xfff);
-    Ok(vec![page((high << 32) | low), page(config)])
+    Ok(vec![page(system), page(config)])
 }
 
 /// Loads it by `kexec_load`.
