@@ -15,6 +15,7 @@ mod lifecycle;
 mod load_time;
 mod loader;
 mod plan;
+mod prelude;
 mod prepare_time;
 mod probe;
 mod races;

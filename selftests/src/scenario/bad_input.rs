@@ -5,20 +5,14 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use anyhow::{bail, ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOEXEC, ENOMEM, EOPNOTSUPP};
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
 use nix::sys::memfd::{memfd_create, MFdFlags};
 use procfs::{Current, Meminfo};
-use rkexec_protocol::choice::Call;
 
-use super::loader::{expect_errno, Loader, PAGE, PLACE};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment, ARCH_AARCH64, ARCH_X86_64, PRESERVE_CONTEXT};
-use crate::{module, xen};
+use super::prelude::*;
+use crate::sys::kexec::{ARCH_AARCH64, ARCH_X86_64, PRESERVE_CONTEXT};
 
 const MIB: u64 = 1 << 20;
 

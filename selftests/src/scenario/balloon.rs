@@ -3,16 +3,12 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::{ensure, Context, Result};
 use nix::fcntl::posix_fallocate;
 use nix::sys::memfd::{memfd_create, MFdFlags};
-use rkexec_protocol::choice::Call;
 
-use super::loader::Loader;
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::balloon;
 use crate::ownership::Ownership;
-use crate::xen::Xen;
 
 /// How often memory goes and comes back.
 const ROUNDS: usize = 3;

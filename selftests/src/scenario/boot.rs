@@ -2,15 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::{ensure, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg};
 use nix::unistd::{pipe, write};
 use rkexec_protocol::scenario::Boot;
 
-use super::loader::Loader;
-use super::plan::Plan;
-use super::stage::{Next, Stage};
-use crate::{console, module};
+use super::prelude::*;
+use crate::console;
 
 pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
     let Stage { report, told } = stage;

@@ -2,11 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{ensure, Result};
-
-use super::loader::Loader;
-use super::plan::{INITRD, KERNEL};
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::program::{self, kexec_files};
 use crate::without_xen::kexec_tools;
 

@@ -2,21 +2,17 @@
 
 use std::io;
 
-use anyhow::{ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EOPNOTSUPP};
-use rkexec_protocol::choice::{Call, Trigger, Way};
+use rkexec_protocol::choice::{Trigger, Way};
 use rkexec_protocol::scenario::Crash;
 
 use super::by_file;
 use super::crash_image::CrashImage;
-use super::loader::{expect_errno, expect_refusal};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
+use super::loader::expect_refusal;
+use super::prelude::*;
 use crate::pressure::Pressure;
-use crate::report::Report;
-use crate::sys::kexec;
-use crate::xen::{Range, Xen};
-use crate::{files, module, past_kernel};
+use crate::xen::Range;
+use crate::{files, past_kernel};
 
 const SIZE: &str = "/sys/kernel/kexec_crash_size";
 

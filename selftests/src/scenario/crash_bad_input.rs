@@ -6,19 +6,15 @@
 
 use std::fs;
 
-use anyhow::{bail, ensure, Context, Result};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
-use rkexec_protocol::choice::{Call, Trigger};
+use rkexec_protocol::choice::Trigger;
 
 use super::by_file;
-use super::loader::{expect_errno, expect_refusal, Loader, PAGE};
+use super::loader::expect_refusal;
+use super::prelude::*;
 use super::probe::{tell_map, tell_memory, PROBE};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
-use crate::module;
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment, ARCH_X86_64, ON_CRASH, PRESERVE_CONTEXT};
-use crate::xen::{Range, Xen};
+use crate::sys::kexec::{ARCH_X86_64, ON_CRASH, PRESERVE_CONTEXT};
+use crate::xen::Range;
 
 const MIB: u64 = 1 << 20;
 /// What the hand-over and Xen need of the crash area at most.

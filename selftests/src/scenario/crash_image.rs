@@ -1,21 +1,18 @@
 //! A crash kernel for a dom0 at hand, and all ways to load it.
 
-use anyhow::{ensure, Context, Result};
 use rkexec_protocol::choice::{Destination, Way};
 use rkexec_protocol::scenario::Crash as Parameters;
 use rkexec_protocol::Told;
 
 use formats::bzimage::BzImage;
 
-use super::loader::{Loader, PAGE};
-use super::plan::{Plan, INITRD, KERNEL};
+use super::prelude::*;
 use crate::core_header;
 use crate::expect::Crash;
 use crate::image::{Image, Sizes};
 use crate::memory::{Entry, Map, RAM};
-use crate::sys::kexec::{self, Segment};
-use crate::xen::{self, Range, Xen};
-use crate::{files, marker, module, past_kernel, places, vmcore};
+use crate::xen::Range;
+use crate::{files, marker, past_kernel, places, vmcore};
 
 const MIB: u64 = 1 << 20;
 

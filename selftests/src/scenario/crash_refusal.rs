@@ -1,16 +1,9 @@
 //! A dom0 whose Xen has no crash area: no crash image can be loaded, and everything says why.
 
-use anyhow::{ensure, Result};
 use libc::EADDRNOTAVAIL;
-use rkexec_protocol::choice::Call;
 
 use super::by_file;
-use super::loader::{expect_errno, Loader, PAGE, PLACE};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
-use crate::module;
-use crate::sys::kexec::{self, Segment};
-use crate::xen::Xen;
+use super::prelude::*;
 
 /// What the module says: at first as a remark, then as a reason; and what there is to do.
 const REMARK: &str = "rkexec: crash images cannot be loaded: Xen has no crash area";

@@ -6,21 +6,15 @@
 
 use std::process::Command;
 
-use anyhow::{bail, Context, Result};
 use rkexec_protocol::choice::{By, Dump, Trigger};
 use rkexec_protocol::hex::Hex;
 use rkexec_protocol::scenario::Dumped;
 use rkexec_protocol::Fact;
 
-use super::loader::Loader;
-use super::plan::{Plan, INITRD, KERNEL};
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::held::Held;
 use crate::ownership::Ownership;
 use crate::program::{self, kexec_files};
-use crate::report::Report;
-use crate::sys::kexec;
-use crate::xen::Xen;
 use crate::{console, past_kernel};
 
 /// The usual initrd with what [`crate::dump`] runs.

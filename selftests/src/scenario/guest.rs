@@ -8,16 +8,14 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{bail, Context, Result};
 use rkexec_protocol::scenario::Refuse;
 use rkexec_protocol::{Record, Scenario, Told};
 
 use super::plan::BASE;
+use super::prelude::*;
 use super::refuse::MODULE;
-use super::stage::{Next, Stage};
 use crate::initrd::Initrd;
 use crate::module::modprobe;
-use crate::report::Report;
 use crate::{files, program};
 
 const NAME: &str = "guest";

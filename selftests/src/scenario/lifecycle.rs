@@ -8,20 +8,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail, ensure, Context, Result};
 use memmap2::MmapMut;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, pipe, ForkResult};
-use rkexec_protocol::choice::Call;
 
 use super::by_file;
-use super::loader::{expect_errno, Loader, PAGE, PLACE};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
-use crate::module;
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment};
+use super::prelude::*;
 use crate::sys::stalled::StalledPage;
 
 /// A place without any memory: the interrupt controller's.

@@ -7,21 +7,14 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use formats::bzimage::BzImage;
 
-use rkexec_protocol::choice::Call;
 use rkexec_protocol::scenario::LoadTime;
 
-use super::loader::Loader;
-use super::plan::{Plan, INITRD, KERNEL};
+use super::prelude::*;
 use super::prepare_time::median;
-use super::stage::{Next, Stage};
 use crate::ownership::Ownership;
-use crate::report::Report;
-use crate::sys::kexec;
-use crate::xen::Xen;
-use crate::{free_memory, module, past_kernel};
+use crate::{free_memory, past_kernel};
 
 /// Loads of each kind between two changes, and how often it changes.
 const LOADS: usize = 2;

@@ -6,12 +6,9 @@
 
 use std::fs;
 
-use anyhow::{ensure, Context, Result};
-
+use super::prelude::*;
 use super::probe;
-use super::stage::{Next, Stage};
-use crate::sys::kexec;
-use crate::{files, module};
+use crate::files;
 
 const TRACING: &str = "/sys/kernel/tracing";
 /// Loads of each kind between two changes, and how often it changes.

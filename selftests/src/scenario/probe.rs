@@ -4,15 +4,11 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
 use rkexec_protocol::Fact;
 
-use super::loader::PLACE;
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::memory::Map;
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment};
-use crate::{acpi, files, module, xen};
+use crate::{acpi, files};
 
 /// The probe's file, which is as long as the memory that it takes.
 pub const PROBE: &str = "/boot/probe";

@@ -12,18 +12,11 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure, Context, Result};
-use rkexec_protocol::choice::Call;
 use rkexec_protocol::{Fact, Told};
 
 use super::by_file;
-use super::loader::{Loader, PAGE, PLACE};
-use super::plan::Plan;
-use super::stage::{Next, Stage};
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment};
-use crate::xen::Xen;
-use crate::{free_memory, module};
+use super::prelude::*;
+use crate::free_memory;
 
 /// Rounds of two calls of `kexec_load` at once, of each kind.
 const SMALL_ROUNDS: u64 = 100;

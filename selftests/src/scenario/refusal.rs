@@ -12,15 +12,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{ensure, Context, Result};
-use rkexec_protocol::choice::Call;
-
-use super::loader::Loader;
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::balloon;
-use crate::kernel_log::KernelLog;
 use crate::sys::schedule;
-use crate::xen::Xen;
 
 /// More than the machine has.
 const ALL_KIB: u64 = 2 << 20;

@@ -1,15 +1,9 @@
 //! A machine on which the module must refuse to load, and change nothing: the kernel's own kexec
 //! goes on as before. In a dom0 that loads and unloads, and what it loads could not be entered.
 
-use anyhow::{bail, ensure, Result};
-use rkexec_protocol::choice::Call;
 use rkexec_protocol::scenario::Refuse;
 
-use super::loader::Loader;
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
-use crate::sys::kexec;
-use crate::{module, xen};
+use super::prelude::*;
 
 /// Where the module is in a guest.
 pub const MODULE: &str = "/rkexec.ko";

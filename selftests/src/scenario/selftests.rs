@@ -6,15 +6,10 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 
-use anyhow::{bail, Context, Result};
 use nix::mount::{mount, umount, MsFlags};
 
-use super::loader::expect_errno;
-use super::plan::KERNEL;
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::kselftest::{self, Outcome, FILE_LOAD, LOAD};
-use crate::report::Report;
-use crate::sys::kexec;
 use crate::without_xen::kexec_tools;
 
 const GARBAGE: &str = "/tmp/garbage";

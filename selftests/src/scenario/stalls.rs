@@ -14,18 +14,9 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail, ensure, Context, Result};
-use rkexec_protocol::choice::Call;
-
-use super::loader::{Loader, PAGE, PLACE};
-use super::plan::Plan;
-use super::stage::{Next, Stage};
+use super::prelude::*;
 use crate::files;
-use crate::kernel_log::KernelLog;
-use crate::module;
 use crate::program::said;
-use crate::report::Report;
-use crate::sys::kexec::{self, Segment};
 use crate::sys::schedule;
 use crate::sys::stalled::StalledPage;
 

@@ -5,17 +5,11 @@
 //! a bit that every load and every unload turns over. What can be relied upon is how many pages of
 //! its heap are free.
 
-use anyhow::{ensure, Context, Result};
 use rkexec_protocol::choice::Call::{self, File};
 
-use super::loader::{expect_errno, Loader, PAGE};
-use super::plan::{INITRD, KERNEL};
-use super::stage::{Next, Stage};
-use crate::kernel_log::KernelLog;
+use super::prelude::*;
 use crate::ownership::Ownership;
-use crate::sys::kexec::{self, Segment};
-use crate::xen::Xen;
-use crate::{module, past_kernel};
+use crate::past_kernel;
 
 /// What the module says when it leaves Xen's slot alone.
 const LEFT_ALONE: &str = "another program has used Xen's kexec slot: it is left as it is";

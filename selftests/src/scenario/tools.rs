@@ -2,17 +2,14 @@
 
 use std::process::Command;
 
-use anyhow::Result;
-use rkexec_protocol::choice::{Call, Gone, Trigger};
+use rkexec_protocol::choice::{Gone, Trigger};
 use rkexec_protocol::scenario::Tools;
 use rkexec_protocol::Scenario;
 
-use super::loader::Loader;
-use super::plan::{Plan, INITRD, KERNEL};
-use super::stage::{Next, Stage};
+use super::prelude::*;
+use crate::marker;
 use crate::program::{self, kexec_files};
-use crate::sys::{kexec, schedule};
-use crate::{marker, module};
+use crate::sys::schedule;
 
 pub fn run(stage: &mut Stage<'_>, tools: Tools) -> Result<Next> {
     let Tools { crash, rounds, .. } = tools;
