@@ -5,14 +5,16 @@
 //! enters the kernel in the same way whoever starts it. A map of memory that is too long for
 //! `boot_params` goes on behind them, in a `setup_data` (Documentation/arch/x86/boot.rst).
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
+use formats::bzimage::BzImage;
 use object::pod::{bytes_of, bytes_of_mut};
+use rkexec_protocol::choice::Destination;
 
 use crate::acpi;
 use crate::memory::{Entry, Map};
+use crate::places::{self, Places, Sizes};
 use crate::sys::bindings::linux::{boot_e820_entry, boot_params, SETUP_E820_EXT};
-use crate::sys::kexec::Segment;
-use formats::bzimage::BzImage;
+use crate::sys::kexec::{self, Segment, ARCH_X86_64};
 
 const PAGE: usize = 4096;
 /// Lines that fit in `boot_params`.
@@ -24,62 +26,40 @@ const LOADER_UNDEFINED: u8 = 0xff;
 
 const _: () = assert!(size_of::<boot_params>() == PAGE);
 
-/// How much memory the parts need, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    pub kernel: u64,
-    /// What its place has to be a multiple of.
-    pub alignment: u64,
-    pub initrd: u64,
-    pub start: u64,
-}
-
-impl Sizes {
-    /// Those of an image with this kernel and this initrd, for a machine with this memory.
-    pub fn of(kernel: BzImage<'_>, initrd: &[u8], machine: &Map) -> Self {
-        let rest = rest_of_map(machine).len().next_multiple_of(PAGE);
-        Self {
-            kernel: kernel.memory().next_multiple_of(PAGE as u64),
-            alignment: kernel.alignment(),
-            initrd: (initrd.len() as u64).next_multiple_of(PAGE as u64),
-            start: (START_PAGES * PAGE + rest) as u64,
-        }
-    }
-}
-
-/// Where the parts of an image go: machine addresses (on bare metal: physical ones).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
-    pub kernel: u64,
-    pub initrd: u64,
-    pub start: u64,
-}
-
 /// An image, complete but for the system call.
 pub struct Image<'a> {
     kernel: BzImage<'a>,
     initrd: &'a [u8],
     start: Vec<u8>,
-    places: Places,
-    sizes: Sizes,
+    pub places: Places,
+    pub sizes: Sizes,
 }
 
 impl<'a> Image<'a> {
+    /// One for a machine with this memory, somewhere in `room`.
     pub fn new(
-        kernel: BzImage<'a>,
+        kernel: &'a [u8],
         initrd: &'a [u8],
         cmdline: &str,
         machine: &Map,
-        places: Places,
+        (to, room): (Destination, &Map),
     ) -> Result<Self> {
-        let sizes = Sizes::of(kernel, initrd, machine);
+        let kernel = BzImage::parse(kernel)?;
+        let rest = rest_of_map(machine);
+        let sizes = Sizes {
+            kernel: kernel.memory().next_multiple_of(PAGE as u64),
+            alignment: kernel.alignment(),
+            initrd: (initrd.len() as u64).next_multiple_of(PAGE as u64),
+            start: (START_PAGES * PAGE + rest.len().next_multiple_of(PAGE)) as u64,
+        };
+        let places = places::find(to, room, sizes)?;
         ensure!(cmdline.len() < PAGE, "the command line is too long");
         let mut start = boot_params_page(kernel, initrd.len() as u64, machine, places);
         start.extend_from_slice(cmdline.as_bytes());
         start.resize(2 * PAGE, 0);
         start.extend_from_slice(&jump(places.start, kernel.entry(places.kernel)));
         start.resize(START_PAGES * PAGE, 0);
-        start.extend_from_slice(&rest_of_map(machine));
+        start.extend_from_slice(&rest);
         Ok(Self {
             kernel,
             initrd,
@@ -87,6 +67,10 @@ impl<'a> Image<'a> {
             places,
             sizes,
         })
+    }
+
+    pub fn load(&self) -> Result<()> {
+        kexec::load(self.entry(), &self.segments(), ARCH_X86_64).context("kexec_load")
     }
 
     pub fn entry(&self) -> u64 {

@@ -3,7 +3,6 @@
 use anyhow::{bail, ensure, Context, Result};
 use rkexec_protocol::choice::Destination;
 
-use crate::image::{Places, Sizes};
 use crate::memory::Map;
 use crate::ownership::{self, Ownership};
 use crate::xen::Xen;
@@ -12,6 +11,24 @@ use crate::xen::Xen;
 const LOWEST: u64 = 16 << 20;
 const HIGH: u64 = 4 << 30;
 const PAGE: u64 = 4096;
+
+/// How much memory the parts of an image need, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub kernel: u64,
+    /// What its place has to be a multiple of.
+    pub alignment: u64,
+    pub initrd: u64,
+    pub start: u64,
+}
+
+/// Where the parts of an image go: machine addresses (on bare metal: physical ones).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    pub kernel: u64,
+    pub initrd: u64,
+    pub start: u64,
+}
 
 /// Finds places for an image of these sizes in the machine that `machine` describes.
 pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Places> {

@@ -7,6 +7,7 @@ use std::fmt;
 use anyhow::Result;
 use parse_display::{Display, FromStr};
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::choice::{Dump, Lockdown};
 use crate::hex::Hex;
@@ -17,17 +18,19 @@ use crate::text;
 const PREFIX: &str = "vmtest.";
 
 /// All that a kernel is told. What is as in the default needs no word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, SmartDefault)]
 #[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[serde(default, deny_unknown_fields)]
 pub struct Told {
     /// Which kernel this is, in the order in which they run on the machine.
+    #[default = 1]
     pub stage: u32,
     /// What it does.
     pub scenario: Option<Scenario>,
     /// Whether there is a module to test.
     pub module: bool,
     /// The machine's processors.
+    #[default = 1]
     pub cpus: u32,
     /// Its usable memory, where that can be known: `START-END,START-END` in hexadecimal, ends inclusive.
     pub ram: Option<String>,
@@ -45,25 +48,6 @@ pub struct Told {
     pub marker: Option<Marker>,
     /// It is a crash kernel, and that is to be done with the dump.
     pub dump: Option<Dump>,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self {
-            stage: 1,
-            scenario: None,
-            module: false,
-            cpus: 1,
-            ram: None,
-            xen: None,
-            lines: 0,
-            first: 0,
-            lockdown: None,
-            generation: None,
-            marker: None,
-            dump: None,
-        }
-    }
 }
 
 impl Told {

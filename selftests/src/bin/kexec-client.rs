@@ -12,11 +12,10 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use formats::bzimage::BzImage;
 use memmap2::Mmap;
 use rkexec_protocol::choice::{Call, Destination};
-use rkexec_selftests::image::{Image, Sizes};
-use rkexec_selftests::places;
+use rkexec_selftests::files;
+use rkexec_selftests::image::Image;
 use rkexec_selftests::sys::kexec::{self, Segment};
 use rkexec_selftests::sys::mapped;
 use rkexec_selftests::xen::{self, Xen};
@@ -87,36 +86,19 @@ impl FromStr for Number {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let number = match text.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => text.parse(),
-        };
-        number
-            .map(Self)
-            .with_context(|| format!("not a number: {text}"))
+        match text.starts_with("0x") {
+            true => files::hex(text).map(Self),
+            false => Ok(Self(text.parse()?)),
+        }
     }
 }
 
-/// `FILE@ADDRESS+BYTES`.
-#[derive(Clone)]
+#[derive(Clone, parse_display::FromStr)]
+#[display("{file}@{at}+{bytes}")]
 struct RawSegment {
     file: PathBuf,
-    at: u64,
-    bytes: u64,
-}
-
-impl FromStr for RawSegment {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (file, place) = text.rsplit_once('@').context("no @ in it")?;
-        let (at, bytes) = place.split_once('+').context("no + in it")?;
-        Ok(Self {
-            file: file.into(),
-            at: at.parse::<Number>()?.0,
-            bytes: bytes.parse::<Number>()?.0,
-        })
-    }
+    at: Number,
+    bytes: Number,
 }
 
 fn main() -> ExitCode {
@@ -168,11 +150,10 @@ fn file_load(image: Kernel) -> Result<()> {
 fn load(image: &Kernel, to: Destination) -> Result<()> {
     let (kernel, initrd) = (mapped::map(&image.kernel)?, mapped::map(&image.initrd)?);
     let machine = xen::machine_map()?;
-    let kernel = BzImage::parse(&kernel)?;
-    let places = places::find(to, &machine, Sizes::of(kernel, &initrd, &machine))?;
-    println!("{places:x?}");
-    let image = Image::new(kernel, &initrd, &image.cmdline, &machine, places)?;
-    kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
+    let place = (to, &machine);
+    let image = Image::new(&kernel, &initrd, &image.cmdline, &machine, place)?;
+    println!("{:x?}", image.places);
+    image.load()
 }
 
 fn raw(entry: u64, flags: u64, wanted: &[RawSegment]) -> Result<()> {
@@ -180,7 +161,7 @@ fn raw(entry: u64, flags: u64, wanted: &[RawSegment]) -> Result<()> {
     let files: Vec<Mmap> = files.collect::<Result<_>>()?;
     let pairs = wanted.iter().zip(&files);
     let segments: Vec<_> = pairs
-        .map(|(segment, file)| Segment::new(file, segment.at, segment.bytes))
+        .map(|(segment, file)| Segment::new(file, segment.at.0, segment.bytes.0))
         .collect();
     kexec::load(entry, &segments, flags).context("kexec_load")
 }

@@ -4,15 +4,13 @@ use rkexec_protocol::choice::{Destination, Way};
 use rkexec_protocol::scenario::Crash as Parameters;
 use rkexec_protocol::Told;
 
-use formats::bzimage::BzImage;
-
 use super::prelude::*;
 use crate::core_header;
 use crate::expect::Crash;
-use crate::image::{Image, Sizes};
+use crate::image::Image;
 use crate::memory::{Entry, Map, RAM};
 use crate::xen::Range;
-use crate::{files, marker, past_kernel, places, vmcore};
+use crate::{files, marker, past_kernel, vmcore};
 
 const MIB: u64 = 1 << 20;
 
@@ -92,11 +90,10 @@ impl CrashImage {
             kind: RAM,
         }]);
         let handed = machine.others().and(&machine.ram().below(MIB)).and(&area);
-        let kernel = BzImage::parse(self.loader.kernel())?;
-        let sizes = Sizes::of(kernel, self.loader.initrd(), &handed);
-        let places = places::find(Destination::Lowest, &area, sizes)?;
         let cmdline = format!("elfcorehdr={head:#x} {}", self.loader.cmdline());
-        let image = Image::new(kernel, self.loader.initrd(), &cmdline, &handed, places)?;
+        let (kernel, initrd) = (self.loader.kernel(), self.loader.initrd());
+        let place = (Destination::Lowest, &area);
+        let image = Image::new(kernel, initrd, &cmdline, &handed, place)?;
         let mut notes = self.xen.crash_notes()?;
         notes.push(linux_notes()?);
         let header = core_header::build(&machine.ram().without(start, end), &notes)?;

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{bail, ensure, Context, Result};
-use formats::bzimage::BzImage;
 use memmap2::Mmap;
 use rkexec_protocol::choice::{Call, Destination, Lockdown};
 use rkexec_protocol::Told;
@@ -14,15 +13,15 @@ use rkexec_protocol::Told;
 use super::by_file;
 use super::plan::{Plan, INITRD, KERNEL};
 use crate::expect::Expected;
-use crate::image::{Image, Sizes};
+use crate::image::Image;
 use crate::initrd::{self, Contents};
 use crate::kernel_log::{hypercall_time, KernelLog};
 use crate::memory::Map;
+use crate::module;
 use crate::ownership::Ownership;
 use crate::report::Report;
 use crate::sys::{kexec, mapped};
 use crate::xen::{self, Xen};
-use crate::{module, places};
 
 pub const PAGE: u64 = 4096;
 /// A place that is usable memory on every machine of the tests, and a multiple of 2 MiB.
@@ -106,12 +105,13 @@ impl Loader {
         if call == Call::File {
             return self.load_file(0);
         }
-        let kernel = BzImage::parse(&self.kernel)?;
-        let sizes = Sizes::of(kernel, &self.initrd, &self.machine);
-        let places = places::find(destination, &self.machine, sizes)?;
-        let cmdline = &self.expected.cmdline;
-        let image = Image::new(kernel, &self.initrd, cmdline, &self.machine, places)?;
-        kexec::load(image.entry(), &image.segments(), kexec::ARCH_X86_64).context("kexec_load")
+        self.image(destination)?.load()
+    }
+
+    fn image(&self, destination: Destination) -> Result<Image<'_>> {
+        let (cmdline, machine) = (&self.expected.cmdline, &self.machine);
+        let place = (destination, machine);
+        Image::new(&self.kernel, &self.initrd, cmdline, machine, place)
     }
 
     /// Loads by `call`, and checks what can be seen from here: all this is a test.
@@ -192,8 +192,7 @@ impl Loader {
     }
 
     fn tell_destination(&self, report: &mut Report, destination: Destination) -> Result<()> {
-        let sizes = Sizes::of(BzImage::parse(&self.kernel)?, &self.initrd, &self.machine);
-        let places = places::find(destination, &self.machine, sizes)?;
+        let Image { places, sizes, .. } = self.image(destination)?;
         report.note(&format!("destination {destination}: {places:x?}"));
         if let Some(xen) = &self.xen {
             let ours = Ownership::read(xen)?.count(places.initrd, sizes.initrd);

@@ -60,34 +60,18 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     kexec::unload()?;
     machine.expect_empty()?;
     let memory = free_memory::settled()?;
-    let calls: [(&str, u64, Attempt<'_>, &str, Attempt<'_>); 4] = [
-        (
-            "kexec_load",
-            SMALL_ROUNDS,
-            &load_small,
-            "kexec_load",
-            &load_small,
-        ),
-        (
-            "kexec_load",
-            SMALL_ROUNDS,
-            &load_small,
-            "an unload",
-            &kexec::unload,
-        ),
+    let (small, file): (Attempt<'_>, Attempt<'_>) = (&load_small, &load_file);
+    let (unload, file_unload): (Attempt<'_>, Attempt<'_>) = (&kexec::unload, &kexec::file_unload);
+    let calls = [
+        ("kexec_load", SMALL_ROUNDS, small, "kexec_load", small),
+        ("kexec_load", SMALL_ROUNDS, small, "an unload", unload),
+        ("kexec_file_load", FILE_ROUNDS, file, "kexec_load", small),
         (
             "kexec_file_load",
             FILE_ROUNDS,
-            &load_file,
-            "kexec_load",
-            &load_small,
-        ),
-        (
-            "kexec_file_load",
-            FILE_ROUNDS,
-            &load_file,
+            file,
             "an unload",
-            &kexec::file_unload,
+            file_unload,
         ),
     ];
     for (one, rounds, first, other, second) in calls {
