@@ -2,6 +2,7 @@
 
 use std::io;
 
+use anyhow::Error;
 use libc::{EADDRNOTAVAIL, EOPNOTSUPP};
 use rkexec_protocol::choice::{Trigger, Way};
 use rkexec_protocol::scenario::Crash;
@@ -139,12 +140,10 @@ fn no_v1() -> Result<()> {
 fn without_v2(image: &CrashImage) -> Result<()> {
     const WHY: &str = "rkexec: image not loaded: crash images need Xen's kexec interface V2";
     module::modprobe(&[module::NAME, "xen_abi=v1"])?;
-    let mut log = KernelLog::from_now_on()?;
-    let result = match image.load() {
-        Ok(()) => Ok(()),
-        Err(error) => Err(error.downcast::<io::Error>()?),
-    };
-    expect_refusal(&mut log, result, &[EOPNOTSUPP], WHY)?;
+    expect_refusal(&[EOPNOTSUPP], WHY, || {
+        let refused = |error: Error| error.downcast().unwrap_or_else(io::Error::other);
+        image.load().map_err(refused)
+    })?;
     image.expect_loaded(false)?;
     module::unload()
 }

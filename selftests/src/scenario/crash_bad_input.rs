@@ -48,15 +48,15 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         area,
     };
     stage.test("an image larger than the crash area", |_| {
-        let mut log = KernelLog::from_now_on()?;
-        let result = by_file::load(dom0.loader.cmdline(), kexec::FILE_ON_CRASH);
-        expect_refusal(&mut log, result, &[EADDRNOTAVAIL], MODULE)?;
+        expect_refusal(&[EADDRNOTAVAIL], MODULE, || {
+            by_file::load(dom0.loader.cmdline(), kexec::FILE_ON_CRASH)
+        })?;
         dom0.only_default()
     });
     let refused = |entry, segments: &[_], flags, errors: &[_], why| {
-        let mut log = KernelLog::from_now_on()?;
-        let result = kexec::load(entry, segments, ARCH_X86_64 | ON_CRASH | flags);
-        expect_refusal(&mut log, result, errors, why)?;
+        expect_refusal(errors, why, || {
+            kexec::load(entry, segments, ARCH_X86_64 | ON_CRASH | flags)
+        })?;
         dom0.only_default()
     };
     stage.test("an entry behind it", |_| {

@@ -12,7 +12,7 @@ use formats::bzimage::BzImage;
 use rkexec_protocol::scenario::LoadTime;
 
 use super::prelude::*;
-use super::prepare_time::median;
+use super::prepare_time::{median, repeat};
 use crate::ownership::Ownership;
 use crate::{free_memory, past_kernel};
 
@@ -50,10 +50,10 @@ fn measure(loader: &Loader, report: &mut Report) -> Result<()> {
     let (mut ours, mut stock, mut tools) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 1..=TURNS {
         module::load()?;
-        repeat(&mut ours, || by_kernel(loader))?;
+        repeat(LOADS, &mut ours, || by_kernel(loader))?;
         module::unload()?;
-        repeat(&mut stock, || by_kernel(loader))?;
-        repeat(&mut tools, || by_kexec_tools(loader, &xen))?;
+        repeat(LOADS, &mut stock, || by_kernel(loader))?;
+        repeat(LOADS, &mut tools, || by_kexec_tools(loader, &xen))?;
         report.note(&format!("turn {turn} of {TURNS} is over"));
     }
     let (a, b, c) = (time(&ours), time(&stock), time(&tools));
@@ -86,7 +86,7 @@ fn measure_own_place(loader: &Loader, report: &mut Report) -> Result<()> {
     by_kernel(loader)?;
     let mut ours = Vec::new();
     for _ in 0..TURNS {
-        repeat(&mut ours, || by_kernel(loader))?;
+        repeat(LOADS, &mut ours, || by_kernel(loader))?;
     }
     let started = Instant::now();
     past_kernel::load(None, KERNEL, INITRD, loader.cmdline())?;
@@ -97,13 +97,6 @@ fn measure_own_place(loader: &Loader, report: &mut Report) -> Result<()> {
         ours.len(),
         c / a
     ));
-    Ok(())
-}
-
-fn repeat(samples: &mut Vec<Sample>, load: impl Fn() -> Result<Sample>) -> Result<()> {
-    for _ in 0..LOADS {
-        samples.push(load()?);
-    }
     Ok(())
 }
 

@@ -217,14 +217,14 @@ pub fn expect_errno(result: io::Result<()>, wanted: &[i32]) -> Result<()> {
     Ok(())
 }
 
-/// The same, of which the log has to tell why, if it is the module that refuses it.
+/// The same of a `call`, of which the log has to tell why, if it is the module that refuses it.
 pub fn expect_refusal(
-    log: &mut KernelLog,
-    result: io::Result<()>,
     wanted: &[i32],
     why: &str,
+    call: impl FnOnce() -> io::Result<()>,
 ) -> Result<()> {
-    expect_errno(result, wanted)?;
+    let mut log = KernelLog::from_now_on()?;
+    expect_errno(call(), wanted)?;
     match why {
         "" => Ok(()),
         why => log.expect(why),

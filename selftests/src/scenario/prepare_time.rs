@@ -22,9 +22,9 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         load()?;
         let (mut stock, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
-            measure(&mut stock)?;
+            repeat(LOADS, &mut stock, load)?;
             module::load()?;
-            measure(&mut ours)?;
+            repeat(LOADS, &mut ours, load)?;
             module::unload()?;
         }
         let (stock, ours) = (median(stock), median(ours));
@@ -36,13 +36,6 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         Ok(())
     });
     Ok(Next::PowerOff)
-}
-
-fn measure(times: &mut Vec<f64>) -> Result<()> {
-    for _ in 0..LOADS {
-        times.push(load()?);
-    }
-    Ok(())
 }
 
 fn trace() -> Result<()> {
@@ -84,6 +77,16 @@ fn without_rox(trace: &str) -> Result<f64> {
     }
     ensure!(inner > 0.0, "set_memory_rox is missing");
     Ok(outer.context("machine_kexec_prepare is missing")? - inner)
+}
+
+/// Adds so many samples.
+pub(super) fn repeat<T>(
+    loads: usize,
+    samples: &mut Vec<T>,
+    load: impl Fn() -> Result<T>,
+) -> Result<()> {
+    samples.extend((0..loads).map(|_| load()).collect::<Result<Vec<_>>>()?);
+    Ok(())
 }
 
 /// The one in the middle.

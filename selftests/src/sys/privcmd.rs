@@ -1,11 +1,12 @@
 //! `/dev/xen/privcmd`: hypercalls from a dom0's user space.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result};
 use memmap2::MmapOptions;
+use nix::ioctl_readwrite_bad;
 
 use super::bindings::xen::{
     ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, privcmd_hypercall, privcmd_mmapbatch_v2,
@@ -14,17 +15,16 @@ use super::bindings::xen::{
 const FRAME_BYTES: usize = 4096;
 const WORD_BYTES: usize = 8;
 
+ioctl_readwrite_bad!(hypercall, ioctl_privcmd_hypercall, privcmd_hypercall);
+ioctl_readwrite_bad!(mmapbatch, ioctl_privcmd_mmapbatch_v2, privcmd_mmapbatch_v2);
+
 pub struct Privcmd(File);
 
 impl Privcmd {
     pub fn open() -> Result<Self> {
         let path = "/dev/xen/privcmd";
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .context(path)?;
-        Ok(Self(file))
+        let file = File::options().read(true).write(true).open(path);
+        Ok(Self(file.context(path)?))
     }
 
     /// Makes a hypercall.
@@ -37,9 +37,8 @@ impl Privcmd {
     pub unsafe fn call(&self, op: u32, arg: [u64; 5]) -> io::Result<u64> {
         let mut call = privcmd_hypercall { op: op.into(), arg };
         // SAFETY: `call` is the structure that this request takes; the rest is the caller's word.
-        let result =
-            unsafe { libc::ioctl(self.0.as_raw_fd(), ioctl_privcmd_hypercall, &raw mut call) };
-        u64::try_from(result).map_err(|_| io::Error::last_os_error())
+        let result = unsafe { hypercall(self.0.as_raw_fd(), &mut call) }?;
+        u64::try_from(result).map_err(io::Error::other)
     }
 
     /// The content of frames that the domain `owner` has, as words: Xen's to show, or I/O memory.
@@ -57,18 +56,8 @@ impl Privcmd {
             err: errors.as_mut_ptr(),
         };
         // SAFETY: The mapping and both arrays have room for `num` frames.
-        let result = unsafe {
-            libc::ioctl(
-                self.0.as_raw_fd(),
-                ioctl_privcmd_mmapbatch_v2,
-                &raw mut request,
-            )
-        };
-        ensure!(
-            result == 0,
-            "mapping frames of domain {owner:#x}: {}",
-            io::Error::last_os_error()
-        );
+        unsafe { mmapbatch(self.0.as_raw_fd(), &mut request) }
+            .with_context(|| format!("mapping frames of domain {owner:#x}"))?;
         let first = map.as_ptr().cast::<u64>();
         // SAFETY: Inside the mapping, which is aligned to pages. Volatile, since Xen goes on
         // writing there.

@@ -6,11 +6,20 @@ use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
 use memmap2::MmapMut;
+use nix::ioctl_readwrite_bad;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::bindings::linux;
 
 const PAGE: usize = 4096;
+
+ioctl_readwrite_bad!(say_api, linux::ioctl_uffdio_api, linux::uffdio_api);
+ioctl_readwrite_bad!(
+    register,
+    linux::ioctl_uffdio_register,
+    linux::uffdio_register
+);
+ioctl_readwrite_bad!(fill, linux::ioctl_uffdio_copy, linux::uffdio_copy);
 
 /// A page that nobody can read until it is released.
 pub struct StalledPage {
@@ -34,15 +43,18 @@ impl StalledPage {
             api: linux::uffd_api,
             ..Default::default()
         };
-        page.ioctl(linux::ioctl_uffdio_api, &mut api)
-            .context("UFFDIO_API")?;
-        let mut register = linux::uffdio_register {
-            range: page.range(),
+        // SAFETY: The descriptor is open; the kernel reads and fills the structure.
+        unsafe { say_api(page.faults.as_raw_fd(), &mut api) }.context("UFFDIO_API")?;
+        let mut wanted = linux::uffdio_register {
+            range: linux::uffdio_range {
+                start: page.page.as_ptr() as u64,
+                len: PAGE as u64,
+            },
             mode: linux::uffd_register_missing,
             ..Default::default()
         };
-        page.ioctl(linux::ioctl_uffdio_register, &mut register)
-            .context("UFFDIO_REGISTER")?;
+        // SAFETY: As above, and the range is the page's.
+        unsafe { register(page.faults.as_raw_fd(), &mut wanted) }.context("UFFDIO_REGISTER")?;
         Ok(page)
     }
 
@@ -76,22 +88,8 @@ impl StalledPage {
             len: PAGE as u64,
             ..Default::default()
         };
-        Ok(self.ioctl(linux::ioctl_uffdio_copy, &mut copy)?)
-    }
-
-    fn range(&self) -> linux::uffdio_range {
-        linux::uffdio_range {
-            start: self.page.as_ptr() as u64,
-            len: PAGE as u64,
-        }
-    }
-
-    fn ioctl<T>(&self, command: u64, argument: &mut T) -> io::Result<()> {
-        let fd = self.faults.as_raw_fd();
-        // SAFETY: The callers pair each command with its structure.
-        match unsafe { libc::ioctl(fd, command as libc::Ioctl, std::ptr::from_mut(argument)) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        // SAFETY: As above, from a page to a page.
+        unsafe { fill(self.faults.as_raw_fd(), &mut copy) }?;
+        Ok(())
     }
 }
