@@ -11,9 +11,9 @@ use crate::xen::Range;
 
 /// Builds it for a dump of this memory with notes at these places.
 pub fn build(memory: &Map, notes: &[Range]) -> Result<Vec<u8>> {
-    let notes = notes.iter().map(|it| (PT_NOTE, it.start, it.bytes));
+    let notes = notes.iter().map(|it| (PT_NOTE, it.start, it.end));
     let loads = memory.entries().iter();
-    let loads = loads.map(|it| (PT_LOAD, it.start, it.end - it.start));
+    let loads = loads.map(|it| (PT_LOAD, it.start, it.end));
     let segments: Vec<_> = notes.chain(loads).collect();
     let mut bytes = Vec::new();
     let mut writer = Writer::new(Endianness::Little, true, &mut bytes);
@@ -27,15 +27,15 @@ pub fn build(memory: &Map, notes: &[Range]) -> Result<Vec<u8>> {
         e_entry: 0,
         e_flags: 0,
     })?;
-    for (p_type, start, bytes) in segments {
+    for (p_type, start, end) in segments {
         writer.write_program_header(&ProgramHeader {
             p_type,
             p_flags: PF_R | PF_W | PF_X,
             p_offset: start,
             p_vaddr: 0,
             p_paddr: start,
-            p_filesz: bytes,
-            p_memsz: bytes,
+            p_filesz: end - start,
+            p_memsz: end - start,
             p_align: 0,
         });
     }
@@ -53,11 +53,8 @@ mod tests {
     #[test]
     fn a_header_has_its_notes_and_its_memory() {
         let memory: Map = "0-9fbff,100000-7ffdffff".parse().unwrap();
-        let note = Range {
-            start: 0x5000,
-            bytes: 0x194,
-        };
-        let bytes = build(&memory, &[note]).unwrap();
+        let note: Range = 0x5000..0x5194;
+        let bytes = build(&memory, std::slice::from_ref(&note)).unwrap();
         let header = FileHeader64::<LittleEndian>::parse(&*bytes).unwrap();
         assert_eq!(header.e_type.get(LittleEndian), ET_CORE);
         let segments = header.program_headers(LittleEndian, &*bytes).unwrap();

@@ -1,6 +1,7 @@
 //! Maps of a machine's memory, from whoever has one to tell.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use anyhow::{bail, ensure, Context, Result};
@@ -98,10 +99,10 @@ impl Map {
         self.bounded(|start, end| (start, end.min(bound)))
     }
 
-    /// The map with a hole from `start` to `end`.
+    /// The map with a hole there.
     #[must_use]
-    pub fn without(&self, start: u64, end: u64) -> Self {
-        self.below(start).and(&self.above(end))
+    pub fn without(&self, hole: &Range<u64>) -> Self {
+        self.below(hole.start).and(&self.above(hole.end))
     }
 
     /// Both maps, which do not overlap.
@@ -221,11 +222,11 @@ mod tests {
     #[test]
     fn maps_are_cut_and_put_together() {
         let map: Map = "0-9fbff,100000-7ffdffff".parse().unwrap();
-        let holed = map.without(0x100_0000, 0x200_0000);
+        let holed = map.without(&(0x100_0000..0x200_0000));
         let expected: Map = "0-9fbff,100000-ffffff,2000000-7ffdffff".parse().unwrap();
         assert_eq!(holed, expected);
         assert_eq!(map.below(0x10_0000), "0-9fbff".parse().unwrap());
-        assert_eq!(map.without(0, u64::MAX), Map::default());
+        assert_eq!(map.without(&(0..u64::MAX)), Map::default());
         let pages: Map = "0-9ffff,100000-7ffdffff".parse().unwrap();
         assert_eq!(map.in_pages(), pages);
         let (start, end, kind) = (0x9_fc00, 0xa_0000, 2);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use procfs::PhysicalMemoryMap;
 
-use crate::xen::Xen;
+use crate::xen::{Range, Xen};
 
 const PAGE: u64 = 4096;
 /// What Xen writes for a page that is no guest's (`INVALID_M2P_ENTRY`, and the pattern that it
@@ -27,25 +27,24 @@ impl Ownership {
         )
     }
 
-    /// The runs of pages that dom0 has, or the others, as byte addresses: start and end.
-    pub fn runs(&self, owned: bool) -> Vec<(u64, u64)> {
-        let mut runs: Vec<(u64, u64)> = Vec::new();
-        for (frame, _) in (0..)
-            .zip(&self.0)
-            .filter(|(_, entry)| entry.is_some() == owned)
-        {
-            match runs.last_mut() {
-                Some((_, end)) if *end == frame * PAGE => *end += PAGE,
-                _ => runs.push((frame * PAGE, (frame + 1) * PAGE)),
-            }
-        }
-        runs
+    /// The runs of pages that dom0 has, or the others, as byte addresses.
+    pub fn runs(&self, owned: bool) -> Vec<Range> {
+        let mut at = 0;
+        let runs = self.0.chunk_by(|a, b| a.is_some() == b.is_some());
+        let runs = runs.map(|run| {
+            let start = at;
+            at += run.len() as u64 * PAGE;
+            (run[0].is_some(), start..at)
+        });
+        runs.filter(|(is_owned, _)| *is_owned == owned)
+            .map(|(_, run)| run)
+            .collect()
     }
 
-    pub fn largest_run(&self) -> Result<(u64, u64)> {
+    pub fn largest_run(&self) -> Result<Range> {
         let runs = self.runs(true).into_iter();
-        runs.max_by_key(|(start, end)| end - start)
-            .context("dom0 has no memory")
+        let largest = runs.max_by_key(|run| run.end - run.start);
+        largest.context("dom0 has no memory")
     }
 
     /// In how many pieces dom0's memory is: runs of pages that are neighbours both for dom0 and in
@@ -100,12 +99,12 @@ mod tests {
     fn runs_and_addresses_follow_from_the_table() {
         let none = 0x5555_5555_5555_5555;
         let owned = Ownership::from_table(&[none, 7, 8, u64::MAX, 9, none]);
-        assert_eq!(owned.runs(true), [(0x1000, 0x3000), (0x4000, 0x5000)]);
+        assert_eq!(owned.runs(true), [0x1000..0x3000, 0x4000..0x5000]);
         assert_eq!(
             owned.runs(false),
-            [(0, 0x1000), (0x3000, 0x4000), (0x5000, 0x6000)]
+            [0..0x1000, 0x3000..0x4000, 0x5000..0x6000]
         );
-        assert_eq!(owned.largest_run().unwrap(), (0x1000, 0x3000));
+        assert_eq!(owned.largest_run().unwrap(), 0x1000..0x3000);
         assert_eq!(owned.pieces(), 2);
         let shuffled = Ownership::from_table(&[7, 8, 3, none, 4, 5]);
         assert_eq!(shuffled.pieces(), 3);

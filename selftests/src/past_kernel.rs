@@ -7,17 +7,17 @@ use anyhow::{bail, Result};
 
 use crate::program::{kexec_files, run, said};
 use crate::sys::bindings::xen::XEN_SYSCTL_INTERFACE_VERSION;
-use crate::xen::Xen;
+use crate::xen::{Range, Xen};
 
 /// Loads a kernel to somewhere in the machine memory `place`, from its start to its end, or to where
 /// kexec-tools likes.
 ///
 /// The place should be dom0's: if parts of the image are to be where Xen takes pages from for the copy
 /// that it makes, Xen puts page 0 in their place, and gives up when it is to unload the image.
-pub fn load(place: Option<(u64, u64)>, kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
+pub fn load(place: Option<Range>, kernel: &str, initrd: &str, cmdline: &str) -> Result<()> {
     let mut kexec = Command::new("kexec");
     kexec.arg("-l");
-    if let Some((start, end)) = place {
+    if let Some(Range { start, end }) = place {
         kexec.arg(format!("--mem-min={start:#x}"));
         kexec.arg(format!("--mem-max={end:#x}"));
     }

@@ -1,11 +1,13 @@
 //! Where in the machine's memory to put an image: the cases that matter, by name.
 
-use anyhow::{bail, ensure, Context, Result};
+use std::cmp::Reverse;
+
+use anyhow::{ensure, Context, Result};
 use rkexec_protocol::choice::Destination;
 
-use crate::memory::Map;
+use crate::memory::{Entry, Map};
 use crate::ownership::{self, Ownership};
-use crate::xen::Xen;
+use crate::xen::{Range, Xen};
 
 /// Firmware and boot code are at home below, and the kernel does not want to be there.
 const LOWEST: u64 = 16 << 20;
@@ -33,21 +35,20 @@ pub struct Places {
 /// Finds places for an image of these sizes in the machine that `machine` describes.
 pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Places> {
     let mut free = Free::of(machine);
-    free.keep(LOWEST, u64::MAX);
+    free.remove(0..LOWEST);
     match destination {
         Destination::Lowest => {}
-        Destination::High => free.keep(HIGH, u64::MAX),
+        Destination::High => free.remove(0..HIGH),
         Destination::XenHeap => {
             let xen = Xen::open()?;
-            let own = xen.own_range()?;
-            free.keep_runs(&Ownership::read(&xen)?.runs(false));
-            free.remove(own.start, own.end());
+            free.keep(&Ownership::read(&xen)?.runs(false));
+            free.remove(xen.own_range()?);
             // The end of memory is where Xen takes the pages from that it needs for an image.
             free.0.reverse();
         }
         Destination::Dom0 => {
-            free.keep_runs(&Ownership::read(&Xen::open()?)?.runs(true));
-            free.prefer_largest();
+            free.keep(&Ownership::read(&Xen::open()?)?.runs(true));
+            free.0.sort_by_key(|run| Reverse(run.end - run.start));
         }
         Destination::Dom0Kernel => {
             let code = ownership::machine_address_of_kernel_code(&Ownership::read(&Xen::open()?)?)?;
@@ -57,13 +58,11 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
         }
         Destination::Xen => {
             let own = Xen::open()?.own_range()?;
-            let end = free.end_of_range_with(own.start)?;
-            let last = end
-                .checked_sub(sizes.initrd)
-                .context("the initrd is too large")?;
+            let last = free.range_with(own.start)?.end.checked_sub(sizes.initrd);
+            let last = last.context("the initrd is too large")?;
             let initrd = own.start.min(last) & !(PAGE - 1);
             ensure!(
-                initrd <= own.start && own.end() <= initrd + sizes.initrd,
+                initrd <= own.start && own.end <= initrd + sizes.initrd,
                 "the initrd does not cover all of Xen"
             );
             free.take_at(initrd, sizes.initrd)?;
@@ -75,43 +74,25 @@ pub fn find(destination: Destination, machine: &Map, sizes: Sizes) -> Result<Pla
 
 /// Memory that is still to be had: ranges of whole pages, in the order of preference.
 #[derive(Debug)]
-struct Free(Vec<(u64, u64)>);
+struct Free(Vec<Range>);
 
 impl Free {
     fn of(map: &Map) -> Self {
-        let pages = |start: u64, end: u64| (start.next_multiple_of(PAGE), end & !(PAGE - 1));
-        Self(
-            map.ram()
-                .entries()
-                .iter()
-                .map(|entry| pages(entry.start, entry.end))
-                .collect(),
-        )
+        let pages = |it: &Entry| it.start.next_multiple_of(PAGE)..it.end & !(PAGE - 1);
+        Self(map.ram().entries().iter().map(pages).collect())
     }
 
-    fn keep(&mut self, start: u64, end: u64) {
-        self.keep_runs(&[(start, end)]);
-    }
-
-    fn keep_runs(&mut self, runs: &[(u64, u64)]) {
+    fn keep(&mut self, runs: &[Range]) {
         let old = std::mem::take(&mut self.0);
-        for (start, end) in old {
-            for (run_start, run_end) in runs {
-                let (start, end) = (start.max(*run_start), end.min(*run_end));
-                if start < end {
-                    self.0.push((start, end));
-                }
-            }
-        }
+        let pairs = old
+            .iter()
+            .flat_map(|it| runs.iter().map(move |run| (it, run)));
+        let parts = pairs.map(|(it, run)| it.start.max(run.start)..it.end.min(run.end));
+        self.0 = parts.filter(|part| !part.is_empty()).collect();
     }
 
-    fn remove(&mut self, start: u64, end: u64) {
-        self.keep_runs(&[(0, start), (end, u64::MAX)]);
-    }
-
-    fn prefer_largest(&mut self) {
-        self.0
-            .sort_by_key(|(start, end)| std::cmp::Reverse(end - start));
+    fn remove(&mut self, taken: Range) {
+        self.keep(&[0..taken.start, taken.end..u64::MAX]);
     }
 
     /// Places for all parts that have none yet.
@@ -128,35 +109,30 @@ impl Free {
     }
 
     fn take(&mut self, bytes: u64, alignment: u64) -> Result<u64> {
-        for (start, end) in &self.0 {
-            let at = start.next_multiple_of(alignment);
-            if at.checked_add(bytes).is_some_and(|behind| behind <= *end) {
-                self.take_at(at, bytes)?;
-                return Ok(at);
-            }
-        }
-        bail!("there is no place for {bytes:#x} bytes")
+        let fits = |free: &Range| {
+            let at = free.start.next_multiple_of(alignment);
+            (at.checked_add(bytes)? <= free.end).then_some(at)
+        };
+        let at = self.0.iter().find_map(fits);
+        let at = at.with_context(|| format!("there is no place for {bytes:#x} bytes"))?;
+        self.take_at(at, bytes)?;
+        Ok(at)
     }
 
     fn take_at(&mut self, at: u64, bytes: u64) -> Result<()> {
         let end = at.checked_add(bytes).context("the end of all addresses")?;
-        let inside = |(start, behind): &(u64, u64)| *start <= at && end <= *behind;
+        let inside = |free: &Range| free.start <= at && end <= free.end;
         ensure!(
             self.0.iter().any(inside),
             "{at:#x}-{end:#x} is not all usable memory"
         );
-        self.remove(at, end.next_multiple_of(PAGE));
+        self.remove(at..end.next_multiple_of(PAGE));
         Ok(())
     }
 
-    fn end_of_range_with(&self, address: u64) -> Result<u64> {
-        let has = |(start, end): &&(u64, u64)| *start <= address && address < *end;
-        Ok(self
-            .0
-            .iter()
-            .find(has)
-            .with_context(|| format!("{address:#x} is no memory"))?
-            .1)
+    fn range_with(&self, address: u64) -> Result<&Range> {
+        let found = self.0.iter().find(|free| free.contains(&address));
+        found.with_context(|| format!("{address:#x} is no memory"))
     }
 }
 

@@ -8,7 +8,6 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
-use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::memory::{Entry, Map};
@@ -52,18 +51,8 @@ pub fn is_of_release(version: &str, release: &str) -> bool {
 /// A dom0's way to Xen.
 pub struct Xen(Privcmd);
 
-/// A range of machine addresses, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
-    pub start: u64,
-    pub bytes: u64,
-}
-
-impl Range {
-    pub fn end(self) -> u64 {
-        self.start + self.bytes
-    }
-}
+/// Machine addresses, up to the first byte behind them.
+pub type Range = std::ops::Range<u64>;
 
 /// Xen's E820MAX.
 const MAP_ENTRIES: usize = 1024;
@@ -226,10 +215,7 @@ impl Xen {
         };
         // SAFETY: The operation changes nothing.
         let (_, range) = unsafe { self.kexec_op(xen::KEXEC_CMD_kexec_get_range, request) }?;
-        Ok(Range {
-            start: range.start,
-            bytes: range.size,
-        })
+        Ok(range.start..range.start + range.size)
     }
 
     /// The table of what each machine frame is called by the guest that has it.

@@ -133,7 +133,7 @@ fn run(command: Command) -> Result<()> {
         Command::XenStatus => println!("{}", u8::from(Xen::open()?.kexec_status()?)),
         Command::XenRange => {
             let range = Xen::open()?.own_range()?;
-            println!("{:#x} {:#x}", range.start, range.bytes);
+            println!("{:#x} {:#x}", range.start, range.end - range.start);
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         xen,
         loader,
         free,
-        area,
+        area: area.clone(),
     };
     stage.test("an image larger than the crash area", |_| {
         expect_refusal(&[EADDRNOTAVAIL], MODULE, || {
@@ -61,19 +61,19 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     };
     stage.test("an entry behind it", |_| {
         let segment = Segment::new(&page, area.start, PAGE);
-        refused(area.end(), &[segment], 0, &[EADDRNOTAVAIL], "")
+        refused(area.end, &[segment], 0, &[EADDRNOTAVAIL], "")
     });
     stage.test("an image to come back from", |_| {
         let segment = Segment::new(&page, area.start, PAGE);
         let errors = &[EINVAL, EOPNOTSUPP];
         refused(area.start, &[segment], PRESERVE_CONTEXT, errors, "")
     });
-    for (error, why, images) in bad_images(&page, area) {
+    for (error, why, images) in bad_images(&page, &area) {
         for (name, segments) in images {
             stage.test(name, |_| refused(area.start, &segments, 0, &[error], why));
         }
     }
-    for (name, segments) in good_images(&page, area) {
+    for (name, segments) in good_images(&page, &area) {
         stage.test(name, |_| {
             load(area.start, &segments)?;
             dom0.both_and_unload()
@@ -83,7 +83,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
         dom0.more_and_more(report, &page)
     });
     let probe = fs::read(PROBE).context(PROBE)?;
-    let place = (area.end() - probe.len() as u64) & !(2 * MIB - 1);
+    let place = (area.end - probe.len() as u64) & !(2 * MIB - 1);
     stage.test("the probe is loaded", |report| {
         load(place, &[Segment::new(&probe, place, probe.len() as u64)])?;
         dom0.both()?;
@@ -99,11 +99,11 @@ fn load(entry: u64, segments: &[Segment<'_>]) -> Result<()> {
 }
 
 /// By the error, and by what the log has to say if it is the module that refuses them.
-fn bad_images(page: &[u8], area: Range) -> Vec<(i32, &'static str, Vec<Image<'_>>)> {
-    let (start, end) = (area.start, area.end());
+fn bad_images<'a>(page: &'a [u8], area: &Range) -> Vec<(i32, &'static str, Vec<Image<'a>>)> {
+    let (start, end) = (area.start, area.end);
     let at = |address| Segment::new(page, address, PAGE);
     let across = |address| vec![Segment::new(page, address, 2 * PAGE)];
-    let whole = Segment::new(page, start, area.bytes);
+    let whole = Segment::new(page, start, end - start);
     let unreadable = Segment::unreadable(PAGE, start + PAGE, PAGE);
     let many = (0..=SEGMENTS_MAX).map(|n| at(start + n * PAGE)).collect();
     let outside = vec![
@@ -125,12 +125,12 @@ fn bad_images(page: &[u8], area: Range) -> Vec<(i32, &'static str, Vec<Image<'_>
     ]
 }
 
-fn good_images(page: &[u8], area: Range) -> [Image<'_>; 4] {
-    let (start, last) = (area.start, area.end() - PAGE);
+fn good_images<'a>(page: &'a [u8], area: &Range) -> [Image<'a>; 4] {
+    let (start, last) = (area.start, area.end - PAGE);
     let at = |address| Segment::new(page, address, PAGE);
     let many = || (0..SEGMENTS_MAX).map(|n| at(start + n * PAGE));
     let none = Segment::new(&[], start + SEGMENTS_MAX * PAGE, 0);
-    let full = Segment::new(page, start, area.bytes - ROOM);
+    let full = Segment::new(page, start, area.end - start - ROOM);
     let (all, more) = (many().collect(), many().chain([none]).collect());
     [
         ("as many segments as may be", all),
@@ -144,9 +144,9 @@ impl Dom0 {
     /// Loads images that leave more and more pages of the crash area: too few for the hand-over at
     /// first, then too few for what Xen wants besides, then enough.
     fn more_and_more(&self, report: &mut Report, page: &[u8]) -> Result<()> {
-        let Range { start, bytes } = self.area;
+        let Range { start, end } = self.area;
         for (refused, pages) in (1..ROOM / PAGE).step_by(3).enumerate() {
-            let segment = Segment::new(page, start, bytes - pages * PAGE);
+            let segment = Segment::new(page, start, end - start - pages * PAGE);
             let mut log = KernelLog::from_now_on()?;
             let result = kexec::load(start, &[segment], ARCH_X86_64 | ON_CRASH);
             if result.is_ok() {

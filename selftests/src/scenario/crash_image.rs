@@ -36,7 +36,7 @@ impl CrashImage {
         plan.told.lockdown = parameters.lockdown;
         plan.told.marker = Some(marker::leave()?);
         plan.crash = Some(Crash {
-            area,
+            area: area.clone(),
             way,
             xen: xen::version()?,
             release: vmcore::release()?,
@@ -82,7 +82,7 @@ impl CrashImage {
     /// the dump in its last page.
     fn load_segments(&self) -> Result<()> {
         let machine = &self.loader.machine;
-        let (start, end) = (self.area.start, self.area.end());
+        let Range { start, end } = self.area;
         let head = end - PAGE;
         let area = Map::new(vec![Entry {
             start,
@@ -96,7 +96,7 @@ impl CrashImage {
         let image = Image::new(kernel, initrd, &cmdline, &handed, place)?;
         let mut notes = self.xen.crash_notes()?;
         notes.push(linux_notes()?);
-        let header = core_header::build(&machine.ram().without(start, end), &notes)?;
+        let header = core_header::build(&machine.ram().without(&self.area), &notes)?;
         ensure!(header.len() as u64 <= PAGE, "the head is too long");
         let mut segments = image.segments();
         segments.push(Segment::new(&header, head, PAGE));
@@ -127,8 +127,6 @@ fn linux_notes() -> Result<Range> {
     let path = "/sys/kernel/vmcoreinfo";
     let text = files::read(path)?;
     let (start, _) = text.split_once(' ').context(path)?;
-    Ok(Range {
-        start: files::hex(start).context(path)?,
-        bytes: PAGE,
-    })
+    let start = files::hex(start).context(path)?;
+    Ok(start..start + PAGE)
 }

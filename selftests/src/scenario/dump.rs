@@ -15,6 +15,7 @@ use super::prelude::*;
 use crate::held::Held;
 use crate::ownership::Ownership;
 use crate::program::{self, kexec_files};
+use crate::xen::Range;
 use crate::{console, past_kernel};
 
 /// The usual initrd with what [`crate::dump`] runs.
@@ -80,7 +81,7 @@ fn tell_owners(report: &mut Report) -> Result<()> {
     let xen = Xen::open()?;
     let own = xen.own_range()?;
     let area = xen.crash_area()?.context("Xen has no crash area")?;
-    let mut tell = |owner: &str, start: u64, end: u64| {
+    let mut tell = |owner: &str, Range { start, end }| {
         report.fact(&Fact::Owned {
             owner: owner.to_owned(),
             start: Hex(start),
@@ -88,10 +89,10 @@ fn tell_owners(report: &mut Report) -> Result<()> {
         });
     };
     // Xen gives away what it needs no more of its own range.
-    for (start, end) in Ownership::read(&xen)?.runs(true) {
-        tell("dom0", start, end);
+    for run in Ownership::read(&xen)?.runs(true) {
+        tell("dom0", run);
     }
-    tell("Xen", own.start, own.end());
-    tell("the crash kernel", area.start, area.end());
+    tell("Xen", own);
+    tell("the crash kernel", area);
     Ok(())
 }

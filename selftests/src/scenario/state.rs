@@ -10,6 +10,7 @@ use rkexec_protocol::choice::Call::{self, File};
 use super::prelude::*;
 use crate::ownership::Ownership;
 use crate::past_kernel;
+use crate::xen::Range;
 
 /// What the module says when it leaves Xen's slot alone.
 const LEFT_ALONE: &str = "another program has used Xen's kexec slot: it is left as it is";
@@ -59,7 +60,7 @@ struct Slot {
     loader: Loader,
     xen: Xen,
     /// Memory that is dom0's, where an image of somebody else goes.
-    place: (u64, u64),
+    place: Range,
     /// Xen's free pages while it has no image.
     free: u64,
 }
@@ -180,10 +181,13 @@ impl Slot {
 
     fn others_load(&self, other: Other) -> Result<()> {
         match other {
-            Other::Hypercall => self.xen.kexec_load_page(self.place.0, &CODE),
-            Other::KexecTools => {
-                past_kernel::load(Some(self.place), KERNEL, INITRD, self.loader.cmdline())
-            }
+            Other::Hypercall => self.xen.kexec_load_page(self.place.start, &CODE),
+            Other::KexecTools => past_kernel::load(
+                Some(self.place.clone()),
+                KERNEL,
+                INITRD,
+                self.loader.cmdline(),
+            ),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::files;
 use crate::memory::{Entry, Map, RAM};
 use crate::report::Report;
 use crate::stage2;
-use crate::xen;
+use crate::xen::{self, Range};
 
 const MIB: u64 = 1 << 20;
 /// Of the crash area the crash kernel does not get: what keeps low memory, and the head of the dump.
@@ -56,7 +56,7 @@ pub fn check(
     });
     report.test("the dump is of all memory but the crash area", |report| {
         let machine = expected.memory.ram();
-        let machine = machine.without(crash.area.start, crash.area.end());
+        let machine = machine.without(&crash.area);
         let loads = dumped(dump)?;
         for load in loads.entries() {
             report.note(&load.to_string());
@@ -122,13 +122,13 @@ fn memory(report: &mut Report, handed: &Map, machine: &Map, crash: &Crash) -> Re
     }
     machine.ram().below(MIB).expect(&handed.ram().below(MIB))?;
     machine.others().expect(&handed.others())?;
-    let (start, end) = (crash.area.start, crash.area.end());
-    let outside = handed.ram().above(MIB).without(start, end);
+    let outside = handed.ram().above(MIB).without(&crash.area);
     ensure!(
         outside.entries().is_empty(),
         "memory that is not the crash kernel's: {outside:?}"
     );
-    let kept = crash.area.bytes - handed.ram().above(start).below(end).bytes();
+    let Range { start, end } = crash.area;
+    let kept = end - start - handed.ram().above(start).below(end).bytes();
     report.note(&format!("{} KiB of the crash area are kept", kept >> 10));
     // The tests' own keeps one page, kexec-tools and the module keep low memory as well.
     ensure!(

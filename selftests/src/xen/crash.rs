@@ -16,7 +16,7 @@ impl Xen {
     pub fn crash_area(&self) -> Result<Option<Range>> {
         let range = self.range(xen::KEXEC_RANGE_MA_CRASH, 0);
         let range = range.context("KEXEC_RANGE_MA_CRASH")?;
-        Ok((range.bytes > 0).then_some(range))
+        Ok((!range.is_empty()).then_some(range))
     }
 
     pub fn has_crash_image(&self) -> Result<bool> {
@@ -28,7 +28,7 @@ impl Xen {
         // It says that there are no more of them by an error.
         let mut notes: Vec<_> = (0..)
             .map_while(|number| self.range(xen::KEXEC_RANGE_MA_CPU, number).ok())
-            .filter(|range| range.bytes > 0)
+            .filter(|range| !range.is_empty())
             .collect();
         ensure!(!notes.is_empty(), "Xen has no notes for any processor");
         let info = self.range(xen::KEXEC_RANGE_MA_VMCOREINFO, 0);
