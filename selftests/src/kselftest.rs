@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{ensure, Context, Result};
-use nix::sys::utsname::uname;
 
+use crate::vmcore::release;
 use crate::without_xen;
 
 const RUNNER: &str = "/kselftests/run_kselftest.sh";
@@ -83,8 +83,7 @@ pub fn known(can_jump: bool) -> [&'static str; 4] {
 
 /// Whether the running kernel has `CONFIG_KEXEC_JUMP`: what the tests themselves go by.
 pub fn kernel_can_jump() -> Result<bool> {
-    let release = uname()?.release().to_string_lossy().into_owned();
-    let path = format!("/lib/modules/{release}/config");
+    let path = format!("/lib/modules/{}/config", release()?);
     let config = std::fs::read_to_string(&path).context(path)?;
     Ok(config.lines().any(|line| line == "CONFIG_KEXEC_JUMP=y"))
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{bail, Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::choice::{Abi, By, Call, Destination, Extra, Gone, Lockdown, Trigger, Way};
 use crate::text;
@@ -134,9 +135,8 @@ parameters! {
 macro_rules! scenarios {
     ($($(#[$doc:meta])* $variant:ident $(($parameters:ty))? = $name:literal,)+) => {
         /// What a kernel of a test machine does.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
         #[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-        #[serde(into = "String", try_from = "String")]
         pub enum Scenario { $($(#[$doc])* $variant $(($parameters))?,)+ }
 
         impl Scenario {
@@ -224,8 +224,6 @@ impl fmt::Display for Scenario {
         fields.iter().try_for_each(|field| write!(out, ",{field}"))
     }
 }
-
-text::as_text!(Scenario);
 
 #[cfg(test)]
 mod tests {

@@ -34,24 +34,3 @@ pub(crate) fn structure<'a, T: DeserializeOwned>(
     let structure = serde_urlencoded::from_str(&fields.join("&"));
     structure.map_err(|why| anyhow!("{}: {why}", fields.join(" ")))
 }
-
-/// Makes a type that is read from text and written as text a field of these structures.
-macro_rules! as_text {
-    ($type:ty) => {
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = <$type as std::str::FromStr>::Err;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-    };
-}
-
-pub(crate) use as_text;

@@ -7,6 +7,7 @@ use std::fmt;
 use anyhow::Result;
 use parse_display::{Display, FromStr};
 use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 use smart_default::SmartDefault;
 
 use crate::choice::{Dump, Lockdown};
@@ -81,10 +82,9 @@ impl fmt::Display for Told {
 
 /// A page of random bytes in the memory of a kernel that is to crash. Whoever finds it in the dump has
 /// the right memory at the right place.
-#[derive(Clone, Debug, Display, FromStr, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Display, FromStr, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
 #[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[display("{at}:{sha256}")]
-#[serde(into = "String", try_from = "String")]
 pub struct Marker {
     /// Its address: in a dom0 that of the machine.
     pub at: Hex,
@@ -92,8 +92,6 @@ pub struct Marker {
     #[cfg_attr(test, proptest(regex = "[0-9a-f]{64}"))]
     pub sha256: String,
 }
-
-text::as_text!(Marker);
 
 #[cfg(test)]
 mod tests {

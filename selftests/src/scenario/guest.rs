@@ -16,6 +16,7 @@ use super::prelude::*;
 use super::refuse::MODULE;
 use crate::initrd::Initrd;
 use crate::module::modprobe;
+use crate::vmcore::release;
 use crate::{files, program};
 
 const NAME: &str = "guest";
@@ -28,7 +29,8 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let made = stage.test("Xen's tools make a PV guest", |_| {
         start_tools()?;
         let mut initrd = Initrd::upon(Path::new(BASE), Path::new(INITRD))?;
-        initrd.file(MODULE, &fs::read(module_file()?)?)?;
+        let module = format!("/lib/modules/{}/updates/rkexec.ko", release()?);
+        initrd.file(MODULE, &fs::read(&module).context(module)?)?;
         initrd.finish()?;
         fs::write(CONFIG, config())?;
         tool("xl", &["create", "-p", CONFIG])
@@ -108,15 +110,4 @@ fn tool(name: &str, arguments: &[&str]) -> Result<()> {
         .find(|dir| dir.join("xl").exists())
         .context("Xen's tools are not here")?;
     program::run(Command::new(dir.join(name)).args(arguments)).map(drop)
-}
-
-/// The module's file, which depmod's list names.
-fn module_file() -> Result<String> {
-    for version in fs::read_dir("/lib/modules")? {
-        let file = version?.path().join("updates/rkexec.ko");
-        if file.exists() {
-            return Ok(file.display().to_string());
-        }
-    }
-    bail!("there is no rkexec.ko")
 }
