@@ -1,19 +1,15 @@
 //! A number in hexadecimal, without a prefix.
 
-use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// Such a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-pub struct Hex(pub u64);
+use parse_display::Display;
 
-impl fmt::Display for Hex {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:x}", self.0)
-    }
-}
+/// Such a number.
+#[derive(Clone, Copy, Debug, Display, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
+#[display("{0:x}")]
+pub struct Hex(pub u64);
 
 impl FromStr for Hex {
     type Err = ParseIntError;
