@@ -26,6 +26,12 @@ pub struct Assets {
     /// `xen.efi` is beside it, that is it for machines with UEFI.
     #[arg(long, value_name = "FILE", global = true)]
     xen: Option<PathBuf>,
+    /// Where the serial logs go, and what was made of them [default: .build/vm/COMMAND].
+    #[arg(long, value_name = "DIR", global = true)]
+    output: Option<PathBuf>,
+    /// Be this much more patient, on a slow machine [default: 1, soak 2, kdump 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), global = true)]
+    timeout_factor: Option<u64>,
 }
 
 impl Assets {
@@ -34,8 +40,15 @@ impl Assets {
         self.xen.is_some()
     }
 
-    /// Makes it, below the directory `output`, with these builds of Xen.
-    pub fn prepare(&self, output: &Path, builds: &BTreeSet<XenBuild>) -> Result<Files> {
+    /// Makes it for `command`, which is usually so patient, with these builds of Xen.
+    pub fn prepare(
+        &self,
+        command: &str,
+        patience: u64,
+        builds: impl IntoIterator<Item = XenBuild>,
+    ) -> Result<Files> {
+        let output = self.output.clone();
+        let output = output.unwrap_or_else(|| Path::new(".build/vm").join(command));
         let dir = output.join("files");
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         let mut files = Files {
@@ -44,10 +57,12 @@ impl Assets {
             initramfs: dir.join("initramfs"),
             has_module: self.inputs.ko.exists(),
             dir,
+            output,
+            time_factor: self.timeout_factor.unwrap_or(patience),
         };
-        for build in builds {
-            if let Some(xen) = self.prepare_xen(*build, &files.dir)? {
-                files.xen.insert(*build, xen);
+        for build in BTreeSet::from_iter(builds) {
+            if let Some(xen) = self.prepare_xen(build, &files.dir)? {
+                files.xen.insert(build, xen);
             }
         }
         if files.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
@@ -87,6 +102,10 @@ pub struct Files {
     pub has_module: bool,
     /// Where all of it is, and where machines may have files of their own.
     pub dir: PathBuf,
+    /// Where the logs go.
+    pub output: PathBuf,
+    /// How patient to be with the machines.
+    pub time_factor: u64,
 }
 
 impl Files {

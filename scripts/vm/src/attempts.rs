@@ -12,26 +12,20 @@ use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
-pub fn run(
-    case: &Case,
-    files: &Files,
-    log: &Path,
-    time_factor: u64,
-    observer: &mut dyn Observer,
-) -> Result<Notes> {
-    let mut notes = one(case, files, log, time_factor, observer)?;
+pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
+    let mut notes = one(case, files, log, observer)?;
     if let End::Dump(scenario) = case.end {
         let other = Case {
             scenario,
             end: End::NextKernel,
-            ..case.clone()
+            ..*case
         };
         let name = log.file_stem().unwrap_or_default().to_string_lossy();
         let log = log.with_file_name(format!("{name}-other.log"));
         let ours = Vmcore::of(&notes)?;
         notes.retain(|note| !vmcore::is_of_one(note));
         notes.push(format!("the dump: {ours}"));
-        match one(&other, files, &log, time_factor, observer) {
+        match one(&other, files, &log, observer) {
             Ok(told) => {
                 let theirs = Vmcore::of(&told)?;
                 ours.expect_all_of(&theirs)?;
@@ -52,14 +46,8 @@ pub fn run(
 /// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
 /// the stock kernel starts, or right after, on which nothing of the module has run by then. Such a machine is
 /// started once more, and that is said; its log is kept as `log` with the ending `first`.
-fn one(
-    case: &Case,
-    files: &Files,
-    log: &Path,
-    time_factor: u64,
-    observer: &mut dyn Observer,
-) -> Result<Notes> {
-    let mut attempt = || run_case::run(case, files, log, time_factor, observer);
+fn one(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
+    let mut attempt = || run_case::run(case, files, log, observer);
     let error = match attempt() {
         Err(error) if error.is::<NeverStarted>() => error,
         result => return result,

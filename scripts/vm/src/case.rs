@@ -8,7 +8,7 @@ use crate::end::End;
 use crate::machine::{Firmware, Machine};
 use crate::pieces::Piece;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// What it shows, as a sentence.
     pub name: &'static str,

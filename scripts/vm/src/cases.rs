@@ -14,6 +14,7 @@ mod xen_versions;
 
 pub use dump::kdump_tools as kdump;
 pub use measure::all as measures;
+pub use rows::dom0_with;
 pub use xen_versions::cycle;
 
 use rkexec_protocol::Scenario;

@@ -1,8 +1,6 @@
 //! `vm crash-time`: how long it takes from a panic of dom0 to the crash kernel's first line, by
 //! kexec-tools and by rkexec, with the same files and by turns.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
@@ -13,7 +11,8 @@ use rkexec_protocol::Scenario;
 
 use crate::assets::{Assets, Files};
 use crate::case::words;
-use crate::machine::{Boot, Machine, DOM0};
+use crate::cases::dom0_with;
+use crate::machine::{Machine, DOM0};
 use crate::xen_build::XenBuild;
 
 /// How often.
@@ -25,9 +24,6 @@ pub struct CrashTimeArgs {
     /// MiB of random bytes in the crash kernel's initrd.
     #[arg(long, default_value_t = 8, value_name = "MIB")]
     blob: u32,
-    /// Where the serial logs go.
-    #[arg(long, default_value = ".build/vm/crash-time", value_name = "DIR")]
-    output: PathBuf,
 }
 
 /// The longest that a machine may live.
@@ -40,7 +36,7 @@ const FIRST_LINE: &str = "] Linux version ";
 const WAYS: [(&str, Way); 2] = [("kexec-tools", Way::Tools), ("rkexec", Way::File)];
 
 pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
-    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
+    let files = assets.prepare("crash-time", 1, [XenBuild::Main])?;
     let mut times = WAYS.map(|way| (way, Vec::new()));
     for round in 1..=args.rounds {
         for ((name, way), times) in &mut times {
@@ -60,17 +56,13 @@ pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
 /// Crashes a machine; the time from the first line about it to the crash kernel's first.
 fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Duration> {
     let machine = Machine {
-        boot: Boot::Dom0 {
-            xen: XenBuild::Main,
-            dom0_mem: "1G,max:1G".into(),
-            options: "crashkernel=256M".into(),
-        },
+        boot: dom0_with("1G,max:1G", "crashkernel=256M"),
         ..DOM0
     };
     let crash = Crash::NEW.call(way).blob(args.blob.into());
     let scenario = Scenario::Crash(crash.next(Some(Extra::EarlyConsole)));
     let words = words(scenario, files.has_module);
-    let log = args.output.join(format!("{way}-{round}.log"));
+    let log = files.output.join(format!("{way}-{round}.log"));
     let (mut vm, _ram) = machine.start(files, &words, &log, &[])?;
     vm.expire_after(PATIENCE);
     let mut crashed: Option<Instant> = None;

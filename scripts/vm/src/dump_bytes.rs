@@ -7,7 +7,6 @@
 //! memory is kept once more at the crash, and each dump is compared with that, too: where two dumps
 //! differ this tells a dump that is wrong from memory that was another.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
-use clap::Args;
 use qemu::{Ram, Vm};
 use rkexec_protocol::choice::By;
 use rkexec_protocol::scenario::Dumped;
@@ -24,20 +22,13 @@ use serde_json::json;
 
 use crate::assets::{Assets, Files};
 use crate::case::words;
+use crate::cases::dom0_with;
 use crate::core_file::{Comparison, Memory};
-use crate::machine::{Boot, Machine, DOM0};
+use crate::machine::{Machine, DOM0};
 use crate::owners::Owners;
 use crate::pieces::Piece;
 use crate::watch::Report;
 use crate::xen_build::XenBuild;
-
-/// Where.
-#[derive(Args)]
-pub struct DumpBytesArgs {
-    /// Where the serial logs go.
-    #[arg(long, default_value = ".build/vm/dump-bytes", value_name = "DIR")]
-    output: PathBuf,
-}
 
 /// The longest that a machine may live.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -52,12 +43,12 @@ const FIRST_LINE: &str = "] Linux version ";
 /// The low memory: what is kept for a dump, because a crash kernel uses it.
 const LOW: u64 = 640 << 10;
 
-pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
-    let files = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
+pub fn run(assets: &Assets) -> Result<()> {
+    let files = assets.prepare("dump-bytes", 1, [XenBuild::Main])?;
     if let Err(missing) = files.need(Piece::Makedumpfile) {
         bail!("without {missing} there is no initrd for a dump");
     }
-    let scene = Scene::set(&files, &args.output)?;
+    let scene = Scene::set(&files)?;
     let ours = scene.crash("rkexec", By::Kernel)?;
     let theirs = scene.crash("kexec-tools", By::Xen)?;
     let again = scene.crash("rkexec-again", By::Kernel)?;
@@ -90,7 +81,6 @@ pub fn run(assets: &Assets, args: &DumpBytesArgs) -> Result<()> {
 /// A machine that is about to crash.
 struct Scene<'a> {
     files: &'a Files,
-    output: &'a Path,
     state: PathBuf,
     /// What it has reported.
     report: Report,
@@ -99,10 +89,9 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// Boots it, and keeps its state.
-    fn set(files: &'a Files, output: &'a Path) -> Result<Self> {
+    fn set(files: &'a Files) -> Result<Self> {
         let mut scene = Self {
             files,
-            output,
             state: files.dir.join("state"),
             report: Report::default(),
             owners: Owners::default(),
@@ -131,17 +120,13 @@ impl<'a> Scene<'a> {
     fn start(&self, name: &str, more: &[String]) -> Result<(Vm, Ram)> {
         let machine = Machine {
             memory_mib: MEMORY_MIB,
-            boot: Boot::Dom0 {
-                xen: XenBuild::Main,
-                dom0_mem: "512M,max:512M".into(),
-                options: "crashkernel=256M".into(),
-            },
+            boot: dom0_with("512M,max:512M", "crashkernel=256M"),
             disk: true,
             ..DOM0
         };
         let scenario = Scenario::Dump(Dumped::NEW.by(By::Line).blob(1));
         let words = words(scenario, self.files.has_module);
-        let log = self.output.join(format!("{name}.log"));
+        let log = self.files.output.join(format!("{name}.log"));
         let (mut vm, ram) = machine.start(self.files, &words, &log, more)?;
         vm.expire_after(PATIENCE);
         Ok((vm, ram))

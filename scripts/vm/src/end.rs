@@ -39,7 +39,7 @@ impl End {
             Self::Restart => Box::new(Restart),
             Self::Saved => Box::new(Saved),
             Self::Reset(target) => Box::new(Reset::new(target)),
-            Self::Probe(maker) => Box::new(Probe::new(maker, machine.boot.clone())),
+            Self::Probe(maker) => Box::new(Probe::new(maker, machine.boot)),
         }
     }
 }

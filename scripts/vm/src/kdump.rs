@@ -1,7 +1,6 @@
 //! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/kdump-image`) crashes, and crash(8)
 //! reads what it has saved.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -27,12 +26,6 @@ pub struct KdumpArgs {
     /// The directory with the kernel that has its debug information.
     #[arg(long, default_value = ".build/debug", value_name = "DIR")]
     debug: PathBuf,
-    /// Where the logs go, and what was saved.
-    #[arg(long, default_value = ".build/vm/kdump", value_name = "DIR")]
-    output: PathBuf,
-    /// Be this much more patient, on a slow machine.
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout_factor: u64,
 }
 
 /// Where kdump-tools saves what it saves.
@@ -59,9 +52,10 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
 ];
 
 pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
-    let prepared = assets.prepare(&args.output, &BTreeSet::from([XenBuild::Main]))?;
+    let prepared = assets.prepare("kdump", 10, [XenBuild::Main])?;
+    let output = &prepared.output;
     let files = prepared.with_initramfs(args.image.join("initrd"));
-    let disk = args.output.join("disk");
+    let disk = output.join("disk");
     // The copy is what the machine writes to.
     dump::run(
         Command::new("cp")
@@ -70,16 +64,15 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
             .arg(&disk),
     )?;
     let vmlinux = args.debug.join(format!("vmlinux-{}", files.release()?));
-    let saved = args.output.join("saved");
+    let saved = output.join("saved");
     if saved.exists() {
         fs::remove_dir_all(&saved).with_context(|| saved.display().to_string())?;
     }
     let case = cases::kdump(&disk);
-    let patience = args.timeout_factor;
-    let mut suite = Suite::new(&args.output);
+    let mut suite = Suite::new(output);
     let (from, to) = (disk.clone(), saved.clone());
     suite.add(case.name, "serial", move |log| {
-        let notes = attempts::run(&case, &files, log, patience, &mut ())?;
+        let notes = attempts::run(&case, &files, log, &mut ())?;
         Ok([notes, fetch(&from, &to)?].concat())
     });
     suite.add("crash reads that dump", "crash", move |log| {

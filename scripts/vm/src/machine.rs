@@ -1,6 +1,5 @@
 //! A test machine, and the command line of QEMU that makes it.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{ensure, Context, Result};
@@ -12,11 +11,8 @@ use crate::esp::{Esp, Holes};
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
-/// Text that a table has or that a user gives.
-pub type Text = Cow<'static, str>;
-
 /// What runs first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boot {
     /// The kernel on the bare machine.
     Native,
@@ -25,9 +21,9 @@ pub enum Boot {
         /// Which Xen.
         xen: XenBuild,
         /// Xen's `dom0_mem` option; empty for all the memory there is.
-        dom0_mem: Text,
+        dom0_mem: &'static str,
         /// More options for Xen.
-        options: Text,
+        options: &'static str,
     },
 }
 
@@ -61,7 +57,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// A machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Its memory, in MiB.
     pub memory_mib: u64,
@@ -72,7 +68,7 @@ pub struct Machine {
     /// spares the tests what goes wrong in the emulator between its threads.
     pub parallel: bool,
     /// QEMU's name for their kind.
-    pub cpu: Text,
+    pub cpu: &'static str,
     /// What runs first.
     pub boot: Boot,
     /// Who starts it.
@@ -80,11 +76,11 @@ pub struct Machine {
     /// Pages that are taken out of its memory: only for a dom0 with UEFI.
     pub holes: Option<Holes>,
     /// More words for the first kernel.
-    pub kernel: Text,
+    pub kernel: &'static str,
     /// Whether it has an empty disk ([`Files::disk`]).
     pub disk: bool,
     /// More arguments for QEMU.
-    pub qemu: Cow<'static, [Text]>,
+    pub qemu: &'static [&'static str],
 }
 
 /// The machine that all others are made from: a dom0 with half of 2 GiB.
@@ -92,17 +88,17 @@ pub const DOM0: Machine = Machine {
     memory_mib: 2048,
     cpus: 2,
     parallel: false,
-    cpu: Cow::Borrowed("max"),
+    cpu: "max",
     boot: Boot::Dom0 {
         xen: XenBuild::Main,
-        dom0_mem: Cow::Borrowed("1G,max:1G"),
-        options: Cow::Borrowed(""),
+        dom0_mem: "1G,max:1G",
+        options: "",
     },
     firmware: Firmware::Bios,
     holes: None,
-    kernel: Cow::Borrowed(""),
+    kernel: "",
     disk: false,
-    qemu: Cow::Borrowed(&[]),
+    qemu: &[],
 };
 
 /// No comparing of the processors' clocks, for a kernel on the bare machine. Linux 7.3 does it with a
@@ -211,7 +207,7 @@ impl Machine {
                     true => files.inputs.vmlinuz.clone(),
                     false => files.vmlinux(),
                 };
-                let limit = match dom0_mem.as_ref() {
+                let limit = match *dom0_mem {
                     "" => String::new(),
                     limit => format!("dom0_mem={limit}"),
                 };

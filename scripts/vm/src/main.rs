@@ -31,7 +31,6 @@ mod watch;
 mod xen_build;
 mod xen_files;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,10 +40,8 @@ use rkexec_protocol::Scenario;
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
-use crate::dump_bytes::DumpBytesArgs;
 use crate::kdump::KdumpArgs;
 use crate::machine::{Boot, DOM0};
-use crate::narrate::RunArgs;
 use crate::pieces::Piece;
 use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
@@ -63,7 +60,7 @@ enum Command {
     /// Boot one machine, show its serial console, and end with it.
     Boot(BootArgs),
     /// Show the whole thing working, and tell what happens.
-    Run(RunArgs),
+    Run,
     /// Run the tests; the exit status is 0 if none failed.
     Test(TestArgs),
     /// Load and boot again and again, on every Xen in all ways.
@@ -75,7 +72,7 @@ enum Command {
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
     CrashTime(CrashTimeArgs),
     /// Compare the dumps of one crash, by kexec-tools and by rkexec, byte by byte.
-    DumpBytes(DumpBytesArgs),
+    DumpBytes,
 }
 
 #[derive(Args)]
@@ -98,9 +95,6 @@ struct BootArgs {
     /// Seconds after which the machine is killed.
     #[arg(long, default_value_t = 180)]
     timeout: u64,
-    /// Where to keep the logs.
-    #[arg(long, default_value = ".build/vm/boot", value_name = "DIR")]
-    output: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -119,13 +113,13 @@ fn run(cli: Cli) -> Result<bool> {
     let assets = &cli.assets;
     match cli.command {
         Command::Boot(args) => boot(assets, &args).map(|()| true),
-        Command::Run(args) => narrate::run(assets, &args),
-        Command::Test(args) => test_run::run(cases::all(), assets, &args),
+        Command::Run => narrate::run(assets),
+        Command::Test(args) => test_run::run("test", cases::all(), assets, &args),
         Command::Soak(args) => soak::run(assets, &args),
         Command::Kdump(args) => kdump::run(assets, &args),
-        Command::Measure(args) => test_run::run(cases::measures(), assets, &args),
+        Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),
-        Command::DumpBytes(args) => dump_bytes::run(assets, &args).map(|()| true),
+        Command::DumpBytes => dump_bytes::run(assets).map(|()| true),
     }
 }
 
@@ -134,7 +128,7 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<()> {
     if args.native {
         machine.boot = Boot::Native;
     }
-    let mut files = assets.prepare(&args.output, &machine.xen().into_iter().collect())?;
+    let mut files = assets.prepare("boot", 1, machine.xen())?;
     if args.selftests {
         files.need(Piece::Selftests).map_err(Error::msg)?;
         files.add_selftests()?;
@@ -143,7 +137,7 @@ fn boot(assets: &Assets, args: &BootArgs) -> Result<()> {
     files.has_module &= !args.without_module;
     let words = case::words(args.scenario, files.has_module);
     let words = format!("{words} {}", args.append);
-    let log = args.output.join("serial.log");
+    let log = files.output.join("serial.log");
     let (mut vm, _ram) = machine.start(&files, &words, &log, &[])?;
     vm.expire_after(Duration::from_secs(args.timeout));
     while let Some(line) = vm.next_line()? {

@@ -1,11 +1,9 @@
 //! `vm run`: one boot of everything, told on the terminal while it happens.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Args;
 use regex::Regex;
 use rkexec_protocol::Record;
 
@@ -13,17 +11,6 @@ use crate::assets::Assets;
 use crate::attempts;
 use crate::cases;
 use crate::run_case::{self, Observer};
-
-/// How to run it.
-#[derive(Args)]
-pub struct RunArgs {
-    /// Where the serial log goes.
-    #[arg(long, default_value = ".build/vm/run", value_name = "DIR")]
-    output: PathBuf,
-    /// Be this much more patient, on a slow machine.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout_factor: u64,
-}
 
 /// A part of the story: the line that begins it, its headline, and the lines of the log that belong in it.
 struct Chapter {
@@ -76,14 +63,14 @@ const LINUX: &str = "] Linux version";
 /// A pattern that no line has.
 const NOTHING: &str = "$^";
 
-pub fn run(assets: &Assets, args: &RunArgs) -> Result<bool> {
+pub fn run(assets: &Assets) -> Result<bool> {
     let case = cases::story();
-    let files = assets.prepare(&args.output, &case.machine.xen().into_iter().collect())?;
-    let log = args.output.join("serial.log");
+    let files = assets.prepare("run", 1, case.machine.xen())?;
+    let log = files.output.join("serial.log");
     let mut story = Story::new(io::stdout(), io::stdout().is_terminal())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
     let started = Instant::now();
-    let result = attempts::run(&case, &files, &log, args.timeout_factor, &mut story);
+    let result = attempts::run(&case, &files, &log, &mut story);
     files.remove()?;
     story.end(started.elapsed().as_secs(), &result)?;
     println!("The whole serial log: {}", log.display());

@@ -58,15 +58,9 @@ pub struct Skipped(pub String);
 
 /// Runs `case` on one machine; the serial log goes to `log`, and each line to `observer`. An error is
 /// that it failed, or [`NeverStarted`] if it was the machine; [`Skipped`] if the guest cannot run it.
-pub fn run(
-    case: &Case,
-    files: &Files,
-    log: &Path,
-    time_factor: u64,
-    observer: &mut dyn Observer,
-) -> Result<Notes> {
+pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
     let mut course = Course::new(case, files)?;
-    match course.follow(files, log, time_factor, observer) {
+    match course.follow(files, log, observer) {
         Err(error) if !course.began => bail!(NeverStarted(format!("{error:#}"))),
         Err(error) => Err(error),
         Ok(Ended::Test) => {
@@ -133,15 +127,9 @@ impl<'a> Course<'a> {
     }
 
     /// Starts the machine and follows what it says.
-    fn follow(
-        &mut self,
-        files: &Files,
-        log: &Path,
-        time_factor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<Ended> {
+    fn follow(&mut self, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Ended> {
         let case = self.case;
-        let seconds = |seconds| Duration::from_secs(seconds * time_factor);
+        let seconds = |seconds| Duration::from_secs(seconds * files.time_factor);
         let words = words(case.scenario, case.module && files.has_module);
         let (mut vm, ram) = case.machine.start(files, &words, log, &[])?;
         vm.expire_after(seconds(case.seconds * PATIENCE));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{ensure, Result};
@@ -27,12 +26,6 @@ pub struct SoakArgs {
     /// Begin with this one, such as the one that has failed.
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     from: u32,
-    /// Where the serial logs go.
-    #[arg(long, default_value = ".build/vm/soak", value_name = "DIR")]
-    output: PathBuf,
-    /// Be this much more patient, on a slow machine.
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout_factor: u64,
     #[command(flatten, next_help_heading = "As of Rust's test programs")]
     libtest: Arguments,
 }
@@ -135,7 +128,7 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
         true => vec![XenBuild::Main],
         false => BUILDS.to_vec(),
     };
-    let files = assets.prepare(&args.output, &wanted.iter().copied().collect())?;
+    let files = assets.prepare("soak", 2, wanted.iter().copied())?;
     files.need_module()?;
     let (mut builds, mut missing) = (Vec::new(), Vec::new());
     for build in wanted {
@@ -154,15 +147,15 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     for why in missing {
         println!("without {why}");
     }
-    let (files, patience) = (Arc::new(files), args.timeout_factor);
+    let files = Arc::new(files);
     let counts: Arc<Mutex<BTreeMap<XenBuild, (u32, u32)>>> = Arc::default();
-    let mut suite = Suite::new(&args.output);
+    let mut suite = Suite::new(&files.output);
     for cycle in cycles {
         let (files, counts) = (Arc::clone(&files), Arc::clone(&counts));
         let log = format!("cycle-{}", cycle.number);
         suite.add(&cycle.to_string(), &log, move |log| {
             let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
-            let result = attempts::run(&case, &files, log, patience, &mut ());
+            let result = attempts::run(&case, &files, log, &mut ());
             let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
             let (passed, failed) = counts.entry(cycle.xen).or_default();
             *if result.is_ok() { passed } else { failed } += 1;

@@ -1,7 +1,6 @@
 //! `vm test` and `vm measure`: the rows of [`crate::cases`] as a [`Suite`], the longest first.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{ensure, Result};
@@ -19,21 +18,15 @@ use crate::xen_build::{has_v1, XenBuild};
 /// Which tests, and how: libtest's options, and some that are about machines.
 #[derive(Args)]
 pub struct TestArgs {
-    /// Where the serial logs go.
-    #[arg(long, default_value = ".build/vm/test", value_name = "DIR")]
-    output: PathBuf,
     /// Keep what the machines booted from, too.
     #[arg(long)]
     keep: bool,
-    /// Be this much more patient, on a slow machine.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout_factor: u64,
     #[command(flatten, next_help_heading = "As of Rust's test programs")]
     libtest: Arguments,
 }
 
 /// Runs the tests, or those that are wanted of them. True if none of them failed.
-pub fn run(mut cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
+pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<bool> {
     let bare = |case: &Case| Trial::test(case.name, || Ok(()));
     // If nothing else is said, a Xen that the user has brought is what it is about.
     let every = args.libtest.filter.is_some() || !assets.has_given_xen();
@@ -48,19 +41,19 @@ pub fn run(mut cases: Vec<Case>, assets: &Assets, args: &TestArgs) -> Result<boo
     }
     // The longest first, so that no processor has nothing to do at the end.
     cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
-    let builds = cases.iter().filter_map(|case| case.machine.xen()).collect();
-    let files = assets.prepare(&args.output, &builds)?;
+    let builds = cases.iter().filter_map(|case| case.machine.xen());
+    let files = assets.prepare(command, 1, builds)?;
     if cases.iter().any(|case| case.needs == Needs::Selftests) {
         files.add_selftests()?;
     }
     files.need_module()?;
-    let (files, patience) = (Arc::new(files), args.timeout_factor);
-    let mut suite = Suite::new(&args.output);
+    let files = Arc::new(files);
+    let mut suite = Suite::new(&files.output);
     for case in cases {
         let files = Arc::clone(&files);
         suite.add(case.name, &slug(case.name), move |log| {
             let files = files_for(&case, &files)?;
-            attempts::run(&case, &files, log, patience, &mut ())
+            attempts::run(&case, &files, log, &mut ())
         });
     }
     let passed = suite.run(&args.libtest)?;

@@ -1,8 +1,6 @@
 //! Tests of a dom0 on the Xen that most use: loads of all kinds, refusals, and what the hand-over
 //! finds.
 
-use std::borrow::Cow;
-
 use rkexec_protocol::choice::Destination::{Dom0, Dom0Kernel, High, Xen, XenHeap};
 use rkexec_protocol::scenario::{Boot, Refuse};
 use rkexec_protocol::Scenario;
@@ -39,21 +37,16 @@ const LOAD_40: Boot = LOAD.blob(38);
 const LOAD_200: Boot = LOAD.blob(198);
 /// A dom0 on a processor of 2008.
 const OLD: Machine = Machine {
-    cpu: Cow::Borrowed("Nehalem"),
+    cpu: "Nehalem",
     ..DOM0
 };
 /// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator; one, for with two
 /// the emulator interrupts kernels where interrupts are off.
 const PVH: Machine = Machine {
     cpus: 1,
-    cpu: Cow::Borrowed("EPYC,+svm,+npt,-monitor,-rdtscp"),
+    cpu: "EPYC,+svm,+npt,-monitor,-rdtscp",
     boot: dom0_with("1G,max:1G", "dom0=pvh cpuidle=0"),
-    qemu: Cow::Borrowed(&[
-        Cow::Borrowed("-machine"),
-        Cow::Borrowed("q35"),
-        Cow::Borrowed("-device"),
-        Cow::Borrowed("amd-iommu"),
-    ]),
+    qemu: &["-machine", "q35", "-device", "amd-iommu"],
     ..DOM0
 };
 

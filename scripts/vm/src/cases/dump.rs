@@ -1,6 +1,5 @@
 //! Tests of what the usual tools make of the dump of a dom0.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use rkexec_protocol::choice::By;
@@ -50,16 +49,10 @@ pub fn kdump_tools(disk: &Path) -> Case {
             boot: dom0_with("1G,max:1G", "crashkernel=256M"),
             // kdump-tools wants to see a crashkernel=, whatever it says. The unit is what there is
             // beside kdump-tools (scripts/kdump-image).
-            kernel: Cow::Borrowed(
-                "root=/dev/vda ro crashkernel=256M systemd.unit=kdump-guest.service \
-                 systemd.show_status=0",
-            ),
+            kernel: "root=/dev/vda ro crashkernel=256M systemd.unit=kdump-guest.service \
+                systemd.show_status=0",
             // A whole system has a driver for everything, and a driver for nothing takes time as well.
-            qemu: Cow::Owned(vec![
-                Cow::Borrowed("-nodefaults"),
-                Cow::Borrowed("-drive"),
-                Cow::Owned(disk),
-            ]),
+            qemu: vec!["-nodefaults", "-drive", disk.leak()].leak(),
             // It runs alone, for minutes.
             parallel: true,
             ..DOM0

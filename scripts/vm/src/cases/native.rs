@@ -1,7 +1,5 @@
 //! Tests on a machine without Xen.
 
-use std::borrow::Cow;
-
 use rkexec_protocol::choice::{Call, Extra, Gone};
 use rkexec_protocol::scenario::Tools;
 use rkexec_protocol::Scenario;
@@ -24,7 +22,7 @@ const BY_LOAD: Tools = Tools::NEW.syscall(Call::Load).first(1024);
 /// A row without content: a bare machine that crashes into the next kernel.
 const CRASHES: Case = Case {
     machine: Machine {
-        kernel: Cow::Borrowed("crashkernel=256M"),
+        kernel: "crashkernel=256M",
         ..NATIVE
     },
     scenario: Scenario::Tools(BY_FILE.crash(true)),
@@ -73,8 +71,8 @@ fn many() -> impl Iterator<Item = Case> {
         WAYS.into_iter().take(ways).map(move |(what, case)| Case {
             name: format!("{on}: {what}").leak(),
             machine: Machine {
-                kernel: case.machine.kernel.clone(),
-                ..machine.clone()
+                kernel: case.machine.kernel,
+                ..machine
             },
             ..case
         })
@@ -100,7 +98,7 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal, nogbpages: kexec -s boots a kernel",
             machine: Machine {
-                kernel: Cow::Borrowed("nogbpages"),
+                kernel: "nogbpages",
                 memory_mib: 4096,
                 ..NATIVE
             },
@@ -120,7 +118,7 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
             machine: Machine {
-                kernel: Cow::Borrowed("no5lvl"),
+                kernel: "no5lvl",
                 ..NATIVE
             },
             says: &[r"\(4 levels"],

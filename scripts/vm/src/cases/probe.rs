@@ -1,7 +1,5 @@
 //! Tests in which the next kernel is the probe, which tells what it finds.
 
-use std::borrow::Cow;
-
 use rkexec_protocol::Scenario;
 
 use super::rows::{BOOTS, HANDED_OVER, NATIVE, UEFI};
@@ -13,7 +11,7 @@ use crate::probe::Maker::{self, Module, Stock};
 /// A bare machine with 4 GiB, and page tables of 4 levels.
 const FOUR_LEVELS: Machine = Machine {
     memory_mib: 4096,
-    cpu: Cow::Borrowed("max,-la57"),
+    cpu: "max,-la57",
     ..NATIVE
 };
 

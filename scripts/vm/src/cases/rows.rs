@@ -1,7 +1,5 @@
 //! The rows that others are made from.
 
-use std::borrow::Cow;
-
 use rkexec_protocol::choice::Call;
 use rkexec_protocol::scenario::Boot as Load;
 use rkexec_protocol::Scenario;
@@ -36,8 +34,8 @@ pub const fn dom0_with(dom0_mem: &'static str, options: &'static str) -> Boot {
 pub const fn dom0_on(xen: XenBuild, dom0_mem: &'static str, options: &'static str) -> Boot {
     Boot::Dom0 {
         xen,
-        dom0_mem: Cow::Borrowed(dom0_mem),
-        options: Cow::Borrowed(options),
+        dom0_mem,
+        options,
     }
 }
 
@@ -71,10 +69,7 @@ pub const NATIVE_BOOTS: Case = Case {
 
 /// A bare machine with this processor.
 pub const fn with_cpu(cpu: &'static str) -> Machine {
-    Machine {
-        cpu: Cow::Borrowed(cpu),
-        ..NATIVE
-    }
+    Machine { cpu, ..NATIVE }
 }
 
 /// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
