@@ -10,6 +10,8 @@
 //! to one address, and [`run`] joins what belongs together. [`report`] says it all, by way of a
 //! [`Sink`](rkexec_bare::text::Sink).
 //!
+//! [`heard`] is the other side: what tests make of some of these lines.
+//!
 //! Addresses are numbers of bytes; those in a name with `virt` go through the page tables, those
 //! in a [`memory::Phys`] do not.
 #![no_std]
@@ -17,6 +19,8 @@
 #![allow(missing_docs, reason = "most names are the manual's")]
 
 pub mod entry;
+#[cfg(feature = "heard")]
+pub mod heard;
 pub mod level;
 pub mod memory;
 pub mod report;

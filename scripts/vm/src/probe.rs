@@ -1,21 +1,19 @@
 //! The judge of what the probe says (`purgatory/probe/`): the lines that come from it and, before
 //! that, from the guest that loads it, and whether they fit each other.
 //!
-//! [`map`] is the pages that are mapped, [`claim`] what the module says of them, [`state`] the
-//! registers.
+//! [`map`] is the pages that are mapped, and [`claim`] what the module says of them.
 
 mod claim;
 mod map;
-mod state;
 
 use anyhow::{bail, ensure, Context, Result};
+use rkexec_probe::heard::Heard;
 use rkexec_protocol::Fact;
 
 use crate::ending::Ending;
 use crate::machine::Boot;
 use claim::Claim;
 use map::{Bytes, Pages};
-use state::State;
 
 /// Who has made the page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +79,7 @@ struct Findings {
     acpi: Vec<Bytes>,
     claim: Option<Claim>,
     entered: bool,
-    state: State,
+    state: Heard,
     pages: Vec<Pages>,
     tables: Option<usize>,
 }
@@ -131,7 +129,8 @@ impl Findings {
         let tables = self.tables.context("the probe did not come to its end")?;
         ensure!(!self.memory.is_empty(), "the guest has told no memory");
         let native = *boot == Boot::Native;
-        self.state.check(native)?;
+        // The probe has no boot parameters.
+        self.state.check(native, 0)?;
         let (identity, others): (Vec<_>, Vec<_>) =
             self.pages.iter().partition(|pages| pages.is_identity());
         self.check_alias(maker, native, &others)?;

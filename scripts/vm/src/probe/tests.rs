@@ -1,8 +1,9 @@
 //! The judge, before lines as a machine with 4 MiB would say them.
 
+use rkexec_probe::heard::GENERAL;
+
 use super::*;
 use crate::machine::DOM0;
-use crate::probe::state::GENERAL;
 
 /// A state without fault, but for what is different on bare metal and in dom0.
 const STATE: &str = "\
@@ -75,7 +76,7 @@ fn judge(maker: Maker, boot: &Boot, notes: &[&str], log: &[&str]) -> Result<Vec<
     for line in log.concat().lines() {
         findings.line(line)?;
     }
-    for name in GENERAL {
+    for name in GENERAL.iter().chain(&["rsi"]) {
         findings.line(&format!("probe: register {name} 0000000000000000"))?;
     }
     findings.judge(maker, boot)

@@ -1,16 +1,20 @@
-//! The state in which the next kernel is entered: what the boot protocol of Linux asks for
-//! (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"), and what beyond that the kernel's own
-//! kexec makes of it (arch/x86/kernel/relocate_kernel_64.S), which the hand-over is to match.
+//! What a test hears of the state in which the next kernel is entered: what the boot protocol of Linux
+//! asks for (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"), and what beyond that the kernel's
+//! own kexec makes of it (arch/x86/kernel/relocate_kernel_64.S), which the hand-over is to match.
 
+extern crate std;
+
+use std::borrow::ToOwned as _;
 use std::collections::BTreeMap;
+use std::format;
+use std::string::String;
 
 use anyhow::{ensure, Context, Result};
 
-/// The general registers, but for RSP. The next kernel's RSI would be the address of its boot
-/// parameters; the probe has none.
-pub const GENERAL: [&str; 15] = [
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15",
+/// The general registers, but for RSP and for RSI, which is the address of the next kernel's boot
+/// parameters.
+pub const GENERAL: [&str; 14] = [
+    "rax", "rbx", "rcx", "rdx", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 ];
 /// CR0: paging, numeric errors, the coprocessor's type and presence, protection. Not write
 /// protection, nor what makes floating point raise exceptions.
@@ -32,10 +36,11 @@ const CODE: (u64, u64) = (0x10, 0x00af_9a00_0000_ffff);
 /// `__BOOT_DS`, and a flat data segment.
 const DATA: (u64, u64) = (0x18, 0x00cf_9200_0000_ffff);
 
+/// A value for each name.
 #[derive(Debug, Default)]
-pub struct State(BTreeMap<String, String>);
+pub struct Heard(BTreeMap<String, String>);
 
-impl State {
+impl Heard {
     /// Takes a line, without its prefix: a name of one or more words, and a value. False if it is
     /// about something else.
     pub fn line(&mut self, line: &str) -> Result<bool> {
@@ -65,7 +70,8 @@ impl State {
         Ok(if five { 5 } else { 4 })
     }
 
-    pub fn check(&self, native: bool) -> Result<()> {
+    /// Checks what holds on bare metal (`native`), or behind the hand-over, which was told this RSI.
+    pub fn check(&self, native: bool, rsi: u64) -> Result<()> {
         let expect = |name: &str, mask: u64, wanted: u64| -> Result<()> {
             let value = self.value(name)?;
             ensure!(
@@ -77,6 +83,7 @@ impl State {
         for name in GENERAL {
             expect(&format!("register {name}"), u64::MAX, 0)?;
         }
+        expect("register rsi", u64::MAX, rsi)?;
         expect("register cr0", u64::MAX, CR0)?;
         expect("register efer", LONG_MODE, LONG_MODE)?;
         expect("register rflags", UNWANTED_FLAGS, 0)?;
