@@ -1,12 +1,12 @@
 //! What QEMU is given: the files that are made of what the build provides ([`crate::inputs`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
 use clap::Args;
 use formats::bzimage::BzImage;
+use fs_err::{self as fs, File};
 
 use crate::initramfs;
 use crate::inputs::{asset, Inputs};
@@ -50,7 +50,7 @@ impl Assets {
         let output = self.output.clone();
         let output = output.unwrap_or_else(|| Path::new(".build/vm").join(command));
         let dir = output.join("files");
-        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        fs::create_dir_all(&dir)?;
         let mut files = Files {
             inputs: self.inputs.clone(),
             xen: BTreeMap::new(),
@@ -67,10 +67,10 @@ impl Assets {
         }
         if files.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
             let vmlinuz = &self.inputs.vmlinuz;
-            let name = || vmlinuz.display().to_string();
-            let image = fs::read(vmlinuz).with_context(name)?;
+            let image = fs::read(vmlinuz)?;
             let kernel = BzImage::parse(&image).and_then(|image| image.unpack());
-            fs::write(files.vmlinux(), kernel.with_context(name)?)?;
+            let kernel = kernel.with_context(|| vmlinuz.display().to_string())?;
+            fs::write(files.vmlinux(), kernel)?;
         }
         initramfs::build(&self.inputs, &files.initramfs)?;
         Ok(files)
@@ -184,13 +184,12 @@ impl Files {
     /// Makes it, with nothing on it.
     pub fn make_disk(&self, name: &str) -> Result<PathBuf> {
         let disk = self.disk(name);
-        let file = File::create(&disk).and_then(|file| file.set_len(DISK_BYTES));
-        file.with_context(|| disk.display().to_string())?;
+        File::create(&disk)?.set_len(DISK_BYTES)?;
         Ok(disk)
     }
 
     /// Removes all of it.
     pub fn remove(&self) -> Result<()> {
-        fs::remove_dir_all(&self.dir).with_context(|| self.dir.display().to_string())
+        Ok(fs::remove_dir_all(&self.dir)?)
     }
 }

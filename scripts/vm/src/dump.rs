@@ -1,11 +1,11 @@
 //! The dump that a crash kernel has written to a disk (`selftests/src/dump.rs`), and what the tools of
 //! this system make of it.
 
-use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
+use fs_err::{self as fs, File};
 
 use crate::command;
 
@@ -24,13 +24,13 @@ pub fn examine(disk: &Path, release: &str) -> Result<String> {
 /// Makes a dump that programs can read out of one that was written in one go.
 pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
     if dump.exists() {
-        fs::remove_file(dump).with_context(|| dump.display().to_string())?;
+        fs::remove_file(dump)?;
     }
-    let stream = File::open(stream).with_context(|| stream.display().to_string())?;
+    let stream = File::open(stream)?;
     run(Command::new("makedumpfile")
         .arg("-R")
         .arg(dump)
-        .stdin(stream))?;
+        .stdin(stream.into_file()))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use rkexec_protocol::Scenario;
 
-use crate::ending::{Ending, Kernels, Restart, Saved};
+use crate::ending::{Ending, Kernels, Restart};
 use crate::machine::Machine;
 use crate::probe::{Maker, Probe};
 use crate::reset::{Reset, Target};
@@ -36,8 +36,8 @@ impl End {
             Self::FirstKernel => Box::new(Kernels(1)),
             Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
             Self::Kernels(number) => Box::new(Kernels(number)),
-            Self::Restart => Box::new(Restart),
-            Self::Saved => Box::new(Saved),
+            Self::Restart => Box::new(Restart(1)),
+            Self::Saved => Box::new(Restart(2)),
             Self::Reset(target) => Box::new(Reset::new(target)),
             Self::Probe(maker) => Box::new(Probe::new(maker, machine.boot)),
         }

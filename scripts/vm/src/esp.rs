@@ -7,11 +7,11 @@
 //! That is what GRUB's `cutmem` does: the pages are unusable memory from then on, for Xen and for all
 //! kernels.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
 use crate::inputs::asset;
 
@@ -58,7 +58,7 @@ impl Esp<'_> {
     /// Makes the directory `dir` new; the programs in it are links.
     pub fn write(&self, dir: &Path) -> Result<()> {
         if dir.exists() {
-            fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
+            fs::remove_dir_all(dir)?;
         }
         let boot = dir.join("EFI/BOOT");
         fs::create_dir_all(&boot)?;

@@ -5,17 +5,17 @@ mod modules;
 pub mod selftests;
 mod tree;
 
-use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use flate2::write::GzEncoder;
 use flate2::Compression;
+use fs_err::{self as fs, File};
 
 use self::modules::DISK_DRIVER;
-use self::tree::{read, Tree, CONSOLE, DIRECTORY};
+use self::tree::{Tree, CONSOLE, DIRECTORY};
 use crate::command;
 use crate::inputs::{asset, Inputs};
 
@@ -33,12 +33,12 @@ const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"]
 /// Builds it.
 pub fn build(inputs: &Inputs, target: &Path) -> Result<()> {
     let mut root = base()?;
-    root.file("/boot/vmlinuz", read(&inputs.vmlinuz)?);
+    root.file("/boot/vmlinuz", fs::read(&inputs.vmlinuz)?);
     root.file("/boot/next-initrd", packed(&base()?)?);
     if has_dump_initrd() {
         root.file("/boot/dump-initrd", dump_initrd(inputs)?);
     }
-    root.file("/boot/probe", read(&asset("probe"))?);
+    root.file("/boot/probe", fs::read(asset("probe"))?);
     root.own_program("/usr/bin/kmod")?;
     for name in KMOD {
         root.link(&format!("/usr/sbin/{name}"), "/usr/bin/kmod");
@@ -47,12 +47,12 @@ pub fn build(inputs: &Inputs, target: &Path) -> Result<()> {
     root.program(&asset("kexec-syscalls"), "/usr/sbin/kexec-syscalls")?;
     root.program(&asset("guest/kexec-client"), "/usr/bin/kexec-client")?;
     modules::add_all(inputs, &mut root)?;
-    let conf = read(&asset("rkexec.conf"))?;
+    let conf = fs::read(asset("rkexec.conf"))?;
     root.file("/etc/modprobe.d/rkexec.conf", conf);
     if asset("xen-utils").exists() {
         xen_tools(&mut root)?;
     }
-    let out = File::create(target).with_context(|| target.display().to_string())?;
+    let out = File::create(target)?;
     // Not compressed: QEMU loads it in no time, and the emulated processor has nothing to unpack.
     root.write(BufWriter::with_capacity(1 << 20, out))
 }
@@ -70,7 +70,7 @@ const LIBGCC: &str = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
 /// Xen's tools, in the directory that the package has for its version.
 fn xen_tools(root: &mut Tree) -> Result<()> {
     let lib = asset("xen-utils/usr/lib");
-    for version in fs::read_dir(&lib).with_context(|| lib.display().to_string())? {
+    for version in fs::read_dir(&lib)? {
         let dir = version?.path().join("bin");
         if dir.join("xl").exists() {
             for name in XEN_TOOLS {

@@ -1,11 +1,11 @@
 //! What the build provides for the machines (`make assets`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use formats::bzimage::BzImage;
+use fs_err as fs;
 
 /// Something that the build provides, by its name.
 pub fn asset(name: &str) -> PathBuf {
@@ -44,9 +44,8 @@ pub struct Inputs {
 impl Inputs {
     /// What the stock kernel says its release is.
     pub fn release(&self) -> Result<String> {
-        let name = || self.vmlinuz.display().to_string();
-        let kernel = fs::read(&self.vmlinuz).with_context(name)?;
-        let image = BzImage::parse(&kernel);
-        image.and_then(|image| image.version()).with_context(name)
+        let kernel = fs::read(&self.vmlinuz)?;
+        let release = BzImage::parse(&kernel).and_then(|image| image.version());
+        release.with_context(|| self.vmlinuz.display().to_string())
     }
 }

@@ -1,12 +1,12 @@
 //! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/kdump-image`) crashes, and crash(8)
 //! reads what it has saved.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context, Result};
 use clap::Args;
+use fs_err as fs;
 use libtest_mimic::Arguments;
 
 use crate::assets::Assets;
@@ -66,7 +66,7 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
     let vmlinux = args.debug.join(format!("vmlinux-{}", files.release()?));
     let saved = output.join("saved");
     if saved.exists() {
-        fs::remove_dir_all(&saved).with_context(|| saved.display().to_string())?;
+        fs::remove_dir_all(&saved)?;
     }
     let case = cases::kdump(&disk);
     let mut suite = Suite::new(output);
@@ -86,7 +86,7 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
     prepared.remove()?;
     // After a failure somebody may want to look into it.
     if all_passed {
-        fs::remove_file(&disk).with_context(|| disk.display().to_string())?;
+        fs::remove_file(&disk)?;
     }
     Ok(all_passed)
 }
@@ -106,13 +106,13 @@ fn fetch(disk: &Path, target: &Path) -> Result<Notes> {
     let dates: Vec<_> = listing.lines().filter_map(date).collect();
     ensure!(dates.len() == 1, "{SAVED} on the disk: {listing}");
     let date = dates[0];
-    fs::create_dir_all(target).with_context(|| target.display().to_string())?;
+    fs::create_dir_all(target)?;
     let mut notes = Notes::new();
     for name in ["dump", "dmesg"] {
         let from = format!("{SAVED}/{date}/{name}.{date}");
         let to = target.join(format!("{name}.{date}"));
         debugfs(disk, &format!("dump {from} {}", to.display()))?;
-        let bytes = fs::metadata(&to).with_context(|| from.clone())?.len();
+        let bytes = fs::metadata(&to)?.len();
         notes.push(format!("{from}: {bytes} bytes"));
         match name {
             "dump" => {

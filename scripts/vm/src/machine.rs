@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{ensure, Context, Result};
 use qemu::{Chipset, Ram, Vm};
 use rkexec_protocol::Told;
+use strum::Display;
 
 use crate::assets::Files;
 use crate::esp::{Esp, Holes};
@@ -28,7 +29,8 @@ pub enum Boot {
 }
 
 /// What a machine does at power-on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Firmware {
     /// SeaBIOS, on a PC with the i440FX chipset if nothing else is said.
     Bios,

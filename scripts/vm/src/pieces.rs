@@ -4,13 +4,16 @@
 use std::fs;
 use std::path::Path;
 
+use strum::Display;
+
 use crate::xen_build::XenBuild;
 
 /// UEFI for virtual machines, as the Debian package `ovmf` has it.
 pub const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 
 /// Something that may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Piece {
     /// A build of Xen.
     Xen(XenBuild),
@@ -31,15 +34,10 @@ pub enum Piece {
 impl Piece {
     /// What it is called in the directory of reasons.
     fn name(self) -> String {
-        let name = match self {
-            Self::Xen(build) | Self::XenEfi(build) => return format!("xen-{build}"),
-            Self::XenUtils => "xen-utils",
-            Self::Ovmf => "ovmf",
-            Self::Grub => "grub",
-            Self::Makedumpfile => "makedumpfile",
-            Self::Selftests => "selftests",
-        };
-        name.to_owned()
+        match self {
+            Self::Xen(build) | Self::XenEfi(build) => format!("xen-{build}"),
+            other => other.to_string(),
+        }
     }
 
     /// What it is, for people.

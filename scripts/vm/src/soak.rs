@@ -1,7 +1,6 @@
 //! `vm soak`: load, boot, and again, on every Xen, in all ways by turns.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{ensure, Result};
@@ -37,34 +36,12 @@ const BUILDS: [XenBuild; 4] = [
     XenBuild::Sid,
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cycle {
-    number: u32,
-    xen: XenBuild,
-    firmware: Firmware,
-    abi: Abi,
-    call: Call,
-}
+/// What one cycle does.
+type Way = (XenBuild, Firmware, Abi, Call);
 
-impl fmt::Display for Cycle {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            number,
-            xen,
-            firmware,
-            abi,
-            call,
-        } = self;
-        let firmware = match firmware {
-            Firmware::Bios => "BIOS",
-            Firmware::Uefi => "UEFI",
-        };
-        let (call, abi) = (call.name(), abi.name());
-        write!(
-            out,
-            "cycle {number}: Xen of {xen}, {firmware}, {call} by {abi}"
-        )
-    }
+fn title(number: u32, (xen, firmware, abi, call): Way) -> String {
+    let (call, abi) = (call.name(), abi.name());
+    format!("cycle {number}: Xen of {xen}, {firmware}, {call} by {abi}")
 }
 
 /// What there is to be done by turns.
@@ -76,7 +53,7 @@ struct Turns {
 
 /// The cycles `from` and as many as `count`. Everything by turns: in as many cycles as there are
 /// combinations each has one.
-fn plan(from: u32, count: u32, turns: &Turns) -> Vec<Cycle> {
+fn plan(from: u32, count: u32, turns: &Turns) -> Vec<(u32, Way)> {
     let mut all = Vec::new();
     for call in [Call::File, Call::Load] {
         for abi in &turns.abis {
@@ -85,16 +62,8 @@ fn plan(from: u32, count: u32, turns: &Turns) -> Vec<Cycle> {
             }
         }
     }
-    let (first, turns) = (from as usize - 1, all.into_iter().cycle());
-    let cycle = |(number, (xen, firmware, abi, call))| Cycle {
-        number,
-        xen,
-        firmware,
-        abi,
-        call,
-    };
-    let turns = turns.skip(first).take(count as usize);
-    (from..).zip(turns).map(cycle).collect()
+    let turns = all.into_iter().cycle().skip(from as usize - 1);
+    (from..).zip(turns).take(count as usize).collect()
 }
 
 /// All that can be done on these builds of Xen. What cannot is added to what is `missing`.
@@ -150,14 +119,15 @@ pub fn run(assets: &Assets, args: &SoakArgs) -> Result<bool> {
     let files = Arc::new(files);
     let counts: Arc<Mutex<BTreeMap<XenBuild, (u32, u32)>>> = Arc::default();
     let mut suite = Suite::new(&files.output);
-    for cycle in cycles {
+    for (number, way) in cycles {
         let (files, counts) = (Arc::clone(&files), Arc::clone(&counts));
-        let log = format!("cycle-{}", cycle.number);
-        suite.add(&cycle.to_string(), &log, move |log| {
-            let case = cases::cycle(cycle.xen, cycle.firmware, cycle.abi, cycle.call);
+        let log = format!("cycle-{number}");
+        suite.add(&title(number, way), &log, move |log| {
+            let (xen, firmware, abi, call) = way;
+            let case = cases::cycle(xen, firmware, abi, call);
             let result = attempts::run(&case, &files, log, &mut ());
             let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            let (passed, failed) = counts.entry(cycle.xen).or_default();
+            let (passed, failed) = counts.entry(xen).or_default();
             *if result.is_ok() { passed } else { failed } += 1;
             result
         });
@@ -188,18 +158,13 @@ mod tests {
         assert_eq!(cycles.len(), 100);
         let (first, rest) = cycles.split_at(32);
         for (at, cycle) in first.iter().enumerate() {
-            let same = |other: &&Cycle| {
-                Cycle {
-                    number: cycle.number,
-                    ..**other
-                } == *cycle
-            };
-            assert_eq!(first.iter().filter(same).count(), 1, "{cycle}");
-            assert!(same(&&rest[at]), "{cycle}");
+            let same = |other: &&(u32, Way)| other.1 == cycle.1;
+            assert_eq!(first.iter().filter(same).count(), 1, "{cycle:?}");
+            assert!(same(&&rest[at]), "{cycle:?}");
         }
         assert_eq!(plan(5, 3, &turns), cycles[4..7]);
         assert_eq!(
-            first[5].to_string(),
+            title(first[5].0, first[5].1),
             "cycle 6: Xen of bookworm, UEFI, kexec_file_load by V2"
         );
     }

@@ -1,13 +1,13 @@
 //! The builds of Xen that a machine can boot: the usual one, one of each Debian release, and one of our
 //! own.
 
-use std::fmt;
-
 use anyhow::{Context, Result};
 use rkexec::xen_abi::Version;
+use strum::Display;
 
-/// A build of Xen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A build of Xen; it is shown as its files are called.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+#[strum(serialize_all = "kebab-case")]
 pub enum XenBuild {
     /// The one that machines have if nothing else is said.
     Main,
@@ -21,20 +21,6 @@ pub enum XenBuild {
     Sid,
     /// One that was built here, without CONFIG_KEXEC: only for machines with a BIOS.
     WithoutKexec,
-}
-
-/// What its files are called.
-impl fmt::Display for XenBuild {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Main => "main",
-            Self::Bullseye => "bullseye",
-            Self::Bookworm => "bookworm",
-            Self::Trixie => "trixie",
-            Self::Sid => "sid",
-            Self::WithoutKexec => "without-kexec",
-        })
-    }
 }
 
 /// The first Xen that can unpack the stock kernel. An older one is given the kernel unpacked.

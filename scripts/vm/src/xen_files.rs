@@ -1,12 +1,12 @@
 //! The files of a build of Xen: as the build root has them, or as a user brings them.
 
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use flate2::read::GzDecoder;
+use fs_err as fs;
 use qemu::Vm;
 use rkexec::xen_abi::Version;
 
@@ -29,12 +29,11 @@ impl XenFiles {
     pub fn in_place(place: &Path, elf: PathBuf) -> Result<Self> {
         unpack(&place.join("xen.gz"), &elf)?;
         let version = place.join("version");
-        let name = || version.display().to_string();
-        let text = fs::read_to_string(&version).with_context(name)?;
+        let text = fs::read_to_string(&version)?;
         Ok(Self {
             elf,
             efi: Some(place.join("xen.efi")),
-            version: parse_version(&text).with_context(name)?,
+            version: parse_version(&text).with_context(|| version.display().to_string())?,
         })
     }
 
@@ -84,15 +83,14 @@ fn version_in(line: &str) -> Option<Version> {
 /// Copies `from`, unpacked if it was gzipped.
 fn unpack(from: &Path, to: &Path) -> Result<()> {
     let name = || from.display().to_string();
-    let mut data = fs::read(from).with_context(name)?;
+    let mut data = fs::read(from)?;
     if data.starts_with(&[0x1f, 0x8b]) {
         let packed = std::mem::take(&mut data);
-        GzDecoder::new(&*packed)
-            .read_to_end(&mut data)
-            .with_context(name)?;
+        let unpacked = GzDecoder::new(&*packed).read_to_end(&mut data);
+        unpacked.with_context(name)?;
     }
     ensure!(!data.is_empty(), "{} is empty", name());
-    fs::write(to, data).with_context(|| to.display().to_string())
+    Ok(fs::write(to, data)?)
 }
 
 #[cfg(test)]

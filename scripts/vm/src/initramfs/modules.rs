@@ -1,11 +1,11 @@
 //! The kernel's modules in an initramfs.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use walkdir::WalkDir;
 
 use super::tree::Tree;
@@ -55,11 +55,11 @@ pub fn add_all(inputs: &Inputs, root: &mut Tree) -> Result<()> {
     for module in MODULES {
         let file = module.find(&inputs.modules)?;
         let to = dir.join(file.file_name().unwrap_or_default());
-        fs::copy(&file, to).with_context(|| file.display().to_string())?;
+        fs::copy(&file, to)?;
     }
     let ko = &inputs.ko;
     if ko.exists() {
-        fs::copy(ko, dir.join("updates/rkexec.ko")).with_context(|| ko.display().to_string())?;
+        fs::copy(ko, dir.join("updates/rkexec.ko"))?;
     }
     // Without these it complains about every module that is built in.
     for list in ["modules.builtin", "modules.order"] {

@@ -2,13 +2,13 @@
 //! real programs where busybox has less. It goes behind the initramfs of the other machines, as an
 //! archive of its own: the kernel unpacks one after the other.
 
-use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err::{self as fs, OpenOptions};
 
-use super::tree::{read, Tree};
+use super::tree::Tree;
 use crate::inputs::{asset, Inputs};
 
 /// Programs of this system. Not `stdbuf`: the runner of the tests uses it if it is there, and it
@@ -54,13 +54,12 @@ pub fn build(inputs: &Inputs, base: &Path, target: &Path) -> Result<()> {
     let release = inputs.release()?;
     root.link(&format!("/boot/vmlinuz-{release}"), "vmlinuz");
     // Stock kernels do not carry their configuration themselves.
-    let config = read(&inputs.modules.join("config"))?;
+    let config = fs::read(inputs.modules.join("config"))?;
     root.file(&format!("/lib/modules/{release}/config"), config);
 
-    let name = || target.display().to_string();
-    let length = fs::copy(base, target).with_context(name)?;
+    let length = fs::copy(base, target)?;
     let out = OpenOptions::new().append(true).open(target);
-    let mut out = BufWriter::with_capacity(1 << 20, out.with_context(name)?);
+    let mut out = BufWriter::with_capacity(1 << 20, out?);
     let padding = length.next_multiple_of(ALIGN) - length;
     out.write_all(&[0; ALIGN as usize][..padding as usize])?;
     root.write(out)

@@ -1,7 +1,6 @@
 //! A tree of files, and the archive that the kernel unpacks into its first file system.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Cursor, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{bail, Context, Result};
 use cpio::newc;
+use fs_err as fs;
 use walkdir::WalkDir;
 
 const EXECUTABLE: u32 = 0o100_755;
@@ -16,11 +16,6 @@ const REGULAR: u32 = 0o100_644;
 pub(super) const DIRECTORY: u32 = 0o040_755;
 const SYMLINK: u32 = 0o120_777;
 pub(super) const CONSOLE: u32 = 0o020_600;
-
-/// All of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
-}
 
 /// A tree of files, in the order of their names: a directory comes before what is in it.
 #[derive(Default)]
@@ -52,7 +47,7 @@ impl Tree {
 
     /// A program, with the libraries that it is linked with.
     pub(super) fn program(&mut self, from: &Path, path: &str) -> Result<()> {
-        self.add(path, EXECUTABLE, read(from)?);
+        self.add(path, EXECUTABLE, fs::read(from)?);
         let ldd = Command::new("ldd")
             .arg(from)
             .output()
@@ -61,7 +56,7 @@ impl Tree {
         for line in String::from_utf8(ldd.stdout)?.lines() {
             let mut words = line.split_whitespace().filter(|word| word.starts_with('/'));
             if let Some(library) = words.next() {
-                self.add(library, EXECUTABLE, read(Path::new(library))?);
+                self.add(library, EXECUTABLE, fs::read(library)?);
             }
             if line.contains("not found") {
                 bail!("{}: {}", from.display(), line.trim());
@@ -80,7 +75,7 @@ impl Tree {
             let name = Path::new(path).join(entry.path().strip_prefix(from)?);
             let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
             let mode = if executable { EXECUTABLE } else { REGULAR };
-            self.add(&name.display().to_string(), mode, read(entry.path())?);
+            self.add(&name.display().to_string(), mode, fs::read(entry.path())?);
         }
         Ok(())
     }
