@@ -47,7 +47,6 @@ impl Rights {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Its virtual address.
     pub virt: u64,
     pub phys: Phys,
     /// The level whose entry maps it, and by that its size.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The programs under test.
 pub struct Artifacts {
     /// The hand-over as the linker made it.
     pub elf: PathBuf,
@@ -49,7 +48,6 @@ fn target() -> &'static Path {
         .expect("it is called tmp, and in there")
 }
 
-/// Runs `scripts/handover-blob`.
 pub fn handover_blob(out: &Path, feature: Option<&str>) -> Output {
     Command::new(repo().join("scripts/handover-blob"))
         .arg(out)

@@ -13,7 +13,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Two cores are for one machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A running machine.
 pub struct Machine {
     vm: Vm,
     said: String,
@@ -57,7 +56,6 @@ impl Machine {
         self.vm.exit_code().expect("QEMU exits")
     }
 
-    /// Waits until it has said `text`.
     pub fn wait_for(&mut self, text: &str) {
         while !self.said.contains(text) {
             assert!(self.listen(), "it never said {text}, but:\n{}", self.said);

@@ -33,7 +33,6 @@ pub struct Arena {
     pub looks: Cell<usize>,
 }
 
-/// The address of page `nr`.
 pub fn page(nr: u64) -> u64 {
     BASE + nr * PAGE_SIZE
 }
@@ -75,7 +74,6 @@ impl Arena {
         arena
     }
 
-    /// All of it.
     pub fn all(&self) -> &[u8] {
         self.words.as_bytes()
     }

@@ -98,18 +98,15 @@ pub struct Files {
     xen: BTreeMap<XenBuild, XenFiles>,
     /// The initramfs of all machines.
     pub initramfs: PathBuf,
-    /// Whether rkexec is in it.
     pub has_module: bool,
     /// Where all of it is, and where machines may have files of their own.
     pub dir: PathBuf,
-    /// Where the logs go.
     pub output: PathBuf,
     /// How patient to be with the machines.
     pub time_factor: u64,
 }
 
 impl Files {
-    /// A build of Xen, if it is there.
     pub fn xen(&self, build: XenBuild) -> Option<&XenFiles> {
         self.xen.get(&build)
     }
@@ -119,7 +116,6 @@ impl Files {
         self.dir.join("vmlinux")
     }
 
-    /// Whether something is there that may be missing.
     fn has(&self, piece: Piece) -> bool {
         match piece {
             Piece::Xen(build) => self.xen.contains_key(&build),
@@ -147,7 +143,6 @@ impl Files {
         Ok(())
     }
 
-    /// What the stock kernel says its release is.
     pub fn release(&self) -> Result<String> {
         self.inputs.release()
     }
@@ -188,7 +183,6 @@ impl Files {
         Ok(disk)
     }
 
-    /// Removes all of it.
     pub fn remove(&self) -> Result<()> {
         Ok(fs::remove_dir_all(&self.dir)?)
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::assets::Files;
 use crate::case::Case;
 use crate::end::End;
+use crate::machine;
 use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 
@@ -20,8 +21,7 @@ pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) 
             end: End::NextKernel,
             ..*case
         };
-        let name = log.file_stem().unwrap_or_default().to_string_lossy();
-        let log = log.with_file_name(format!("{name}-other.log"));
+        let log = log.with_file_name(format!("{}-other.log", machine::name(log)));
         let ours = Vmcore::of(&notes)?;
         notes.retain(|note| !vmcore::is_of_one(note));
         notes.push(format!("the dump: {ours}"));

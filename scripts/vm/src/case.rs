@@ -17,7 +17,6 @@ pub struct Case {
     pub scenario: Scenario,
     /// Whether there is a module for it.
     pub module: bool,
-    /// How it has to end.
     pub end: End,
     /// What must be said on the serial port: regular expressions.
     pub says: &'static [&'static str],
@@ -33,9 +32,7 @@ pub struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// Xen's own tools.
     XenTools,
-    /// Linux's own tests of kexec.
     Selftests,
 }
 

@@ -9,7 +9,6 @@ use object::elf::{FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, ReadCache};
 
-/// The size of a page.
 pub const PAGE: u64 = 4096;
 
 /// Memory at physical addresses, in a file.
@@ -109,11 +108,8 @@ impl Memory {
 /// What has become of all that is in one memory, in another one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// How much there is.
     pub bytes: u64,
-    /// How much of it is not there at all.
     pub missing: u64,
-    /// Pages that are the same.
     pub equal: usize,
     /// Pages that are not: start and length.
     pub differ: Vec<(u64, u64)>,

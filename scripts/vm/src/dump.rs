@@ -34,7 +34,6 @@ pub fn rearrange(stream: &Path, dump: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command, and gives what it says.
 pub fn run(program: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&command::run(program)?).into_owned())
 }

@@ -25,7 +25,6 @@ pub struct Holes {
     pub first: u64,
     /// From one to the next, in bytes.
     pub distance: u64,
-    /// How many.
     pub count: u64,
 }
 
@@ -42,15 +41,10 @@ impl Holes {
 pub struct Esp<'a> {
     /// What GRUB takes out of the memory before Xen, if it is to.
     pub holes: Option<Holes>,
-    /// `xen.efi`.
     pub xen: &'a Path,
-    /// Its options.
     pub options: &'a str,
-    /// dom0's kernel.
     pub kernel: &'a Path,
-    /// And its command line.
     pub words: &'a str,
-    /// And its initramfs.
     pub initramfs: &'a Path,
 }
 

@@ -30,7 +30,6 @@ const KMOD: [&str; 6] = ["modprobe", "insmod", "rmmod", "lsmod", "depmod", "modi
 /// Xen's tools that make a guest.
 const XEN_TOOLS: [&str; 4] = ["xl", "xenstored", "xen-init-dom0", "xenconsoled"];
 
-/// Builds it.
 pub fn build(inputs: &Inputs, target: &Path) -> Result<()> {
     let mut root = base()?;
     root.file("/boot/vmlinuz", fs::read(&inputs.vmlinuz)?);

@@ -42,7 +42,6 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// What the stock kernel says its release is.
     pub fn release(&self) -> Result<String> {
         let kernel = fs::read(&self.vmlinuz)?;
         let release = BzImage::parse(&kernel).and_then(|image| image.version());

@@ -12,18 +12,15 @@ use crate::esp::{Esp, Holes};
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
-/// What runs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boot {
     /// The kernel on the bare machine.
     Native,
     /// Xen, and the kernel as its dom0.
     Dom0 {
-        /// Which Xen.
         xen: XenBuild,
         /// Xen's `dom0_mem` option; empty for all the memory there is.
         dom0_mem: &'static str,
-        /// More options for Xen.
         options: &'static str,
     },
 }
@@ -58,7 +55,6 @@ fn quoted(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-/// A machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Its memory, in MiB.
@@ -71,9 +67,7 @@ pub struct Machine {
     pub parallel: bool,
     /// QEMU's name for their kind.
     pub cpu: &'static str,
-    /// What runs first.
     pub boot: Boot,
-    /// Who starts it.
     pub firmware: Firmware,
     /// Pages that are taken out of its memory: only for a dom0 with UEFI.
     pub holes: Option<Holes>,
@@ -81,7 +75,6 @@ pub struct Machine {
     pub kernel: &'static str,
     /// Whether it has an empty disk ([`Files::disk`]).
     pub disk: bool,
-    /// More arguments for QEMU.
     pub qemu: &'static [&'static str],
 }
 
@@ -144,7 +137,6 @@ impl Machine {
         ram
     }
 
-    /// The Xen that it boots, if any.
     pub fn xen(&self) -> Option<XenBuild> {
         match self.boot {
             Boot::Native => None,

@@ -15,19 +15,13 @@ pub const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Piece {
-    /// A build of Xen.
     Xen(XenBuild),
     /// The same as a program for UEFI.
     XenEfi(XenBuild),
-    /// Xen's own tools.
     XenUtils,
-    /// UEFI for the machines.
     Ovmf,
-    /// GRUB for UEFI.
     Grub,
-    /// makedumpfile.
     Makedumpfile,
-    /// Linux's own tests of kexec.
     Selftests,
 }
 

@@ -11,7 +11,6 @@ use rkexec_probe::heard::Heard;
 use rkexec_protocol::Fact;
 
 use crate::ending::Ending;
-use crate::machine::Boot;
 use claim::Claim;
 use map::{Bytes, Pages};
 
@@ -44,15 +43,15 @@ const LEGACY: Bytes = 0xa_0000..0x10_0000;
 /// A machine that ends with the probe, which finds the page tables as they should be.
 pub struct Probe {
     maker: Maker,
-    boot: Boot,
+    native: bool,
     findings: Findings,
 }
 
 impl Probe {
-    pub fn new(maker: Maker, boot: Boot) -> Self {
+    pub fn new(maker: Maker, native: bool) -> Self {
         Self {
             maker,
-            boot,
+            native,
             findings: Findings::default(),
         }
     }
@@ -68,7 +67,7 @@ impl Ending for Probe {
     }
 
     fn machine_ended(&mut self, _stage: u32) -> Result<Vec<String>> {
-        self.findings.judge(self.maker, &self.boot)
+        self.findings.judge(self.maker, self.native)
     }
 }
 
@@ -122,13 +121,12 @@ impl Findings {
         Ok(true)
     }
 
-    /// The verdict: everything is as it should be on a machine that booted like that, or why not.
+    /// The verdict: everything is as it should be on the bare machine (`native`) or in a dom0, or why not.
     /// What comes back is worth a remark.
-    fn judge(&self, maker: Maker, boot: &Boot) -> Result<Vec<String>> {
+    fn judge(&self, maker: Maker, native: bool) -> Result<Vec<String>> {
         ensure!(self.entered, "the probe was not entered");
         let tables = self.tables.context("the probe did not come to its end")?;
         ensure!(!self.memory.is_empty(), "the guest has told no memory");
-        let native = *boot == Boot::Native;
         // The probe has no boot parameters.
         self.state.check(native, 0)?;
         let (identity, others): (Vec<_>, Vec<_>) =

@@ -17,7 +17,6 @@ const MACHINES: usize = 2;
 /// Lines of the log that a failed test shows.
 const TAIL: usize = 30;
 
-/// Tests that are to run.
 pub struct Suite {
     logs: PathBuf,
     trials: Vec<Trial>,

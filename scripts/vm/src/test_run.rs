@@ -1,6 +1,5 @@
 //! `vm test` and `vm measure`: the rows of [`crate::cases`] as a [`Suite`], the longest first.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{ensure, Result};
@@ -64,7 +63,7 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
 }
 
 /// The files for a test; [`Skipped`] if something is missing for it.
-fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>> {
+fn files_for(case: &Case, files: &Files) -> Result<Files> {
     for piece in case.pieces() {
         files.need(piece).map_err(Skipped)?;
     }
@@ -74,8 +73,8 @@ fn files_for<'a>(case: &Case, files: &'a Files) -> Result<Cow<'a, Files>> {
         return Err(Skipped(v1.to_owned()).into());
     }
     Ok(match case.needs {
-        Needs::Selftests => Cow::Owned(files.with_selftests()),
-        Needs::Nothing | Needs::XenTools => Cow::Borrowed(files),
+        Needs::Selftests => files.with_selftests(),
+        Needs::Nothing | Needs::XenTools => files.clone(),
     })
 }
 

@@ -12,14 +12,12 @@ use rkexec::xen_abi::Version;
 
 use crate::xen_build::parse_version;
 
-/// A build of Xen.
 #[derive(Clone, Debug)]
 pub struct XenFiles {
     /// As an ELF file: what QEMU's multiboot loader takes.
     pub elf: PathBuf,
     /// As a program for UEFI.
     pub efi: Option<PathBuf>,
-    /// Its version.
     pub version: Version,
 }
 

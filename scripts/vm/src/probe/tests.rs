@@ -3,7 +3,6 @@
 use rkexec_probe::heard::GENERAL;
 
 use super::*;
-use crate::machine::DOM0;
 
 /// A state without fault, but for what is different on bare metal and in dom0.
 const STATE: &str = "\
@@ -66,8 +65,10 @@ probe: map 0000000000200000 00000000003fffff 2M WB
 const CLAIMED_ALIAS: &[&str] = &["map: # elsewhere: 0000000003d7a000 0000000003d7afff 4K WB"];
 const ALIAS: &str = "probe: map ff272b08c3d7a000 ff272b08c3d7afff 4K WB -> 0000000003d7a000\n";
 const END: &str = "probe: end, 5 tables\n";
+/// All that is said in a dom0 where nothing is wrong.
+const DOM0: &[&str] = &[STATE, DOM0_IDT, MAP, END];
 
-fn judge(maker: Maker, boot: &Boot, notes: &[&str], log: &[&str]) -> Result<Vec<String>> {
+fn judge(maker: Maker, native: bool, notes: &[&str], log: &[&str]) -> Result<Vec<String>> {
     let mut findings = Findings::default();
     for note in notes {
         let fact = Fact::find(note)?.unwrap();
@@ -79,17 +80,14 @@ fn judge(maker: Maker, boot: &Boot, notes: &[&str], log: &[&str]) -> Result<Vec<
     for name in GENERAL.iter().chain(&["rsi"]) {
         findings.line(&format!("probe: register {name} 0000000000000000"))?;
     }
-    findings.judge(maker, boot)
+    findings.judge(maker, native)
 }
 
-fn of_module(boot: &Boot, log: &[&str]) -> Result<Vec<String>> {
-    let alias = match boot {
-        Boot::Native => CLAIMED_ALIAS,
-        Boot::Dom0 { .. } => &[],
-    };
+fn of_module(native: bool, log: &[&str]) -> Result<Vec<String>> {
+    let alias = if native { CLAIMED_ALIAS } else { &[] };
     let (first, rest) = CLAIM.split_at(1);
     let notes = [MEMORY, first, alias, rest].concat();
-    judge(Maker::Module, boot, &notes, log)
+    judge(Maker::Module, native, &notes, log)
 }
 
 /// The reason of a verdict.
@@ -99,7 +97,7 @@ fn why(verdict: Result<Vec<String>>) -> String {
 
 #[test]
 fn the_modules_map_is_found_as_it_says() {
-    let notes = of_module(&DOM0.boot, &[STATE, DOM0_IDT, MAP, END]).unwrap();
+    let notes = of_module(false, DOM0).unwrap();
     assert_eq!(
         notes,
         [
@@ -107,7 +105,7 @@ fn the_modules_map_is_found_as_it_says() {
             "0 bytes that are not RAM are mapped write-back"
         ]
     );
-    of_module(&Boot::Native, &[STATE, NATIVE_IDT, MAP, ALIAS, END]).unwrap();
+    of_module(true, &[STATE, NATIVE_IDT, MAP, ALIAS, END]).unwrap();
 }
 
 #[test]
@@ -126,17 +124,12 @@ fn every_difference_to_the_modules_map_is_one() {
         (END, "probe: there are more tables than the probe can take"),
         ("cr4 0000000000000020", "cr4 0000000000001020"),
     ] {
-        let log = [STATE, DOM0_IDT, MAP, END].concat();
+        let log = DOM0.concat();
         assert!(log.contains(old));
         let log = log.replace(old, new);
-        assert!(of_module(&DOM0.boot, &[&log]).is_err(), "{old:?} {new:?}");
+        assert!(of_module(false, &[&log]).is_err(), "{old:?} {new:?}");
     }
-    let verdict = judge(
-        Maker::Module,
-        &DOM0.boot,
-        MEMORY,
-        &[STATE, DOM0_IDT, MAP, END],
-    );
+    let verdict = judge(Maker::Module, false, MEMORY, DOM0);
     assert!(why(verdict).contains("has told nothing"));
 }
 
@@ -147,12 +140,7 @@ fn a_map_with_more_than_ram_is_wrong_even_if_the_module_says_so() {
         .into_iter()
         .filter(|note| !note.contains("0x100000"))
         .collect();
-    let verdict = judge(
-        Maker::Module,
-        &DOM0.boot,
-        &notes,
-        &[STATE, DOM0_IDT, MAP, END],
-    );
+    let verdict = judge(Maker::Module, false, &notes, DOM0);
     assert!(why(verdict).starts_with("3145728 bytes"));
 }
 
@@ -163,7 +151,7 @@ fn the_tables_of_acpi_are_mapped_whatever_the_memory_map_calls_them() {
     let pages = |table| [MEMORY, &[table], &CLAIM[..5], &[claim], &CLAIM[5..]].concat();
     let judged = |table, map: &[&str]| {
         let log = [&[STATE, DOM0_IDT, MAP], map, &[END]].concat();
-        judge(Maker::Module, &DOM0.boot, &pages(table), &log)
+        judge(Maker::Module, false, &pages(table), &log)
     };
     judged("memory: 0x400000-0x400fff table FACP", &[map]).unwrap();
     // In the BIOS, which is uncached.
@@ -175,18 +163,18 @@ fn the_tables_of_acpi_are_mapped_whatever_the_memory_map_calls_them() {
 
 #[test]
 fn only_the_control_page_has_another_address_and_only_on_bare_metal() {
-    let native = |alias: &str| of_module(&Boot::Native, &[STATE, NATIVE_IDT, MAP, alias, END]);
+    let native = |alias: &str| of_module(true, &[STATE, NATIVE_IDT, MAP, alias, END]);
     assert!(native("").is_err());
     assert!(native(&ALIAS.replace("3d7a000\n", "3d7b000\n")).is_err());
     assert!(native(&ALIAS.replace("WB", "WB,nx")).is_err());
     assert!(native(&[ALIAS, ALIAS].concat()).is_err());
-    assert!(of_module(&DOM0.boot, &[STATE, DOM0_IDT, MAP, ALIAS, END]).is_err());
+    assert!(of_module(false, &[STATE, DOM0_IDT, MAP, ALIAS, END]).is_err());
 }
 
 #[test]
 fn the_stock_kernel_maps_holes() {
     let map = "probe: map 0000000000000000 00000000003fffff 2M WB,global\n";
-    let stock = |log: &[&str]| judge(Maker::Stock, &Boot::Native, MEMORY, log);
+    let stock = |log: &[&str]| judge(Maker::Stock, true, MEMORY, log);
     let notes = stock(&[STATE, NATIVE_IDT, map, ALIAS, END]).unwrap();
     assert_eq!(
         notes[1],
@@ -197,7 +185,7 @@ fn the_stock_kernel_maps_holes() {
 
 #[test]
 fn every_fault_of_the_state_is_one() {
-    let log = [STATE, DOM0_IDT, MAP, END].concat();
+    let log = DOM0.concat();
     for (old, new) in [
         ("probe: entered\n", ""),
         ("rsp 0000000003d7aff8", "rsp 0000000003d7aff0"),
@@ -226,10 +214,10 @@ fn every_fault_of_the_state_is_one() {
         ("register ldtr", "surprise"),
     ] {
         assert!(log.contains(old), "{old:?}");
-        let verdict = of_module(&DOM0.boot, &[&log.replace(old, new)]);
+        let verdict = of_module(false, &[&log.replace(old, new)]);
         assert!(verdict.is_err(), "{old:?} {new:?}");
     }
     let native = [STATE, NATIVE_IDT, MAP, ALIAS, END].concat();
     let elsewhere = native.replace("idt_base 0000000003d7a580", "idt_base 0000000003d7b580");
-    assert!(of_module(&Boot::Native, &[&elsewhere]).is_err());
+    assert!(of_module(true, &[&elsewhere]).is_err());
 }
