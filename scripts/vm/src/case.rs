@@ -58,7 +58,7 @@ impl Case {
     /// What the module has to say of its way to Xen (a regular expression), in a test of one.
     pub fn interface(&self, files: &Files) -> Option<String> {
         let abi = self.abi()?.name();
-        let version = regex::escape(&files.xen(self.machine.xen()?)?.version.to_string());
+        let version = regex::escape(&files.xen(self.machine.xen?)?.version.to_string());
         Some(format!(
             r"rkexec: kexec is forwarded to Xen {version} \(kexec interface {abi}\b"
         ))
@@ -66,10 +66,10 @@ impl Case {
 
     /// All that it needs that may not be there.
     pub fn pieces(&self) -> Vec<Piece> {
-        let mut pieces: Vec<_> = self.machine.xen().map(Piece::Xen).into_iter().collect();
+        let mut pieces: Vec<_> = self.machine.xen.map(Piece::Xen).into_iter().collect();
         if self.machine.firmware == Firmware::Uefi {
             pieces.push(Piece::Ovmf);
-            pieces.extend(self.machine.xen().map(Piece::XenEfi));
+            pieces.extend(self.machine.xen.map(Piece::XenEfi));
         }
         if self.machine.holes.is_some() {
             pieces.push(Piece::Grub);

@@ -12,9 +12,8 @@ mod rows;
 mod slot;
 mod xen_versions;
 
-pub use dump::kdump_tools as kdump;
+pub use dump::{kdump_tools as kdump, MACHINE as DUMPED};
 pub use measure::all as measures;
-pub use rows::dom0_with;
 pub use xen_versions::cycle;
 
 use rkexec_protocol::Scenario;

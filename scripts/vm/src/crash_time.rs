@@ -11,8 +11,7 @@ use rkexec_protocol::Scenario;
 
 use crate::assets::{Assets, Files};
 use crate::case::words;
-use crate::cases::dom0_with;
-use crate::machine::{Machine, DOM0};
+use crate::machine::DOM0;
 use crate::xen_build::XenBuild;
 
 /// How often.
@@ -55,10 +54,7 @@ pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
 
 /// Crashes a machine; the time from the first line about it to the crash kernel's first.
 fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Duration> {
-    let machine = Machine {
-        boot: dom0_with("1G,max:1G", "crashkernel=256M"),
-        ..DOM0
-    };
+    let machine = DOM0.xen_options("crashkernel=256M");
     let crash = Crash::NEW.call(way).blob(args.blob.into());
     let scenario = Scenario::Crash(crash.next(Some(Extra::EarlyConsole)));
     let words = words(scenario, files.has_module);

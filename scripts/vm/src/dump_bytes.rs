@@ -22,9 +22,8 @@ use serde_json::json;
 
 use crate::assets::{Assets, Files};
 use crate::case::words;
-use crate::cases::dom0_with;
+use crate::cases::DUMPED;
 use crate::core_file::{Comparison, Memory};
-use crate::machine::{Machine, DOM0};
 use crate::owners::Owners;
 use crate::pieces::Piece;
 use crate::watch::Report;
@@ -34,7 +33,6 @@ use crate::xen_build::XenBuild;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a machine is left alone before its state is kept, so that nothing is under way.
 const REST: Duration = Duration::from_secs(2);
-const MEMORY_MIB: u64 = 1024;
 /// What Xen says before it enters a crash kernel. It still has some things to write down then, but not
 /// in the low memory, which nobody has used yet that starts the crash kernel.
 const ENTERS: &str = "Executing kexec image";
@@ -118,16 +116,10 @@ impl<'a> Scene<'a> {
 
     /// Starts a machine; its log is called like it.
     fn start(&self, name: &str, more: &[String]) -> Result<(Vm, Ram)> {
-        let machine = Machine {
-            memory_mib: MEMORY_MIB,
-            boot: dom0_with("512M,max:512M", "crashkernel=256M"),
-            disk: true,
-            ..DOM0
-        };
         let scenario = Scenario::Dump(Dumped::NEW.by(By::Line).blob(1));
         let words = words(scenario, self.files.has_module);
         let log = self.files.output.join(format!("{name}.log"));
-        let (mut vm, ram) = machine.start(self.files, &words, &log, more)?;
+        let (mut vm, ram) = DUMPED.start(self.files, &words, &log, more)?;
         vm.expire_after(PATIENCE);
         Ok((vm, ram))
     }
@@ -147,7 +139,7 @@ impl<'a> Scene<'a> {
             };
             match record {
                 _ if line.contains(ENTERS) => low = keep("low", LOW)?,
-                _ if line.contains(FIRST_LINE) => memory = keep("memory", MEMORY_MIB << 20)?,
+                _ if line.contains(FIRST_LINE) => memory = keep("memory", DUMPED.memory_mib << 20)?,
                 Some(Record::Begins(2)) => later = keep("later", LOW)?,
                 Some(Record::Ends(2, Verdict::Pass)) => break,
                 _ => {}

@@ -3,7 +3,7 @@
 use rkexec_protocol::Scenario;
 
 use crate::ending::{Ending, Kernels, Restart};
-use crate::machine::{Boot, Machine};
+use crate::machine::Machine;
 use crate::probe::{Maker, Probe};
 use crate::reset::{Reset, Target};
 
@@ -39,7 +39,7 @@ impl End {
             Self::Restart => Box::new(Restart(1)),
             Self::Saved => Box::new(Restart(2)),
             Self::Reset(target) => Box::new(Reset::new(target)),
-            Self::Probe(maker) => Box::new(Probe::new(maker, machine.boot == Boot::Native)),
+            Self::Probe(maker) => Box::new(Probe::new(maker, machine.xen.is_none())),
         }
     }
 }

@@ -16,28 +16,13 @@ pub fn asset(name: &str) -> PathBuf {
 #[derive(Args, Clone)]
 pub struct Inputs {
     /// The stock kernel.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = ".build/vm/assets/vmlinuz"
-    )]
+    #[arg(long, global = true, default_value_os_t = asset("vmlinuz"))]
     pub vmlinuz: PathBuf,
     /// Its modules: the directory that has `kernel/` in it.
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = ".build/vm/assets/modules"
-    )]
+    #[arg(long, global = true, default_value_os_t = asset("modules"))]
     pub modules: PathBuf,
     /// rkexec itself. It may be missing, for a machine without it.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = ".build/vm/assets/rkexec.ko"
-    )]
+    #[arg(long, global = true, default_value_os_t = asset("rkexec.ko"))]
     pub ko: PathBuf,
 }
 

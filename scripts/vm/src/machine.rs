@@ -12,19 +12,6 @@ use crate::esp::{Esp, Holes};
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Boot {
-    /// The kernel on the bare machine.
-    Native,
-    /// Xen, and the kernel as its dom0.
-    Dom0 {
-        xen: XenBuild,
-        /// Xen's `dom0_mem` option; empty for all the memory there is.
-        dom0_mem: &'static str,
-        options: &'static str,
-    },
-}
-
 /// What a machine does at power-on.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[strum(serialize_all = "UPPERCASE")]
@@ -67,7 +54,11 @@ pub struct Machine {
     pub parallel: bool,
     /// QEMU's name for their kind.
     pub cpu: &'static str,
-    pub boot: Boot,
+    /// The Xen under the kernel, or none, and its `dom0_mem` option (empty: all the memory there is) and
+    /// other options.
+    pub xen: Option<XenBuild>,
+    pub dom0_mem: &'static str,
+    pub xen_options: &'static str,
     pub firmware: Firmware,
     /// Pages that are taken out of its memory: only for a dom0 with UEFI.
     pub holes: Option<Holes>,
@@ -84,17 +75,32 @@ pub const DOM0: Machine = Machine {
     cpus: 2,
     parallel: false,
     cpu: "max",
-    boot: Boot::Dom0 {
-        xen: XenBuild::Main,
-        dom0_mem: "1G,max:1G",
-        options: "",
-    },
+    xen: Some(XenBuild::Main),
+    dom0_mem: "1G,max:1G",
+    xen_options: "",
     firmware: Firmware::Bios,
     holes: None,
     kernel: "",
     disk: false,
     qemu: &[],
 };
+
+/// Declares functions that change one thing of a machine each, for the tables of tests.
+macro_rules! changes {
+    ($($name:ident: $type:ty),+) => {
+        impl Machine {$(
+            #[must_use]
+            pub const fn $name(self, $name: $type) -> Self {
+                Self { $name, ..self }
+            }
+        )+}
+    };
+}
+
+changes! {
+    memory_mib: u64, parallel: bool, cpu: &'static str, xen: Option<XenBuild>, dom0_mem: &'static str,
+    xen_options: &'static str, firmware: Firmware, kernel: &'static str, disk: bool
+}
 
 /// No comparing of the processors' clocks, for a kernel on the bare machine. Linux 7.3 does it with a
 /// lock held, and gives up by a clock that stands still early in the boot; a processor that waits for
@@ -137,13 +143,6 @@ impl Machine {
         ram
     }
 
-    pub fn xen(&self) -> Option<XenBuild> {
-        match self.boot {
-            Boot::Native => None,
-            Boot::Dom0 { xen, .. } => Some(xen),
-        }
-    }
-
     /// Starts it, with `words` for the kernel and `more` arguments for QEMU. Its log is the file `log`;
     /// what it needs beside `files` is made there by the same name: no two machines that run may have the
     /// same.
@@ -178,34 +177,30 @@ impl Machine {
             add("-bios", OVMF.to_owned());
         }
         ensure!(
-            self.holes.is_none() || (self.xen().is_some() && self.firmware == Firmware::Uefi),
+            self.holes.is_none() || (self.xen.is_some() && self.firmware == Firmware::Uefi),
             "holes are made by GRUB, which starts no other machine than a dom0 with UEFI"
         );
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
         let words = format!("panic=-1 printk.devkmsg=on {words} {}", self.words());
-        match &self.boot {
-            Boot::Native => {
+        match self.xen {
+            None => {
                 add("-kernel", files.inputs.vmlinuz.display().to_string());
                 add("-initrd", files.initramfs.display().to_string());
                 let words = format!("console=ttyS0,115200 {NO_WATCHDOG} {words}");
                 add("-append", words);
             }
-            Boot::Dom0 {
-                xen: build,
-                dom0_mem,
-                options,
-            } => {
-                let xen = files.xen(*build);
+            Some(build) => {
+                let xen = files.xen(build);
                 let xen = xen.with_context(|| format!("there is no Xen of {build}"))?;
                 let kernel = match unpacks_zstd(xen.version) {
                     true => files.inputs.vmlinuz.clone(),
                     false => files.vmlinux(),
                 };
-                let limit = match *dom0_mem {
+                let limit = match self.dom0_mem {
                     "" => String::new(),
                     limit => format!("dom0_mem={limit}"),
                 };
-                let options = format!("{XEN_OPTIONS} {limit} {options}");
+                let options = format!("{XEN_OPTIONS} {limit} {}", self.xen_options);
                 let told = Told {
                     xen: Some(xen.version.to_string()),
                     ..Told::default()

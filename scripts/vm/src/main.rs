@@ -41,7 +41,7 @@ use rkexec_protocol::Scenario;
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
 use crate::kdump::KdumpArgs;
-use crate::machine::{Boot, DOM0};
+use crate::machine::DOM0;
 use crate::pieces::Piece;
 use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
@@ -126,9 +126,9 @@ fn run(cli: Cli) -> Result<bool> {
 fn boot(assets: &Assets, args: &BootArgs) -> Result<()> {
     let mut machine = DOM0;
     if args.native {
-        machine.boot = Boot::Native;
+        machine.xen = None;
     }
-    let mut files = assets.prepare("boot", 1, machine.xen())?;
+    let mut files = assets.prepare("boot", 1, machine.xen)?;
     if args.selftests {
         files.need(Piece::Selftests).map_err(Error::msg)?;
         files.add_selftests()?;

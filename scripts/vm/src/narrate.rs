@@ -65,7 +65,7 @@ const NOTHING: &str = "$^";
 
 pub fn run(assets: &Assets) -> Result<bool> {
     let case = cases::story();
-    let files = assets.prepare("run", 1, case.machine.xen())?;
+    let files = assets.prepare("run", 1, case.machine.xen)?;
     let log = files.output.join("serial.log");
     let mut story = Story::new(io::stdout(), io::stdout().is_terminal())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;

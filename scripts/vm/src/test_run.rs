@@ -30,7 +30,7 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
     // If nothing else is said, a Xen that the user has brought is what it is about.
     let every = args.libtest.filter.is_some() || !assets.has_given_xen();
     cases.retain(|case| {
-        let wanted = every || case.machine.xen() == Some(XenBuild::Main);
+        let wanted = every || case.machine.xen == Some(XenBuild::Main);
         wanted && !args.libtest.is_filtered_out(&bare(case))
     });
     ensure!(!cases.is_empty(), "no test has such a name");
@@ -40,7 +40,7 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
     }
     // The longest first, so that no processor has nothing to do at the end.
     cases.sort_by_key(|case| std::cmp::Reverse(case.seconds));
-    let builds = cases.iter().filter_map(|case| case.machine.xen());
+    let builds = cases.iter().filter_map(|case| case.machine.xen);
     let files = assets.prepare(command, 1, builds)?;
     if cases.iter().any(|case| case.needs == Needs::Selftests) {
         files.add_selftests()?;
@@ -67,7 +67,7 @@ fn files_for(case: &Case, files: &Files) -> Result<Files> {
     for piece in case.pieces() {
         files.need(piece).map_err(Skipped)?;
     }
-    let xen = case.machine.xen().and_then(|build| files.xen(build));
+    let xen = case.machine.xen.and_then(|build| files.xen(build));
     if xen.is_some_and(|xen| case.abi() == Some(Abi::V1) && !has_v1(xen.version)) {
         let v1 = "kexec interface V1, which newer versions of Xen do not have";
         return Err(Skipped(v1.to_owned()).into());

@@ -4,7 +4,7 @@ use rkexec_protocol::choice::{Extra, Lockdown, Trigger, Way};
 use rkexec_protocol::scenario::Crash;
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_on, dom0_with, BOOTS};
+use super::rows::BOOTS;
 use crate::case::Case;
 use crate::end::End;
 use crate::esp::Holes;
@@ -12,16 +12,8 @@ use crate::machine::{Firmware, Machine, DOM0};
 use crate::probe::Maker;
 use crate::xen_build::XenBuild;
 
-/// A dom0 with 1 of 2 GiB, whose Xen has these options.
-const fn with(options: &'static str) -> Machine {
-    Machine {
-        boot: dom0_with("1G,max:1G", options),
-        ..DOM0
-    }
-}
-
-/// The crash area at the place that Xen likes.
-const AREA: &str = "crashkernel=256M";
+/// A dom0 with 1 of 2 GiB, and the crash area at the place that Xen likes.
+const AREA: Machine = DOM0.xen_options("crashkernel=256M");
 
 /// What is said of a crash, and is no trouble here.
 const CRASH: &[&str] = &[
@@ -35,7 +27,7 @@ const CRASH: &[&str] = &[
 
 /// A row without content: a dom0 that panics, and Xen enters a crash kernel of the module's.
 const CRASHES: Case = Case {
-    machine: with(AREA),
+    machine: AREA,
     scenario: Scenario::Crash(Crash::NEW),
     says: &[
         "rkexec: Xen has the crash image: ",
@@ -98,7 +90,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0 with numbers like the crash area's for its memory, all in use: it is left alone",
-            machine: with("crashkernel=256M@256M"),
+            machine: DOM0.xen_options("crashkernel=256M@256M"),
             scenario: Scenario::Crash(FILE.again(true).pressure(600)),
             seconds: 75,
             ..CRASHES
@@ -121,7 +113,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0 with a crash area below 16 MiB: bad crash images are refused, the probe is entered",
-            machine: with("crashkernel=8M@8M"),
+            machine: DOM0.xen_options("crashkernel=8M@8M"),
             scenario: Scenario::CrashBadInput,
             end: End::Probe(Maker::Module),
             says: &[
@@ -135,20 +127,13 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "6 GiB, a crash area above 4 GiB: the crash kernel reads the machine's dump",
-            machine: Machine {
-                memory_mib: 6144,
-                boot: dom0_with("1G,max:1G", "crashkernel=256M@5G"),
-                ..DOM0
-            },
+            machine: DOM0.memory_mib(6144).xen_options("crashkernel=256M@5G"),
             ..CRASHES
         },
         Case {
             name: "UEFI, a dom0 locked down: a panic: the crash kernel reads the machine's dump",
             scenario: Scenario::Crash(FILE.lockdown(Some(Lockdown::Confidentiality))),
-            machine: Machine {
-                firmware: Firmware::Uefi,
-                ..with(AREA)
-            },
+            machine: AREA.firmware(Firmware::Uefi),
             seconds: 55,
             ..CRASHES
         },
@@ -161,7 +146,7 @@ pub fn all() -> Vec<Case> {
                     count: 140,
                 }),
                 firmware: Firmware::Uefi,
-                ..with(AREA)
+                ..AREA
             },
             says: &[
                 "rkexec: low memory saved",
@@ -179,10 +164,7 @@ pub fn all() -> Vec<Case> {
                 "Xen of {xen}: a panic of dom0: the crash kernel reads the machine's dump"
             )
             .leak(),
-            machine: Machine {
-                boot: dom0_on(xen, "1G,max:1G", AREA),
-                ..DOM0
-            },
+            machine: AREA.xen(Some(xen)),
             ..CRASHES
         }
     }));

@@ -5,7 +5,7 @@ use rkexec_protocol::choice::Destination::{Dom0, Dom0Kernel, High, Xen, XenHeap}
 use rkexec_protocol::scenario::{Boot, Refuse};
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_with, BOOTS, FILE, LOAD, SELFTESTS};
+use super::rows::{BOOTS, FILE, LOAD, SELFTESTS};
 use crate::case::{Case, Needs};
 use crate::end::End;
 use crate::machine::{Machine, DOM0};
@@ -14,38 +14,22 @@ use crate::reset::Target;
 type On = (&'static str, Machine);
 const USUAL: On = ("dom0", DOM0);
 /// A dom0 that has all the memory that Xen can give it.
-const GREEDY: On = (
-    "dom0 with all memory",
-    Machine {
-        boot: dom0_with("", ""),
-        ..DOM0
-    },
-);
+const GREEDY: On = ("dom0 with all memory", DOM0.dom0_mem(""));
 /// A dom0 with memory above 4 GiB.
-const LARGE: On = (
-    "6 GiB",
-    Machine {
-        memory_mib: 6144,
-        boot: dom0_with("5G,max:5G", ""),
-        ..DOM0
-    },
-);
+const LARGE: On = ("6 GiB", DOM0.memory_mib(6144).dom0_mem("5G,max:5G"));
 /// Images of about so many MB.
 const FILE_40: Boot = FILE.blob(38);
 const FILE_200: Boot = FILE.blob(198);
 const LOAD_40: Boot = LOAD.blob(38);
 const LOAD_200: Boot = LOAD.blob(198);
 /// A dom0 on a processor of 2008.
-const OLD: Machine = Machine {
-    cpu: "Nehalem",
-    ..DOM0
-};
+const OLD: Machine = DOM0.cpu("Nehalem");
 /// A dom0 of type PVH. The processor is one that Xen can virtualise in an emulator; one, for with two
 /// the emulator interrupts kernels where interrupts are off.
 const PVH: Machine = Machine {
     cpus: 1,
     cpu: "EPYC,+svm,+npt,-monitor,-rdtscp",
-    boot: dom0_with("1G,max:1G", "dom0=pvh cpuidle=0"),
+    xen_options: "dom0=pvh cpuidle=0",
     qemu: &["-machine", "q35", "-device", "amd-iommu"],
     ..DOM0
 };

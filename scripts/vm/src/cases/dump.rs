@@ -6,7 +6,7 @@ use rkexec_protocol::choice::By;
 use rkexec_protocol::scenario::Dumped;
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_with, BOOTS};
+use super::rows::BOOTS;
 use crate::case::Case;
 use crate::end::End;
 use crate::machine::{Machine, DOM0};
@@ -19,12 +19,11 @@ const CRASH: &[&str] = &[
 ];
 
 /// A dom0 with a crash area, and a disk for the dump.
-const MACHINE: Machine = Machine {
-    memory_mib: 1024,
-    boot: dom0_with("512M,max:512M", "crashkernel=256M"),
-    disk: true,
-    ..DOM0
-};
+pub const MACHINE: Machine = DOM0
+    .memory_mib(1024)
+    .dom0_mem("512M,max:512M")
+    .xen_options("crashkernel=256M")
+    .disk(true);
 
 pub fn all() -> Vec<Case> {
     vec![Case {
@@ -46,7 +45,7 @@ pub fn kdump_tools(disk: &Path) -> Case {
     Case {
         name: "Debian's kdump-tools in dom0: from the boot to a dump in /var/crash",
         machine: Machine {
-            boot: dom0_with("1G,max:1G", "crashkernel=256M"),
+            xen_options: "crashkernel=256M",
             // kdump-tools wants to see a crashkernel=, whatever it says. The unit is what there is
             // beside kdump-tools (scripts/kdump-image).
             kernel: "root=/dev/vda ro crashkernel=256M systemd.unit=kdump-guest.service \

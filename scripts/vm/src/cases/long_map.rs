@@ -3,7 +3,7 @@
 use rkexec_protocol::choice::Abi;
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_with, BOOTS, FILE, LOAD};
+use super::rows::{BOOTS, FILE, LOAD};
 use crate::case::Case;
 use crate::esp::Holes;
 use crate::machine::{Firmware, Machine, DOM0};
@@ -24,7 +24,7 @@ const LONG: Machine = Machine {
 /// kernel nor an initrd fits between two of them.
 const TORN: Machine = Machine {
     memory_mib: 4096,
-    boot: dom0_with("2G,max:2G", ""),
+    dom0_mem: "2G,max:2G",
     holes: Some(Holes {
         first: 24 * MIB,
         distance: 12 * MIB,

@@ -3,18 +3,14 @@
 use rkexec_protocol::scenario::LoadTime;
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_with, BOOTS, NATIVE_BOOTS};
+use super::rows::{BOOTS, NATIVE_BOOTS};
 use crate::case::Case;
 use crate::end::End;
-use crate::machine::{Machine, DOM0};
+use crate::machine::DOM0;
 
 /// A row without content: loads in a dom0 that only their time is wanted of.
 const LOADS: Case = Case {
-    machine: Machine {
-        memory_mib: 3072,
-        boot: dom0_with("1500M,max:1500M", ""),
-        ..DOM0
-    },
+    machine: DOM0.memory_mib(3072).dom0_mem("1500M,max:1500M"),
     end: End::FirstKernel,
     says: &[],
     seconds: 120,

@@ -4,7 +4,7 @@ use rkexec_protocol::choice::{Call, Extra, Gone};
 use rkexec_protocol::scenario::Tools;
 use rkexec_protocol::Scenario;
 
-use super::rows::{with_cpu, BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
+use super::rows::{BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
 use crate::case::Case;
 use crate::end::End;
 use crate::machine::Machine;
@@ -21,10 +21,7 @@ const BY_LOAD: Tools = Tools::NEW.syscall(Call::Load).first(1024);
 
 /// A row without content: a bare machine that crashes into the next kernel.
 const CRASHES: Case = Case {
-    machine: Machine {
-        kernel: "crashkernel=256M",
-        ..NATIVE
-    },
+    machine: NATIVE.kernel("crashkernel=256M"),
     scenario: Scenario::Tools(BY_FILE.crash(true)),
     expects_trouble: &[
         "Kernel panic - not syncing: sysrq triggered crash",
@@ -55,11 +52,11 @@ const CRASHES_BY_LOAD: Case = Case {
 /// Those machines, by how many of these ways they take, in that order.
 const MACHINES: [(&str, Machine, usize); 5] = [
     ("bare metal", NATIVE, 4),
-    ("bare metal, 4 levels", with_cpu("max,-la57"), 3),
-    ("bare metal, no 1 GiB pages", with_cpu("max,-pdpe1gb"), 3),
+    ("bare metal, 4 levels", NATIVE.cpu("max,-la57"), 3),
+    ("bare metal, no 1 GiB pages", NATIVE.cpu("max,-pdpe1gb"), 3),
     (
         "bare metal, 4 levels, no 1 GiB pages",
-        with_cpu("max,-la57,-pdpe1gb"),
+        NATIVE.cpu("max,-la57,-pdpe1gb"),
         1,
     ),
     ("UEFI", UEFI, 3),
@@ -70,10 +67,7 @@ fn many() -> impl Iterator<Item = Case> {
     MACHINES.into_iter().flat_map(|(on, machine, ways)| {
         WAYS.into_iter().take(ways).map(move |(what, case)| Case {
             name: format!("{on}: {what}").leak(),
-            machine: Machine {
-                kernel: case.machine.kernel,
-                ..machine
-            },
+            machine: machine.kernel(case.machine.kernel),
             ..case
         })
     })
@@ -97,11 +91,7 @@ fn others() -> Vec<Case> {
         },
         Case {
             name: "bare metal, nogbpages: kexec -s boots a kernel",
-            machine: Machine {
-                kernel: "nogbpages",
-                memory_mib: 4096,
-                ..NATIVE
-            },
+            machine: NATIVE.kernel("nogbpages").memory_mib(4096),
             says: &["without pages of 1 GiB"],
             ..TOOLS
         },
@@ -117,28 +107,19 @@ fn others() -> Vec<Case> {
         },
         Case {
             name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
-            machine: Machine {
-                kernel: "no5lvl",
-                ..NATIVE
-            },
+            machine: NATIVE.kernel("no5lvl"),
             says: &[r"\(4 levels"],
             ..TOOLS
         },
         Case {
             name: "64 GiB: kexec -s boots a kernel",
-            machine: Machine {
-                memory_mib: 64 << 10,
-                ..NATIVE
-            },
+            machine: NATIVE.memory_mib(64 << 10),
             seconds: 60,
             ..TOOLS
         },
         Case {
             name: "256 GiB: kexec -s boots a kernel",
-            machine: Machine {
-                memory_mib: 256 << 10,
-                ..NATIVE
-            },
+            machine: NATIVE.memory_mib(256 << 10),
             seconds: 90,
             ..TOOLS
         },

@@ -9,11 +9,7 @@ use crate::machine::{Machine, DOM0};
 use crate::probe::Maker::{self, Module, Stock};
 
 /// A bare machine with 4 GiB, and page tables of 4 levels.
-const FOUR_LEVELS: Machine = Machine {
-    memory_mib: 4096,
-    cpu: "max,-la57",
-    ..NATIVE
-};
+const FOUR_LEVELS: Machine = NATIVE.memory_mib(4096).cpu("max,-la57");
 
 /// On what, and by whom the page tables are made.
 const PROBED: [(&str, Machine, Maker); 6] = [
@@ -32,7 +28,7 @@ pub fn all() -> Vec<Case> {
             Stock => format!("{on}, stock kernel: the probe finds holes mapped"),
         }
         .leak(),
-        says: machine.xen().map_or(&[], |_| HANDED_OVER),
+        says: machine.xen.map_or(&[], |_| HANDED_OVER),
         machine,
         scenario: Scenario::Probe,
         module: maker == Module,

@@ -6,8 +6,7 @@ use rkexec_protocol::Scenario;
 
 use crate::case::{Case, Needs};
 use crate::end::End;
-use crate::machine::{Boot, Firmware, Machine, DOM0};
-use crate::xen_build::XenBuild;
+use crate::machine::{Firmware, Machine, DOM0};
 
 /// A load by `kexec_file_load`, and off into the next kernel.
 pub const FILE: Load = Load::NEW;
@@ -15,29 +14,9 @@ pub const FILE: Load = Load::NEW;
 pub const LOAD: Load = Load::NEW.call(Call::Load);
 
 /// A machine without Xen.
-pub const NATIVE: Machine = Machine {
-    boot: Boot::Native,
-    ..DOM0
-};
+pub const NATIVE: Machine = DOM0.xen(None);
 /// A machine without Xen that was booted by UEFI.
-pub const UEFI: Machine = Machine {
-    firmware: Firmware::Uefi,
-    ..NATIVE
-};
-
-/// A dom0 with this much memory, on the usual Xen with these options.
-pub const fn dom0_with(dom0_mem: &'static str, options: &'static str) -> Boot {
-    dom0_on(XenBuild::Main, dom0_mem, options)
-}
-
-/// The same on this Xen.
-pub const fn dom0_on(xen: XenBuild, dom0_mem: &'static str, options: &'static str) -> Boot {
-    Boot::Dom0 {
-        xen,
-        dom0_mem,
-        options,
-    }
-}
+pub const UEFI: Machine = NATIVE.firmware(Firmware::Uefi);
 
 /// What every hand-over says that succeeds.
 pub const HANDED_OVER: &[&str] = &[
@@ -66,11 +45,6 @@ pub const NATIVE_BOOTS: Case = Case {
     seconds: 35,
     ..BOOTS
 };
-
-/// A bare machine with this processor.
-pub const fn with_cpu(cpu: &'static str) -> Machine {
-    Machine { cpu, ..NATIVE }
-}
 
 /// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
 pub const SELFTESTS: Case = Case {

@@ -3,10 +3,10 @@
 
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_with, BOOTS};
+use super::rows::BOOTS;
 use crate::case::Case;
 use crate::end::End;
-use crate::machine::{Machine, DOM0};
+use crate::machine::DOM0;
 
 /// What the module says when Xen has nothing to start.
 const REFUSED: &str =
@@ -30,10 +30,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: loads, unloads, the module and reboot(2), all at once",
-            machine: Machine {
-                parallel: true,
-                ..DOM0
-            },
+            machine: DOM0.parallel(true),
             scenario: Scenario::Races,
             says: &[
                 "rkexec: image verified",
@@ -61,10 +58,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "dom0: Xen's image is unloaded when it is to start it, and the machine restarts",
-            machine: Machine {
-                boot: dom0_with("1G,max:2G", ""),
-                ..DOM0
-            },
+            machine: DOM0.dom0_mem("1G,max:2G"),
             scenario: Scenario::Refusal,
             end: End::Restart,
             says: &[REFUSED],

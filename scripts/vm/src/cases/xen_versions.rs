@@ -7,20 +7,16 @@ use rkexec_protocol::choice::Lockdown;
 use rkexec_protocol::scenario::{Boot, Refuse};
 use rkexec_protocol::Scenario;
 
-use super::rows::{dom0_on, BOOTS, FILE};
+use super::rows::{BOOTS, FILE};
 use crate::case::Case;
 use crate::end::End;
-use crate::machine::{Firmware, Machine, DOM0};
+use crate::machine::{Firmware, DOM0};
 use crate::xen_build::XenBuild::{self, Bookworm, Bullseye, Main, Sid, Trixie, WithoutKexec};
 
 /// A row without content: a dom0 on this Xen.
 const fn on(xen: XenBuild, firmware: Firmware) -> Case {
     Case {
-        machine: Machine {
-            boot: dom0_on(xen, "1G,max:1G", ""),
-            firmware,
-            ..DOM0
-        },
+        machine: DOM0.xen(Some(xen)).firmware(firmware),
         ..BOOTS
     }
 }
