@@ -38,7 +38,7 @@ fn ends(scenario: Scenario, cpu: &str, kind: &str, code: i32) -> (String, Vec<St
     let mut memory = stage::prepare(scenario);
     let mut machine = Machine::start(scenario.into(), cpu, kind);
     let ended = machine.wait();
-    let serial = machine.serial();
+    let serial = mem::take(&mut machine.said);
     assert_eq!(ended, code, "{kind}: {serial}");
     (serial, mem::take(&mut memory.after))
 }

@@ -15,7 +15,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub struct Machine {
     vm: Vm,
-    said: String,
+    /// What it has said so far.
+    pub said: String,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -43,11 +44,6 @@ impl Machine {
             said: String::new(),
             _turn: turn,
         }
-    }
-
-    /// What it has said so far.
-    pub fn serial(&self) -> String {
-        self.said.clone()
     }
 
     /// Waits for the machine to end, and returns QEMU's exit code.

@@ -1,7 +1,6 @@
 //! A running machine: started, watched, and killed in every case.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
@@ -17,6 +16,7 @@ use anyhow::{bail, Context, Result};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use thiserror::Error;
 
 use crate::console;
 use crate::qmp::Qmp;
@@ -29,16 +29,9 @@ const ARGS: [&str; 9] = [
 ];
 
 /// A machine has said nothing for so long.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("it has said nothing for {} s", .0.as_secs())]
 pub struct Silence(Duration);
-
-impl fmt::Display for Silence {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "it has said nothing for {} s", self.0.as_secs())
-    }
-}
-
-impl std::error::Error for Silence {}
 
 /// A machine that runs, and is killed when this value goes.
 pub struct Vm {
