@@ -32,7 +32,6 @@ const TABLES: u64 = 0x0198_5000;
 const NR_TABLES: u64 = 4;
 /// Their root is not the first of them.
 pub const ROOT: u64 = TABLES + (NR_TABLES - 1) * PAGE;
-/// The list pages.
 const LIST: [u64; 2] = [0x01a0_1000, 0x01a0_0000];
 /// Scattered source pages: every other page from here on, from last to first, more than one list
 /// page can name. They become one piece.
@@ -79,7 +78,6 @@ impl Drop for Memory {
     }
 }
 
-/// Makes it.
 pub fn prepare(scenario: Scenario) -> Memory {
     static TURN: Mutex<()> = Mutex::new(());
     let flat = fs::read(&artifacts::get().flat).expect("it was built");
@@ -127,7 +125,6 @@ fn line(at: u64, bytes: &[u8]) -> String {
     format!("bench: memory {at:#x} {digest}")
 }
 
-/// The image.
 fn entries(scenario: Scenario) -> Vec<Entry> {
     let scattered = |nr| SCATTERED + (NR_SCATTERED - nr) * 2 * PAGE;
     let gather = |nr| entry(GATHERED + nr * PAGE, scattered(nr), PAGE);

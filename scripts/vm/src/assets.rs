@@ -143,10 +143,6 @@ impl Files {
         Ok(())
     }
 
-    pub fn release(&self) -> Result<String> {
-        self.inputs.release()
-    }
-
     /// The same files with another initramfs, which is somebody else's.
     #[must_use]
     pub fn with_initramfs(&self, initramfs: PathBuf) -> Self {

@@ -13,7 +13,7 @@ use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
-pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
+pub fn run(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Notes> {
     let mut notes = one(case, files, log, observer)?;
     if let End::Dump(scenario) = case.end {
         let other = Case {
@@ -46,7 +46,7 @@ pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) 
 /// About one in a hundred emulated machines with several processors freezes or crashes while Xen or
 /// the stock kernel starts, or right after, on which nothing of the module has run by then. Such a machine is
 /// started once more, and that is said; its log is kept as `log` with the ending `first`.
-fn one(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
+fn one(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Notes> {
     let mut attempt = || run_case::run(case, files, log, observer);
     let error = match attempt() {
         Err(error) if error.is::<NeverStarted>() => error,

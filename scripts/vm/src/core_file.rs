@@ -23,7 +23,6 @@ struct Piece {
     start: u64,
     /// The first byte behind it.
     end: u64,
-    /// Where it is in the file.
     offset: u64,
 }
 

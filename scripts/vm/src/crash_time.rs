@@ -25,7 +25,6 @@ pub struct CrashTimeArgs {
     blob: u32,
 }
 
-/// The longest that a machine may live.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// What the kernel says when it is told to crash.
 const CRASH: &str = "sysrq: Trigger a crash";

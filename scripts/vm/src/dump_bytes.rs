@@ -29,7 +29,6 @@ use crate::pieces::Piece;
 use crate::watch::Report;
 use crate::xen_build::XenBuild;
 
-/// The longest that a machine may live.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a machine is left alone before its state is kept, so that nothing is under way.
 const REST: Duration = Duration::from_secs(2);
@@ -169,7 +168,6 @@ fn save(vm: &mut Vm, ram: &Ram, file: &Path, bytes: u64) -> Result<File> {
     Ok(file)
 }
 
-/// The next line, and what it means.
 fn next_record(vm: &mut Vm, report: &mut Report) -> Result<(String, Option<Record>)> {
     let line = vm.next_line()?.context("the machine has ended")?;
     match report.feed(&line)? {

@@ -63,7 +63,9 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
             .arg(args.image.join("disk"))
             .arg(&disk),
     )?;
-    let vmlinux = args.debug.join(format!("vmlinux-{}", files.release()?));
+    let vmlinux = args
+        .debug
+        .join(format!("vmlinux-{}", files.inputs.release()?));
     let saved = output.join("saved");
     if saved.exists() {
         fs::remove_dir_all(&saved)?;
@@ -72,7 +74,7 @@ pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
     let mut suite = Suite::new(output);
     let (from, to) = (disk.clone(), saved.clone());
     suite.add(case.name, "serial", move |log| {
-        let notes = attempts::run(&case, &files, log, &mut ())?;
+        let notes = attempts::run(&case, &files, log, &mut |_, _| ())?;
         Ok([notes, fetch(&from, &to)?].concat())
     });
     suite.add("crash reads that dump", "crash", move |log| {

@@ -10,7 +10,7 @@ use rkexec_protocol::Record;
 use crate::assets::Assets;
 use crate::attempts;
 use crate::cases;
-use crate::run_case::{self, Observer};
+use crate::run_case;
 
 /// A part of the story: the line that begins it, its headline, and the lines of the log that belong in it.
 struct Chapter {
@@ -70,7 +70,10 @@ pub fn run(assets: &Assets) -> Result<bool> {
     let mut story = Story::new(io::stdout(), io::stdout().is_terminal())?;
     story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
     let started = Instant::now();
-    let result = attempts::run(&case, &files, &log, &mut story);
+    let result = attempts::run(&case, &files, &log, &mut |line, record| {
+        // A terminal that is gone is no reason to stop: the exit status still tells.
+        let _ = story.tell(line, record);
+    });
     files.remove()?;
     story.end(started.elapsed().as_secs(), &result)?;
     println!("The whole serial log: {}", log.display());
@@ -152,13 +155,6 @@ impl<W: Write> Story<W> {
     }
 }
 
-impl<W: Write> Observer for Story<W> {
-    fn line(&mut self, line: &str, record: Option<&Record>) {
-        // A terminal that is gone is no reason to stop: the exit status still tells.
-        let _ = self.tell(line, record);
-    }
-}
-
 /// At most as much of a line as a usual terminal shows.
 fn shortened(line: &str) -> String {
     const COLUMNS: usize = 110;
@@ -192,7 +188,8 @@ mod tests {
             "[   10.0] rkexec: hand-over at ma:0x1000",
             "[   10.1] vmtest: ok 2 - kexec_file_load",
         ] {
-            story.line(line, Record::find(line).unwrap().as_ref());
+            let record = Record::find(line).unwrap();
+            story.tell(line, record.as_ref()).unwrap();
         }
         let text = String::from_utf8(out).unwrap();
         let expected = "\n1. Xen boots (0 s)\n   (XEN) Xen version 4.20\n\

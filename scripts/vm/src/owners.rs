@@ -35,21 +35,20 @@ impl Owners {
 
     /// Says of pages whose they are, and where they are.
     pub fn tell(&self, pages: &[(u64, u64)]) -> String {
-        let mut owners: BTreeMap<&str, Vec<(u64, u64, usize)>> = BTreeMap::new();
-        for (at, bytes) in pages {
-            let runs = owners.entry(self.of(*at)).or_default();
-            match runs.last_mut() {
-                Some((_, end, count)) if end == at => {
-                    *end += bytes;
-                    *count += 1;
-                }
-                _ => runs.push((*at, at + bytes, 1)),
-            }
+        let mut owners: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let same = |(at, bytes): &(u64, u64), (next, _): &(u64, u64)| {
+            at + bytes == *next && self.of(*at) == self.of(*next)
+        };
+        for run in pages.chunk_by(same) {
+            owners.entry(self.of(run[0].0)).or_default().push(run);
         }
         let told = owners.iter().map(|(owner, runs)| {
-            let count: usize = runs.iter().map(|(.., count)| count).sum();
-            let shown = runs.iter().take(SHOWN);
-            let mut places: Vec<_> = shown.map(|it| format!("{:x}-{:x}", it.0, it.1)).collect();
+            let count: usize = runs.iter().map(|run| run.len()).sum();
+            let place = |run: &&[(u64, u64)]| {
+                let (last, bytes) = run[run.len() - 1];
+                format!("{:x}-{:x}", run[0].0, last + bytes)
+            };
+            let mut places: Vec<_> = runs.iter().take(SHOWN).map(place).collect();
             if runs.len() > SHOWN {
                 places.push(format!("and {} other places", runs.len() - SHOWN));
             }

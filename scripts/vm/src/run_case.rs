@@ -35,15 +35,8 @@ const EMULATORS_FAULT: &str = "BUG: ENTRY_TRAMPOLINE stack guard page was hit";
 /// What a test has to say beside its verdict: the measurements of the first kernel.
 pub type Notes = Vec<String>;
 
-/// Somebody who listens in.
-pub trait Observer {
-    /// A line has come, with this meaning in the guest's report.
-    fn line(&mut self, line: &str, record: Option<&Record>);
-}
-
-impl Observer for () {
-    fn line(&mut self, _line: &str, _record: Option<&Record>) {}
-}
+/// Somebody who listens in, and is told each line, with its meaning in the guest's report.
+pub type Observer<'a> = &'a mut dyn FnMut(&str, Option<&Record>);
 
 /// What went wrong before anything that is tested had run (the module had not said a word, and no test
 /// had a result), or is the emulator's fault by all signs.
@@ -58,7 +51,7 @@ pub struct Skipped(pub String);
 
 /// Runs `case` on one machine; the serial log goes to `log`, and each line to `observer`. An error is
 /// that it failed, or [`NeverStarted`] if it was the machine; [`Skipped`] if the guest cannot run it.
-pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Notes> {
+pub fn run(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Notes> {
     let mut course = Course::new(case, files)?;
     match course.follow(files, log, observer) {
         Err(error) if !course.began => bail!(NeverStarted(format!("{error:#}"))),
@@ -67,7 +60,7 @@ pub fn run(case: &Case, files: &Files, log: &Path, observer: &mut dyn Observer) 
             let mut notes = course.verdict()?;
             if let End::Dump(_) = case.end {
                 let disk = files.disk(&machine::name(log));
-                notes.push(dump::examine(&disk, &files.release()?)?);
+                notes.push(dump::examine(&disk, &files.inputs.release()?)?);
             }
             Ok(notes)
         }
@@ -126,8 +119,7 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Starts the machine and follows what it says.
-    fn follow(&mut self, files: &Files, log: &Path, observer: &mut dyn Observer) -> Result<Ended> {
+    fn follow(&mut self, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Ended> {
         let case = self.case;
         let seconds = |seconds| Duration::from_secs(seconds * files.time_factor);
         let words = words(case.scenario, case.module && files.has_module);
@@ -147,7 +139,7 @@ impl<'a> Course<'a> {
                 Err(error) => return Err(self.out_of_time(error)),
             };
             let record = self.report.feed(&line)?;
-            observer.line(&line, record.as_ref());
+            observer(&line, record.as_ref());
             if matches!(record, Some(Record::Begins(_))) {
                 vm.expire_after_silence(seconds(SILENCE));
             }

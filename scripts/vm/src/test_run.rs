@@ -52,7 +52,7 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
         let files = Arc::clone(&files);
         suite.add(case.name, &slug(case.name), move |log| {
             let files = files_for(&case, &files)?;
-            attempts::run(&case, &files, log, &mut ())
+            attempts::run(&case, &files, log, &mut |_, _| ())
         });
     }
     let passed = suite.run(&args.libtest)?;

@@ -27,7 +27,6 @@ static TROUBLE: LazyLock<RegexSet> = LazyLock::new(|| {
     .expect("constant")
 });
 
-/// Whether a line means trouble.
 pub fn is_trouble(line: &str) -> bool {
     TROUBLE.is_match(line)
 }
