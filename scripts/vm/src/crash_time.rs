@@ -20,9 +20,6 @@ pub struct CrashTimeArgs {
     /// Crashes in each way.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// MiB of random bytes in the crash kernel's initrd.
-    #[arg(long, default_value_t = 8, value_name = "MIB")]
-    blob: u32,
 }
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -38,7 +35,7 @@ pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
     let mut times = WAYS.map(|way| (way, Vec::new()));
     for round in 1..=args.rounds {
         for ((name, way), times) in &mut times {
-            let took = crash(&files, *way, round, args).with_context(|| name.to_owned())?;
+            let took = crash(&files, *way, round).with_context(|| name.to_owned())?;
             println!("# round {round}, {name}: {} ms", took.as_millis());
             times.push(took);
         }
@@ -52,11 +49,10 @@ pub fn run(assets: &Assets, args: &CrashTimeArgs) -> Result<()> {
 }
 
 /// Crashes a machine; the time from the first line about it to the crash kernel's first.
-fn crash(files: &Files, way: Way, round: u32, args: &CrashTimeArgs) -> Result<Duration> {
+fn crash(files: &Files, way: Way, round: u32) -> Result<Duration> {
     let machine = DOM0.xen_options("crashkernel=256M");
-    let crash = Crash::NEW.call(way).blob(args.blob.into());
-    let scenario = Scenario::Crash(crash.next(Some(Extra::EarlyConsole)));
-    let words = words(scenario, files.has_module);
+    let crash = Crash::NEW.call(way).next(Some(Extra::EarlyConsole));
+    let words = words(Scenario::Crash(crash), files.has_module);
     let log = files.output.join(format!("{way}-{round}.log"));
     let (mut vm, _ram) = machine.start(files, &words, &log, &[])?;
     vm.expire_after(PATIENCE);

@@ -1,11 +1,10 @@
 //! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/kdump-image`) crashes, and crash(8)
 //! reads what it has saved.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context, Result};
-use clap::Args;
 use fs_err as fs;
 use libtest_mimic::Arguments;
 
@@ -17,16 +16,12 @@ use crate::run_case::Notes;
 use crate::suite::Suite;
 use crate::xen_build::XenBuild;
 
-/// With what, and how.
-#[derive(Args)]
-pub struct KdumpArgs {
-    /// The directory with the disk of the system and what it boots from.
-    #[arg(long, default_value = ".build/kdump", value_name = "DIR")]
-    image: PathBuf,
-    /// The directory with the kernel that has its debug information.
-    #[arg(long, default_value = ".build/debug", value_name = "DIR")]
-    debug: PathBuf,
-}
+/// The disk of the system (`scripts/kdump-image`).
+const DISK: &str = ".build/kdump/disk";
+/// What it boots from.
+const INITRD: &str = ".build/kdump/initrd";
+/// Where the kernel is that has its debug information (`scripts/debug-vmlinux`).
+const DEBUG: &str = ".build/debug";
 
 /// Where kdump-tools saves what it saves.
 const SAVED: &str = "/var/crash";
@@ -51,21 +46,18 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
     ("log", &["sysrq: Trigger a crash", PANIC]),
 ];
 
-pub fn run(assets: &Assets, args: &KdumpArgs) -> Result<bool> {
+pub fn run(assets: &Assets) -> Result<bool> {
     let prepared = assets.prepare("kdump", 10, [XenBuild::Main])?;
     let output = &prepared.output;
-    let files = prepared.with_initramfs(args.image.join("initrd"));
+    let files = prepared.with_initramfs(INITRD.into());
     let disk = output.join("disk");
     // The copy is what the machine writes to.
     dump::run(
         Command::new("cp")
-            .arg("--sparse=always")
-            .arg(args.image.join("disk"))
+            .args(["--sparse=always", DISK])
             .arg(&disk),
     )?;
-    let vmlinux = args
-        .debug
-        .join(format!("vmlinux-{}", files.inputs.release()?));
+    let vmlinux = Path::new(DEBUG).join(format!("vmlinux-{}", files.inputs.release()?));
     let saved = output.join("saved");
     if saved.exists() {
         fs::remove_dir_all(&saved)?;

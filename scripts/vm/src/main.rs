@@ -40,7 +40,6 @@ use rkexec_protocol::Scenario;
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
-use crate::kdump::KdumpArgs;
 use crate::machine::DOM0;
 use crate::pieces::Piece;
 use crate::soak::SoakArgs;
@@ -66,7 +65,7 @@ enum Command {
     /// Load and boot again and again, on every Xen in all ways.
     Soak(SoakArgs),
     /// Crash a Debian system in dom0 that has kdump-tools.
-    Kdump(KdumpArgs),
+    Kdump,
     /// Measure; the results are what the tests have to say.
     Measure(TestArgs),
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
@@ -116,7 +115,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Run => narrate::run(assets),
         Command::Test(args) => test_run::run("test", cases::all(), assets, &args),
         Command::Soak(args) => soak::run(assets, &args),
-        Command::Kdump(args) => kdump::run(assets, &args),
+        Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),
         Command::DumpBytes => dump_bytes::run(assets).map(|()| true),
