@@ -1,6 +1,6 @@
-//! Runs the bench in QEMU: one machine at a time, and none for longer than a minute.
+//! Runs the bench in QEMU: one machine at a time, as there is one memory at a time (`stage`), and none for
+//! longer than a minute.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qemu::Vm;
@@ -10,21 +10,16 @@ use crate::artifacts;
 /// The longest that a machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Two cores are for one machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 pub struct Machine {
     vm: Vm,
     /// What it has said so far.
     pub said: String,
-    _turn: MutexGuard<'static, ()>,
 }
 
 impl Machine {
     /// Starts the scenario on a processor of the model `cpu`, in a machine of the type `machine`;
     /// only a `pc` has a screen.
     pub fn start(scenario: &str, cpu: &str, machine: &str) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let artifacts = artifacts::get();
         let log = artifacts::directory("serial").join(format!("{scenario}-{machine}-{cpu}.log"));
         let memory = artifacts::directory("memory").join(scenario);
@@ -42,7 +37,6 @@ impl Machine {
         Self {
             vm,
             said: String::new(),
-            _turn: turn,
         }
     }
 
