@@ -125,7 +125,8 @@ struct Storage<const N: usize> {
 }
 
 // SAFETY: `enable` writes the storage once, before the livepatch core knows of it; from then on only the core
-// uses it, under its own lock, and the callbacks, under the same.
+// uses it, under its own lock, and the callbacks, under the same. The replacements are never written, and what
+// they point to is code.
 unsafe impl<const N: usize> Sync for Patch<N> {}
 
 impl<const N: usize> Patch<N> {

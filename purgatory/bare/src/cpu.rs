@@ -3,16 +3,18 @@
 use core::arch::asm;
 
 /// Reads a byte from an I/O port.
-pub fn inb(port: u16) -> u8 {
+pub(crate) fn inb(port: u16) -> u8 {
     let value;
-    // SAFETY: The ports that are read here (a 16550's, 0xcf9, the 8042's status) change no memory.
+    // SAFETY: This crate reads a 16550 (which port that is its user says), 0xcf9 and the status of the
+    // 8042. None of them changes memory.
     unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack)) };
     value
 }
 
-/// Writes a byte to an I/O port.
+/// Writes a byte to an I/O port: of a 16550, or one that ends the program by resetting or leaving the
+/// machine. Nothing else is meant by it, for other devices write to memory.
 pub fn outb(port: u16, value: u8) {
-    // SAFETY: As above; a reset ends the program, which breaks no promise of the language.
+    // SAFETY: A 16550 changes no memory, and the end of the program breaks no promise of the language.
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack)) };
 }
 

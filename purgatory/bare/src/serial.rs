@@ -47,6 +47,8 @@ impl Serial {
         ] {
             outb(port.wrapping_add(register), value);
         }
+        // What it was stuck in before is over.
+        serial.port = Some(port);
         serial
     }
 

@@ -25,7 +25,7 @@ pub(super) struct SourcePages(pub(super) KVVec<Option<Source<RawPage>>>);
 impl Drop for SourcePages {
     fn drop(&mut self) {
         for source in self.0.iter().flatten() {
-            // SAFETY: The pages were allocated for the list, and each is in it once.
+            // SAFETY: The pages were allocated as sources, and each is here once.
             unsafe { source.page.free() };
         }
     }

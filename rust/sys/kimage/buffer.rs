@@ -9,7 +9,7 @@ use crate::pure::mem_hole::{Constraints, End};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 
-/// A constraints of the loader's.
+/// What the loader asks for.
 pub(crate) struct KexecBuf<'a>(&'a mut c::kexec_buf);
 
 impl<'a> KexecBuf<'a> {
