@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{ensure, Context, Result};
 use libtest_mimic::{Arguments, Completion, Trial};
+use rkexec_protocol::Record;
 
 use crate::run_case::{Notes, Skipped};
 
@@ -108,9 +109,8 @@ fn tail(log: &Path) -> Result<Vec<String>> {
 /// The last lines up to the first test of the guest that failed, or up to the end.
 fn excerpt(lines: Vec<String>) -> Vec<String> {
     // The reason is on the line behind it.
-    let failed = lines
-        .iter()
-        .position(|line| line.contains("vmtest: not ok"));
+    let is_failure = |line: &String| matches!(Record::find(line), Ok(Some(Record::Failed(..))));
+    let failed = lines.iter().position(is_failure);
     let end = failed.map_or(lines.len(), |at| (at + 2).min(lines.len()));
     lines[end.saturating_sub(TAIL)..end].to_vec()
 }
