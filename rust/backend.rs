@@ -1,11 +1,15 @@
 //! What stands in for the kernel's kexec backend, and where it can.
 
+mod blob;
 mod dom0;
 mod error;
+mod handover;
 mod image;
+mod image_pages;
 mod inspect;
 mod long_load;
 mod native;
+mod requested_segments;
 mod transition;
 
 use kernel::prelude::*;

@@ -10,11 +10,8 @@ mod crash_image;
 mod default_image;
 mod e820_ext;
 mod for_xen;
-mod handover;
 mod image;
-mod image_pages;
 mod memory;
-mod requested_segments;
 mod slot;
 mod tables;
 mod xen;
@@ -24,6 +21,7 @@ use core::fmt;
 
 use kernel::prelude::*;
 
+use super::blob::Blob;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::transition;
@@ -37,7 +35,6 @@ use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
 use crate::sys::livepatch::replacements;
 use crate::sys::log::Shown;
-use handover::Blob;
 use image::Dom0Image;
 pub(super) use xen::Found;
 

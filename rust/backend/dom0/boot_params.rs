@@ -7,13 +7,8 @@ use crate::backend::error::LoadError;
 use crate::pure::addr::Addr;
 use crate::pure::boot_params;
 use crate::pure::memmap::MapEntry;
-use crate::sys::kimage::{FileEntry, Kimage};
+use crate::sys::kimage::Kimage;
 use crate::sys::lockdown;
-
-/// Where the next kernel is entered, and where its boot parameters will be.
-pub(super) fn entry(kimage: &mut Kimage<'_>) -> Result<FileEntry, LoadError> {
-    (kimage.file_entry()).map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))
-}
 
 /// Writes the memory map to the parameters that will be at the machine address `at`, and what does not
 /// fit there to `ext`. The next kernel is locked down as this one is.

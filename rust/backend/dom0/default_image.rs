@@ -12,16 +12,16 @@ use kernel::prelude::*;
 
 use super::e820_ext::E820Ext;
 use super::for_xen::{give, ForXen};
-use super::handover::{safe_block, Handover};
-use super::image_pages::{ImagePages, PAGES_AT_ONCE};
 use super::memory::{Machine, Mapped};
-use super::requested_segments::RequestedSegments;
 use super::xen_load::XenLoad;
 use super::{boot_params, tables};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
+use crate::backend::handover::{safe_block, Handover};
 use crate::backend::image::{HandoverInput, Image, Parts, Verified};
-use crate::backend::long_load::{give_way, unreadable};
+use crate::backend::image_pages::ImagePages;
+use crate::backend::long_load::unreadable;
+use crate::backend::requested_segments::{file_entry, RequestedSegments};
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::segment::{Segment, Segments};
@@ -30,7 +30,7 @@ use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::machine;
 use crate::sys::p2m::XenPv;
-use crate::sys::pages::{Block, Page};
+use crate::sys::pages::Block;
 use crate::sys::sha256::Sha256;
 
 /// The parts of an image whose data is in pages of dom0's.
@@ -57,7 +57,7 @@ impl InDom0 {
         } = CheckedRequest::read(kimage, &machine, &mapped)?;
         warn_of_xen(&segments);
 
-        let handover = Handover::new(&segments, &mapped)?;
+        let handover = Handover::new(&segments, &mapped.place())?;
         let (tables, root, nr_tables) = build_tables(&machine, &segments, &mapped)?;
         let xen_load = XenLoad::new(&handover, &tables, &XenPv)?;
         let pages = ImagePages::new(&segments, &mapped)?;
@@ -71,7 +71,7 @@ impl InDom0 {
                 nr_pages: nr_tables,
                 digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
             },
-            list: verified_list(&pages.list),
+            list: pages.verified_list(),
             rsi,
             backup: None,
         };
@@ -103,24 +103,14 @@ impl Parts for InDom0 {
         index: usize,
         digest: &mut Sha256,
     ) -> Result<(), LoadError> {
-        let sources = (segments.data_pages_of(index))
-            .and_then(|pages| self.pages.sources.0.get(pages))
-            .ok_or(LoadError::Kernel("finding the pages of a segment", EINVAL))?;
         let added = (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments());
-        for (nr, source) in sources.iter().flatten().enumerate() {
-            // SAFETY: The page is a source of ours, and nobody else writes to it.
-            let page = unsafe { source.page.bytes_mut() };
-            let offset = nr.saturating_mul(page.len());
-            match added {
-                Some(ext) => ext.read(offset, page),
-                None => (kimage.read(index, offset, page)).map_err(|_| unreadable(index))?,
+        (self.pages).fill(segments, index, digest, |offset, page| match added {
+            Some(ext) => {
+                ext.read(offset, page);
+                Ok(())
             }
-            digest.update(page);
-            if nr % PAGES_AT_ONCE == 0 {
-                give_way()?;
-            }
-        }
-        Ok(())
+            None => (kimage.read(index, offset, page)).map_err(|_| unreadable(index)),
+        })
     }
 
     fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
@@ -136,8 +126,7 @@ impl Parts for InDom0 {
     }
 
     fn first_source(&self) -> Option<Maddr> {
-        let first = self.pages.sources.0.iter().flatten().next();
-        Some(first.map_or(Maddr::ZERO, |source| source.frame.start()))
+        Some(self.pages.first_source())
     }
 }
 
@@ -176,24 +165,15 @@ fn build_tables(
     mapped: &Mapped<'_>,
 ) -> Result<(Block, Mfn, usize), LoadError> {
     let nr = tables::count(machine)?;
-    let mut block = safe_block(nr, segments, mapped, "the page tables in one piece")?;
+    let mut block = safe_block(
+        nr,
+        segments,
+        &mapped.place(),
+        "the page tables in one piece",
+    )?;
     let first = block.range().start();
     let root = tables::build(machine, block.as_pages_mut(), first)?;
     Ok((block, root, nr))
-}
-
-/// The copy list, as the hand-over gets it.
-fn verified_list(pages: &[Page]) -> Verified {
-    let mut digest = Sha256::new();
-    for page in pages {
-        digest.update(page.bytes());
-    }
-    let first = pages.first().and_then(Page::mfn);
-    Verified {
-        first: first.map_or(Maddr::ZERO, Mfn::start),
-        nr_pages: pages.len(),
-        digest: digest.finish(),
-    }
 }
 
 /// What the caller of the system call wants, made true of the machine.
@@ -218,11 +198,16 @@ impl CheckedRequest {
                 rsi: 0,
             });
         }
-        let regs = boot_params::entry(kimage)?;
+        let regs = file_entry(kimage)?;
         let mut segments = requested.check(regs.rip, machine.ram())?;
         let mut e820_ext = E820Ext::new(machine.map().len(), |nr_bytes| {
             let nr_pages = nr_bytes.div_ceil(PAGE_SIZE as usize);
-            let block = safe_block(nr_pages, &segments, mapped, "the machine's memory map")?;
+            let block = safe_block(
+                nr_pages,
+                &segments,
+                &mapped.place(),
+                "the machine's memory map",
+            )?;
             let range = block.range();
             Ok((block, range))
         })?;

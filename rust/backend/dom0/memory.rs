@@ -3,6 +3,7 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
+use crate::backend::handover::Place;
 use crate::pure::addr::{Addr, Mfn, Pfn, PAGE_SIZE};
 use crate::pure::identity::{Attr, Levels, Mark, Paging, Runs, Sources, LOW_MEMORY};
 use crate::pure::memmap::{E820Type, MapEntry};
@@ -96,9 +97,12 @@ pub(super) struct Mapped<'a> {
 }
 
 impl<'a> Mapped<'a> {
-    /// All memory that they may be in, in order.
-    pub(super) fn ram(&self) -> &'a [MaRange] {
-        self.ram
+    /// Where several of them in one piece may be.
+    pub(super) fn place(&self) -> Place<'a, XenPv> {
+        Place {
+            p2m: &XenPv,
+            ram: self.ram,
+        }
     }
 }
 

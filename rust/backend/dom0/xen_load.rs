@@ -7,9 +7,9 @@
 
 use kernel::prelude::*;
 
-use super::handover::Handover;
 use super::{memory, xen};
 use crate::backend::error::LoadError;
+use crate::backend::handover::Handover;
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
 use crate::pure::indirection::{self, IndirectionError, IndirectionPage};
 use crate::pure::range::MaRange;

@@ -11,6 +11,7 @@ use crate::backend::dom0::boot_params;
 use crate::backend::dom0::e820_ext::E820Ext;
 use crate::backend::dom0::memory::Machine;
 use crate::backend::error::LoadError;
+use crate::backend::requested_segments::file_entry;
 use crate::pure::crash_area;
 use crate::pure::elfcore::{ElfCore, Loads};
 use crate::pure::memmap::MapEntry;
@@ -41,7 +42,7 @@ impl FileImage {
         free: &mut FreeRanges,
     ) -> Result<Self, LoadError> {
         warn_of_xen_console(kimage);
-        let entry = boot_params::entry(kimage)?;
+        let entry = file_entry(kimage)?;
         let header_index = (kimage.elf_core_header())
             .ok_or(LoadError::Kernel("looking for the ELF core header", EIO))?;
         let header_range = free.of_segment(header_index)?;

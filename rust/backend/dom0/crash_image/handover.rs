@@ -8,7 +8,7 @@ use core::ops::Range as Pages;
 use kernel::prelude::*;
 
 use crate::abi::handover::{CopyListPage, Digest, Params, LOW_BYTES};
-use crate::backend::dom0::handover::Blob;
+use crate::backend::blob::Blob;
 use crate::backend::error::LoadError;
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::identity::Table;

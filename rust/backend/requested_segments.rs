@@ -2,11 +2,16 @@
 
 use kernel::prelude::*;
 
-use crate::backend::error::LoadError;
+use super::error::LoadError;
 use crate::pure::range::MaRange;
 use crate::pure::requested_segment::{self, RequestedSegment};
 use crate::pure::segment::{Segments, MAX_SEGMENTS};
-use crate::sys::kimage::Kimage;
+use crate::sys::kimage::{FileEntry, Kimage};
+
+/// Where the next kernel is entered, and where its boot parameters will be.
+pub(super) fn file_entry(kimage: &mut Kimage<'_>) -> Result<FileEntry, LoadError> {
+    (kimage.file_entry()).map_err(|e| LoadError::Kernel("looking for the kernel's entry point", e))
+}
 
 /// Segments that are asked for, in their order.
 #[derive(Clone, Copy)]
@@ -44,6 +49,13 @@ impl RequestedSegments {
         ))? = extra;
         self.count = self.count.saturating_add(1);
         Ok(())
+    }
+
+    /// Without segment `index`, whose number stays.
+    pub(super) fn leave_out(&mut self, index: usize) {
+        if let Some(segment) = self.list.get_mut(index) {
+            (segment.memsz, segment.bufsz) = (0, 0);
+        }
     }
 
     /// Other data for segment `index`, of so many bytes.

@@ -6,21 +6,23 @@
 
 use kernel::prelude::*;
 
+use super::error::LoadError;
+use super::image::Verified;
+use super::long_load::give_way;
 use crate::abi::handover::CopyListPage;
-use crate::backend::error::LoadError;
-use crate::backend::long_load::give_way;
-use crate::pure::addr::Mfn;
+use crate::pure::addr::{Maddr, Mfn};
 use crate::pure::copylist::{list_pages_bound, CopyList, ListError, Written};
 use crate::pure::placement::{Offer, Placement, Source};
 use crate::pure::segment::Segments;
 use crate::sys::p2m::P2m;
 use crate::sys::pages::{Page, RawPage};
+use crate::sys::sha256::Sha256;
 
 /// Between two calls of [`give_way`], so many pages are found or copied.
-pub(super) const PAGES_AT_ONCE: usize = 256;
+const PAGES_AT_ONCE: usize = 256;
 
 /// The pages of an image's data, owned.
-pub(super) struct SourcePages(pub(super) KVVec<Option<Source<RawPage>>>);
+struct SourcePages(KVVec<Option<Source<RawPage>>>);
 
 impl Drop for SourcePages {
     fn drop(&mut self) {
@@ -34,9 +36,9 @@ impl Drop for SourcePages {
 /// The pages of an image while they are being found.
 pub(super) struct ImagePages {
     /// For each page of data, the page that keeps it.
-    pub(super) sources: SourcePages,
+    sources: SourcePages,
     /// The copy list.
-    pub(super) list: KVec<Page>,
+    list: KVec<Page>,
 }
 
 /// The search for pages.
@@ -92,6 +94,50 @@ impl ImagePages {
         pages.find_sources(segments, &mut search)?;
         pages.write_list(segments)?;
         Ok(pages)
+    }
+
+    /// Copies the data of segment `index` to the pages that keep it, and all of them to `digest`. `read`
+    /// fills a page with what is at an offset of the segment.
+    pub(super) fn fill(
+        &self,
+        segments: &Segments,
+        index: usize,
+        digest: &mut Sha256,
+        read: impl Fn(usize, &mut [u8]) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let sources = (segments.data_pages_of(index))
+            .and_then(|pages| self.sources.0.get(pages))
+            .ok_or(LoadError::Kernel("finding the pages of a segment", EINVAL))?;
+        for (nr, source) in sources.iter().flatten().enumerate() {
+            // SAFETY: The page is a source of ours, and nobody else writes to it.
+            let page = unsafe { source.page.bytes_mut() };
+            read(nr.saturating_mul(page.len()), page)?;
+            digest.update(page);
+            if nr % PAGES_AT_ONCE == 0 {
+                give_way()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The copy list, as the hand-over gets it.
+    pub(super) fn verified_list(&self) -> Verified {
+        let mut digest = Sha256::new();
+        for page in &self.list {
+            digest.update(page.bytes());
+        }
+        let first = self.list.first().and_then(Page::mfn);
+        Verified {
+            first: first.map_or(Maddr::ZERO, Mfn::start),
+            nr_pages: self.list.len(),
+            digest: digest.finish(),
+        }
+    }
+
+    /// The first page that keeps data; 0 if there is none.
+    pub(super) fn first_source(&self) -> Maddr {
+        let first = self.sources.0.iter().flatten().next();
+        first.map_or(Maddr::ZERO, |source| source.frame.start())
     }
 
     fn empty(segments: &Segments) -> Result<Self, LoadError> {
