@@ -10,6 +10,7 @@ mod inspect;
 mod long_load;
 mod native;
 mod requested_segments;
+mod tables;
 mod transition;
 
 use kernel::prelude::*;

@@ -13,7 +13,6 @@ mod for_xen;
 mod image;
 mod memory;
 mod slot;
-mod tables;
 mod xen;
 mod xen_load;
 

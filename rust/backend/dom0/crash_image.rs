@@ -15,13 +15,14 @@ use kernel::prelude::*;
 
 use super::for_xen::{give, ForXen};
 use super::memory::{Machine, FIRST_MIB};
-use super::{crash_area, tables, xen};
+use super::{crash_area, xen};
 use crate::abi::handover::Params;
 use crate::backend::blob::Blob;
 use crate::backend::error::LoadError;
 use crate::backend::image::{HandoverInput, Image, Parts, Verified};
 use crate::backend::long_load::{give_way, unreadable};
 use crate::backend::requested_segments::RequestedSegments;
+use crate::backend::tables::{self, AllMemory};
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::copylist;
 use crate::pure::identity::Table;

@@ -10,19 +10,20 @@
 
 use kernel::prelude::*;
 
+use super::boot_params;
 use super::e820_ext::E820Ext;
 use super::for_xen::{give, ForXen};
 use super::memory::{Machine, Mapped};
 use super::xen_load::XenLoad;
-use super::{boot_params, tables};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
 use crate::backend::handover::{safe_block, Handover};
-use crate::backend::image::{HandoverInput, Image, Parts, Verified};
+use crate::backend::image::{HandoverInput, Image, Parts};
 use crate::backend::image_pages::ImagePages;
 use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
-use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
+use crate::backend::tables::{AllMemory, TableBlock};
+use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::segment::{Segment, Segments};
 use crate::sys::hypercall::ImageType;
@@ -58,19 +59,14 @@ impl InDom0 {
         warn_of_xen(&segments);
 
         let handover = Handover::new(&segments, &mapped.place())?;
-        let (tables, root, nr_tables) = build_tables(&machine, &segments, &mapped)?;
-        let xen_load = XenLoad::new(&handover, &tables, &XenPv)?;
+        let tables = TableBlock::build(&machine, &segments, &mapped.place())?;
+        let xen_load = XenLoad::new(&handover, &tables.block, &XenPv)?;
         let pages = ImagePages::new(&segments, &mapped)?;
 
-        let table_bytes = nr_tables.saturating_mul(PAGE_SIZE as usize);
         let input = HandoverInput {
-            root,
+            root: tables.root,
             levels: machine.paging().levels,
-            tables: Verified {
-                first: tables.range().start(),
-                nr_pages: nr_tables,
-                digest: Sha256::digest(tables.bytes().get(..table_bytes).unwrap_or_default()),
-            },
+            tables: tables.verified(),
             list: pages.verified_list(),
             rsi,
             backup: None,
@@ -78,7 +74,7 @@ impl InDom0 {
         let parts = Self {
             e820_ext,
             pages,
-            tables,
+            tables: tables.block,
             handover,
             xen_load,
         };
@@ -155,25 +151,6 @@ fn warn_of_xen(segments: &Segments) {
             Shown(xen)
         );
     }
-}
-
-/// Builds the map of all memory, where no destination is. Returns the tables, the root among them,
-/// and how many there are.
-fn build_tables(
-    machine: &Machine,
-    segments: &Segments,
-    mapped: &Mapped<'_>,
-) -> Result<(Block, Mfn, usize), LoadError> {
-    let nr = tables::count(machine)?;
-    let mut block = safe_block(
-        nr,
-        segments,
-        &mapped.place(),
-        "the page tables in one piece",
-    )?;
-    let first = block.range().start();
-    let root = tables::build(machine, block.as_pages_mut(), first)?;
-    Ok((block, root, nr))
 }
 
 /// What the caller of the system call wants, made true of the machine.

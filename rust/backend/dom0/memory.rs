@@ -4,6 +4,7 @@ use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
 use crate::backend::handover::Place;
+use crate::backend::tables::AllMemory;
 use crate::pure::addr::{Addr, Mfn, Pfn, PAGE_SIZE};
 use crate::pure::identity::{Attr, Levels, Mark, Paging, Runs, Sources, LOW_MEMORY};
 use crate::pure::memmap::{E820Type, MapEntry};
@@ -65,23 +66,23 @@ impl Machine {
         Mapped { ram: &self.ram }
     }
 
-    /// Memory for [`Machine::runs`] to work in.
-    pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
-        marks(self.map.len(), Self::asked_for().count())
-    }
-
-    /// What the hand-over's page table is to map.
-    pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
-        runs(self.map.iter().copied(), Self::asked_for(), scratch)
-    }
-
     /// What a kernel that starts reads before it can handle a page fault, whatever the map says of it.
     fn asked_for() -> impl Iterator<Item = MaRange> {
         Iterator::chain([LOW_MEMORY].into_iter(), acpi::tables().iter().copied())
     }
+}
 
-    /// The shape of that table. Xen itself runs on four levels, and the hand-over is entered so.
-    pub(super) fn paging(&self) -> Paging {
+impl AllMemory for Machine {
+    fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
+        marks(self.map.len(), Self::asked_for().count())
+    }
+
+    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
+        runs(self.map.iter().copied(), Self::asked_for(), scratch)
+    }
+
+    /// Xen itself runs on four levels, and the hand-over is entered so.
+    fn paging(&self) -> Paging {
         Paging {
             levels: Levels::Four,
             gib_pages: machine::has_gib_pages(),
