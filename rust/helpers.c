@@ -6,6 +6,7 @@
 #include <linux/acpi.h>
 #include <linux/efi.h>
 #include <linux/gfp.h>
+#include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -138,6 +139,18 @@ u64 rkexec_page_to_pfn(const struct page *page)
 u64 rkexec_address_to_pfn(const void *address)
 {
 	return virt_addr_valid(address) ? PHYS_PFN(__pa(address)) : U64_MAX;
+}
+
+void rkexec_keep_pages(struct kimage *image, struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	/* As kimage_alloc_pages() leaves them, and kimage_free_pages() wants them. */
+	page->mapping = NULL;
+	set_page_private(page, order);
+	for (i = 0; i < 1U << order; i++)
+		SetPageReserved(page + i);
+	list_add(&page->lru, &image->control_pages);
 }
 
 u64 rkexec_direct_map(void)

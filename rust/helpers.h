@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct kimage;
 struct page;
 
 unsigned int rkexec_serial_port(void);
@@ -29,6 +30,7 @@ void *rkexec_vzalloc(size_t len);
 void *rkexec_page_address(const struct page *page);
 u64 rkexec_page_to_pfn(const struct page *page);
 u64 rkexec_address_to_pfn(const void *address);
+void rkexec_keep_pages(struct kimage *image, struct page *page, unsigned int order);
 
 u64 rkexec_direct_map(void);
 void rkexec_copy_page(void *to, const void *from);

@@ -1,12 +1,14 @@
 //! The hand-over as the build has made it: a *blob*, made by `purgatory/`, that becomes part of the module
 //! here. What the two share is `abi/handover.rs`.
 
+use core::mem::offset_of;
+
 use kernel::prelude::*;
 use kernel::transmute::AsBytes;
 
 use super::error::LoadError;
 use crate::abi::handover::{Digest, Header, Params, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
-use crate::pure::addr::{Maddr, PAGE_SIZE};
+use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
 use crate::sys::sha256::Sha256;
 
 /// It.
@@ -39,6 +41,15 @@ impl Blob {
         first.checked_add(u64::from(self.0.entry_offset))
     }
 
+    /// The root of the tables that a hand-over goes over to, if `page` is the first page of one of this
+    /// version.
+    pub(super) fn root_in(page: &[u8]) -> Option<Mfn> {
+        let header = header_of(page)?;
+        let at = (header.params_offset as usize).checked_add(offset_of!(Params, cr3))?;
+        let cr3 = u64::from_le_bytes(*page.get(at..)?.first_chunk()?);
+        Addr::new(cr3).and_then(Mfn::new)
+    }
+
     /// Writes it to the beginning of `place`, with these parameters and their digest.
     pub(super) fn write(self, place: &mut [u8], params: &Params) -> Result<(), LoadError> {
         self.write_parts(place, params)
@@ -62,10 +73,15 @@ impl Blob {
 
 /// The header of the blob, if it can be relied on.
 fn header() -> Option<Header> {
+    header_of(BLOB).filter(|header| BLOB.len() <= header.size as usize)
+}
+
+/// The header that `bytes` begin with, if it is one of this version and makes sense.
+fn header_of(bytes: &[u8]) -> Option<Header> {
     let word =
-        |at: usize| -> Option<u32> { Some(u32::from_le_bytes(*BLOB.get(at..)?.first_chunk()?)) };
+        |at: usize| -> Option<u32> { Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
     let header = Header {
-        magic: u64::from_le_bytes(*BLOB.first_chunk()?),
+        magic: u64::from_le_bytes(*bytes.first_chunk()?),
         version: word(8)?,
         size: word(12)?,
         entry_offset: word(16)?,
@@ -77,7 +93,6 @@ fn header() -> Option<Header> {
     let end_of_params = (header.params_offset as usize).checked_add(size_of::<Params>())?;
     let fits = header.size <= MAX_SIZE
         && size % PAGE_SIZE as usize == 0
-        && BLOB.len() <= size
         && header.entry_offset < header.size
         && end_of_params <= size;
     (header.magic == MAGIC && header.version == VERSION && fits).then_some(header)

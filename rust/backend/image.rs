@@ -168,7 +168,9 @@ impl<P: Parts> Image<P> {
             "{}: {}{} segments, {} MiB, to be entered at {}\n",
             kimage.call(),
             P::KIND,
-            self.segments.count(),
+            (self.segments.iter())
+                .filter(|segment| !segment.dst().is_empty())
+                .count(),
             self.bytes() >> 20,
             Shown(self.segments.entry())
         );

@@ -14,6 +14,7 @@ use crate::pure::addr::{Maddr, Mfn};
 use crate::pure::copylist::{list_pages_bound, CopyList, ListError, Written};
 use crate::pure::placement::{Offer, Placement, Source};
 use crate::pure::segment::Segments;
+use crate::sys::kimage::Kimage;
 use crate::sys::p2m::P2m;
 use crate::sys::pages::{Page, RawPage};
 use crate::sys::sha256::Sha256;
@@ -118,6 +119,17 @@ impl ImagePages {
             }
         }
         Ok(())
+    }
+
+    /// Leaves them to the kernel, which frees them with the image.
+    pub(super) fn leave_to(mut self, kimage: &mut Kimage<'_>) {
+        for page in self.list {
+            kimage.keep_page(page);
+        }
+        for source in self.sources.0.iter_mut().filter_map(Option::take) {
+            // SAFETY: The page was allocated as a source, and is taken out of the only list of them.
+            kimage.keep_page(unsafe { Page::from_raw(source.page, Some(source.frame)) });
+        }
     }
 
     /// The copy list, as the hand-over gets it.

@@ -1,10 +1,17 @@
-//! Bare metal: only the page table that the next kernel is entered with is ours.
+//! Bare metal: one function of the kernel's is replaced, `machine_kexec_prepare`.
 //!
-//! The kernel's own `machine_kexec_prepare` maps RAM in pages of at least 2 MiB, and with them the
-//! holes at its edges. The one here maps what is there; everything else goes on as it does. What
-//! it makes are control pages of the image, so the kernel's cleanup frees them, and an image stays
-//! good when the module goes.
+//! The kernel's own maps RAM in pages of at least 2 MiB, and with them the holes at its edges. The one
+//! here maps what is there. An image of `kexec_load` goes on as the kernel has it, into its caller's
+//! purgatory. One of `kexec_file_load` is all there when this function is called, so all of the load is
+//! done here, and the kernel's own code is left with nothing to hash, to load or to copy: it only goes
+//! over to a small page table (`entry_tables`), and to the hand-over.
+//!
+//! Whatever is made here is the kernel's to free, by what it does with any image. So an image stays good
+//! when the module goes, and no load is ever done half by one and half by the other.
 
+mod crash_image;
+mod default_image;
+mod entry_tables;
 mod memory;
 mod tables;
 
@@ -12,9 +19,13 @@ use core::fmt;
 
 use kernel::prelude::*;
 
+use super::blob::Blob;
 use super::error::LoadError;
 use super::inspect::Tables;
+use super::tables::AllMemory;
 use super::transition;
+use crate::pure::addr::{Addr, Mfn, PAGE_SIZE};
+use crate::pure::range::PaRange;
 use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
@@ -22,7 +33,7 @@ use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{ImageView, Kimage};
 use crate::sys::livepatch::replacements;
 use crate::sys::p2m::{Native, P2m};
-use crate::sys::pages::table_at;
+use crate::sys::pages::{ram_mut, table_at};
 use crate::sys::relocate;
 use memory::Memory;
 
@@ -65,12 +76,38 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 /// All that the image needs beside its segments. On an error the kernel frees what was allocated.
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     let memory = Memory::query(kimage)?;
-    let mut scratch = memory.scratch()?;
-    let runs = memory.runs(&mut scratch)?;
-    let root = tables::make(kimage, runs, cpu::paging())?;
-    // Nothing is said of success: a line on a serial console takes longer than all of the above.
+    match (is_handed_over(kimage), kimage.is_crash()) {
+        (true, false) => default_image::prepare(kimage, &memory),
+        (true, true) => crash_image::prepare(kimage, &memory),
+        (false, _) => {
+            let mut scratch = memory.scratch()?;
+            let runs = memory.runs(&mut scratch)?;
+            let root = tables::make(kimage, runs, memory.paging())?;
+            install(kimage, root)
+        }
+    }
+}
+
+/// Whether an image gets the hand-over. Such kernels as have more to do with their own images than to
+/// load them do so by what the hand-over makes superfluous.
+fn is_handed_over(kimage: &Kimage<'_>) -> bool {
+    const KERNEL_WANTS_MORE: bool = cfg!(CONFIG_IMA_KEXEC) || cfg!(CONFIG_KEXEC_HANDOVER);
+    kimage.is_file() && !kimage.preserves_context() && !KERNEL_WANTS_MORE
+}
+
+/// Puts the kernel's last code in its place; it goes over to the tables below `root`.
+fn install(kimage: &Kimage<'_>, root: Mfn) -> Result<(), LoadError> {
     relocate::install(kimage, root)
         .map_err(|e| LoadError::Kernel("making the control page executable", e))
+}
+
+/// The root of the tables that the hand-over of an image goes over to.
+fn handed_over_root(image: &ImageView) -> Option<Mfn> {
+    let first_page = Addr::new(image.entry())?.align_down(PAGE_SIZE);
+    let page = Native.to_physical(Mfn::new(first_page)?)?;
+    let range = PaRange::from_len(page.start(), PAGE_SIZE)?;
+    // SAFETY: One page. It is that of a loaded image, whose hand-over nobody writes to any more.
+    Blob::root_in(unsafe { ram_mut(range) }?)
 }
 
 /// Shows the tables of an image. The kernel's own are like ours, so it need not be of this module.
@@ -79,7 +116,10 @@ pub(super) fn find_tables(
     image: &ImageView,
     show: &mut dyn FnMut(&Tables<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    let root = image.page_table().and_then(|pfn| Native.to_machine(pfn));
+    let root = match image.is_taken_over() {
+        true => handed_over_root(image),
+        false => image.page_table().and_then(|pfn| Native.to_machine(pfn)),
+    };
     let at = |mfn| {
         // SAFETY: What is linked in the table of a loaded image are tables, and final.
         unsafe { table_at(Native.to_physical(mfn)?) }

@@ -13,9 +13,10 @@ use kernel::sync::SetOnce;
 use super::bindings::kernel as c;
 use super::hypercall;
 use super::kexec_lock::KexecLock;
+use super::kimage::Kimage;
 use crate::abi::xen_kexec;
-use crate::pure::addr::PAGE_SIZE;
-use crate::pure::range::MaRange;
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::range::{MaRange, PaRange, Range};
 
 static AREA: SetOnce<MaRange> = SetOnce::new();
 
@@ -50,6 +51,14 @@ pub(crate) const MISSING: &str =
 /// Where the area is, if there is one. Whole pages.
 pub(crate) fn get() -> Option<MaRange> {
     AREA.as_ref().copied()
+}
+
+/// The kernel's own crash area, on bare metal: whole pages, if there is one.
+pub(crate) fn of_kernel(_lock: &Kimage<'_>) -> Option<PaRange> {
+    // SAFETY: The kernel writes to it under its lock, which is held while it loads an image.
+    let (start, last) = unsafe { (c::crashk_res.start, c::crashk_res.end) };
+    let area = Range::new(Addr::new(start)?, Addr::new(last.checked_add(1)?)?)?;
+    Some(area.round_in(PAGE_SIZE)).filter(|area| area.start() < area.end())
 }
 
 /// Lets the kernel know of the area, which is closed. The functions that load crash images are those

@@ -14,10 +14,11 @@ use core::ptr::{addr_of_mut, from_mut, null_mut};
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::prelude::*;
+use kernel::transmute::{AsBytes, FromBytes};
 
 use super::bindings::kernel as c;
-use super::pages::{frame_of, RawPage, PAGE_BYTES};
-use crate::pure::addr::Pfn;
+use super::pages::{frame_of, Block, Page, RawPage, PAGE_BYTES};
+use crate::pure::addr::{Maddr, Pfn};
 use crate::pure::identity::{Table, Vaddr};
 use crate::pure::requested_segment::RequestedSegment;
 pub(crate) use loaded::{crash_image_is_loaded, exec_is_in_progress, loaded, unload_all};
@@ -157,6 +158,20 @@ impl ImageView {
         }
     }
 
+    /// The number of the segment that the kernel's own purgatory is in.
+    pub(crate) fn purgatory(&self) -> Option<usize> {
+        let buffer = self.0.purgatory_info.purgatory_buf;
+        self.segments().iter().position(|segment| {
+            // SAFETY: Both members of the union are the same pointer.
+            self.is_file() && unsafe { segment.__bindgen_anon_1.kbuf } == buffer
+        })
+    }
+
+    /// Whether it is entered by our hand-over without any of the kernel's ([`Kimage::take_over`]).
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.is_file() && self.nr_segments() == 0
+    }
+
     /// The number of the segment that a crash image from `kexec_file_load` has its ELF core header
     /// in.
     pub(crate) fn elf_core_header(&self) -> Option<usize> {
@@ -229,7 +244,11 @@ impl<'a> Kimage<'a> {
     /// and for a crash image in the crash area. Nobody frees them but the kernel, with the image.
     ///
     /// Returns the pages' contents, which are whatever was there; `None` if there are no such pages.
-    pub(crate) fn alloc_tables(&mut self, order: u32) -> Option<&'a mut [Table]> {
+    pub(crate) fn alloc_pages<T: FromBytes + AsBytes>(
+        &mut self,
+        order: u32,
+    ) -> Option<&'a mut [T]> {
+        const { assert!(size_of::<T>() == PAGE_BYTES && align_of::<T>() <= PAGE_BYTES) };
         let nr = 1usize.checked_shl(order)?;
         // SAFETY: The image is live and the caller may sleep.
         let first = unsafe {
@@ -237,12 +256,12 @@ impl<'a> Kimage<'a> {
             RawPage::borrowed(page)
         }?;
         // SAFETY: The pages have just been allocated, and live at least as long as this view of
-        // the image; a table is as large as a page, and any integers will do for it.
+        // the image; a `T` is as large as a page, and any bytes make one.
         Some(unsafe { core::slice::from_raw_parts_mut(first.as_ptr().cast(), nr) })
     }
 
     /// Makes `root` the page table that the kernel leaves to the image. It must be one that
-    /// [`Kimage::alloc_tables`] has returned.
+    /// [`Kimage::alloc_pages`] has returned.
     pub(crate) fn set_page_table(&mut self, root: &mut Table) {
         self.0.arch.pgd = from_mut(root).cast();
     }
@@ -286,6 +305,55 @@ impl<'a> Kimage<'a> {
             )
         };
         data.get_mut(offset..)
+    }
+
+    /// Pages that are freed with the image from now on, by the kernel, as those of `alloc_pages`.
+    pub(crate) fn keep_block(&mut self, block: Block) {
+        if let Some((first, order)) = block.into_raw() {
+            // SAFETY: The image is live; the pages were allocated in one piece of this order, and
+            // nobody else frees them.
+            unsafe { c::rkexec_keep_pages(addr_of_mut!(*self.0), first.as_raw(), order) };
+        }
+    }
+
+    /// The same for one page.
+    pub(crate) fn keep_page(&mut self, page: Page) {
+        // SAFETY: As above.
+        unsafe { c::rkexec_keep_pages(addr_of_mut!(*self.0), page.into_raw().as_raw(), 0) };
+    }
+
+    /// Sees to it that the kernel finds a page beside the image once it does not know the segments any
+    /// more ([`Self::take_over`]): a crash image gets one more, for a copy of `VMCOREINFO`
+    /// (`kimage_crash_copy_vmcoreinfo()`), and those are handed out in order.
+    pub(crate) fn reserve_page(&mut self) -> Result {
+        let [page] = self.alloc_pages::<[u8; PAGE_BYTES]>(0).ok_or(ENOMEM)? else {
+            return Err(EIO);
+        };
+        self.0.control_page = frame_of(page).ok_or(EIO)?.start().raw() as c_ulong;
+        Ok(())
+    }
+
+    /// The image is to be entered at `start`, and the kernel has nothing left to load of it, to hash, or
+    /// to copy: all of that has been done. Nothing of this can fail.
+    pub(crate) fn take_over(&mut self, start: Maddr) {
+        let nr = replace(&mut self.0.nr_segments, 0);
+        // Memory that the kernel has allocated at a destination, to save a copy. It is RAM like any
+        // other, and goes back: later the kernel would not know of it.
+        let segments = self.0.segment.iter().zip(&mut self.0.segment_cma);
+        for (segment, cma) in segments.take(nr) {
+            let page = replace(cma, null_mut());
+            if !page.is_null() {
+                // SAFETY: The kernel has allocated it for this segment, whole pages, and nobody uses it.
+                unsafe {
+                    c::dma_release_from_contiguous(
+                        null_mut(),
+                        page,
+                        (segment.memsz / PAGE_BYTES) as c_int,
+                    )
+                };
+            }
+        }
+        self.0.start = start.raw() as c_ulong;
     }
 
     /// Undoes what the kernel's own `machine_kexec_prepare` has done, before the image is freed: its

@@ -51,6 +51,14 @@ impl Native {
         Pfn::from_number(mfn.number())
     }
 
+    /// The same bytes, as a range of this kernel's.
+    pub(crate) fn physical(&self, range: MaRange) -> Option<PaRange> {
+        Range::new(
+            Addr::new(range.start().raw())?,
+            Addr::new(range.end().raw())?,
+        )
+    }
+
     /// The same bytes, as a range of machine memory.
     pub(crate) fn range(&self, range: PaRange) -> Option<MaRange> {
         Range::new(

@@ -1,5 +1,6 @@
 //! Pages of the running kernel: single ones, and blocks that are contiguous in the machine.
 
+use core::mem::ManuallyDrop;
 use core::ptr::{from_ref, NonNull};
 
 use kernel::bindings;
@@ -10,7 +11,7 @@ use super::bindings::kernel as c;
 use super::p2m::P2m;
 use crate::pure::addr::{Maddr, Mfn, Paddr, Pfn, PAGE_SIZE};
 use crate::pure::identity::Table;
-use crate::pure::range::MaRange;
+use crate::pure::range::{MaRange, PaRange};
 
 /// Bytes in a page, for slices.
 pub(super) const PAGE_BYTES: usize = PAGE_SIZE as usize;
@@ -36,6 +37,11 @@ impl RawPage {
     /// The pointer is null, which gives `None`, or that of a page.
     pub(super) unsafe fn borrowed(page: *mut bindings::page) -> Option<Self> {
         NonNull::new(page).map(Self)
+    }
+
+    /// The kernel's pointer to it.
+    pub(super) fn as_raw(self) -> *mut bindings::page {
+        self.0.as_ptr()
     }
 
     /// Frees the page.
@@ -102,6 +108,11 @@ impl Page {
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: The page is ours, and borrowed for reading.
         unsafe { core::slice::from_raw_parts(self.raw.as_ptr(), PAGE_BYTES) }
+    }
+
+    /// The page, for whoever frees it from now on.
+    pub(super) fn into_raw(self) -> RawPage {
+        ManuallyDrop::new(self).raw
     }
 
     /// The contents as a `T`.
@@ -180,6 +191,16 @@ impl Block {
         self.nr_pages.saturating_mul(PAGE_BYTES)
     }
 
+    /// The first page, for whoever frees them from now on, and the logarithm of their number; `None` if
+    /// Xen exchanged what is behind them, which nobody else could undo.
+    pub(super) fn into_raw(self) -> Option<(RawPage, u32)> {
+        if self.exchanged {
+            return None;
+        }
+        let block = ManuallyDrop::new(self);
+        Some((block.first, block.order))
+    }
+
     /// Where the block is in the machine.
     pub(crate) fn range(&self) -> MaRange {
         self.range
@@ -249,11 +270,29 @@ pub(crate) unsafe fn table_at<'a>(pfn: Pfn) -> Option<&'a Table> {
     unsafe { table.cast::<Table>().as_ref() }
 }
 
-/// The frame of a page table that lies in a page of this kernel's memory, at the address where the
-/// kernel has all of its memory; `None` for one that is somewhere else (`vmalloc`).
-pub(crate) fn frame_of(table: &Table) -> Option<Pfn> {
+/// The frame of what lies in a page of this kernel's memory, at the address where the kernel has all of
+/// its memory; `None` for what is somewhere else (`vmalloc`).
+pub(crate) fn frame_of<T>(page: &T) -> Option<Pfn> {
     // SAFETY: The function looks at the address only, and says so if it is not one of those.
-    Pfn::from_number(unsafe { c::rkexec_address_to_pfn(from_ref(table).cast()) })
+    Pfn::from_number(unsafe { c::rkexec_address_to_pfn(from_ref(page).cast()) })
+}
+
+/// The bytes of RAM at `range`, where the kernel has all of its memory; `None` if it is not there.
+///
+/// # Safety
+///
+/// Where the first byte is RAM all of them are, and nobody else reads or writes them during `'a`.
+pub(crate) unsafe fn ram_mut<'a>(range: PaRange) -> Option<&'a mut [u8]> {
+    let first = range.start().align_down(PAGE_SIZE);
+    let offset = range.start().checked_offset_from(first)? as usize;
+    // SAFETY: The function checks that the frame is RAM, which all has an address on x86-64.
+    let page = unsafe { c::rkexec_ram_address(Pfn::new(first)?.number()) }.cast::<u8>();
+    if page.is_null() {
+        return None;
+    }
+    let start = page.wrapping_add(offset);
+    // SAFETY: By contract. RAM that follows one another does so where the kernel has it.
+    Some(unsafe { core::slice::from_raw_parts_mut(start, range.len_bytes() as usize) })
 }
 
 /// The virtual address where this kernel has the first byte of its memory, and all others from

@@ -3,19 +3,23 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
+use crate::backend::handover::Place;
+use crate::backend::tables::AllMemory;
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::pure::identity::{Mark, Runs, Sources, LOW_MEMORY};
+use crate::pure::identity::{Mark, Paging, Runs, Sources, LOW_MEMORY};
 use crate::pure::range::{MaRange, PaRange, Range};
 use crate::sys::iomem::{self, Ram};
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::Native;
-use crate::sys::{acpi, efi, firmware_map, relocate};
+use crate::sys::{acpi, cpu, efi, firmware_map, relocate};
 
 /// All memory that is to be mapped beside what the firmware's map has.
 pub(super) struct Memory {
     /// What the kernel uses as RAM, whatever the firmware said of it; and what the image, the
     /// kernel that leaves, and the one that comes need.
     write_back: KVec<MaRange>,
+    /// Of that what the kernel uses as RAM, in order.
+    ram: KVec<MaRange>,
     /// Devices.
     uncached: Option<MaRange>,
 }
@@ -33,6 +37,8 @@ impl Memory {
         let mut memory = Self {
             write_back: KVec::with_capacity(USUAL_RANGES, GFP_KERNEL)
                 .map_err(|_| LoadError::NoMemory(WHAT))?,
+            ram: KVec::with_capacity(USUAL_RANGES, GFP_KERNEL)
+                .map_err(|_| LoadError::NoMemory(WHAT))?,
             uncached: relocate::serial_port().and_then(|page| Native.range(page)),
         };
         memory.add(LOW_MEMORY)?;
@@ -42,7 +48,8 @@ impl Memory {
         // Whole pages: what is left over at the edges is no RAM to the kernel either.
         iomem::for_system_ram(Ram::All, |range| {
             let range = Native.range(range.round_in(PAGE_SIZE)).ok_or(ERANGE)?;
-            Ok(memory.write_back.push(range, GFP_KERNEL)?)
+            memory.write_back.push(range, GFP_KERNEL)?;
+            memory.add_ram(range)
         })
         .map_err(|e| LoadError::Kernel("looking for the kernel's RAM", e))?;
         for index in 0..kimage.nr_segments() {
@@ -59,6 +66,32 @@ impl Memory {
         Ok(memory)
     }
 
+    /// Adds RAM, which may go on where the RAM before it ends.
+    fn add_ram(&mut self, range: MaRange) -> Result {
+        if let Some(last) = self
+            .ram
+            .last_mut()
+            .filter(|last| last.end() == range.start())
+        {
+            *last = Range::new(last.start(), range.end()).ok_or(ERANGE)?;
+            return Ok(());
+        }
+        Ok(self.ram.push(range, GFP_KERNEL)?)
+    }
+
+    /// Where the hand-over may be, and what it is to find.
+    pub(super) fn place(&self) -> Place<'_, Native> {
+        Place {
+            p2m: &Native,
+            ram: &self.ram,
+        }
+    }
+
+    /// The kernel's own debug port, if it is one in memory.
+    pub(super) fn device(&self) -> Option<MaRange> {
+        self.uncached
+    }
+
     fn add(&mut self, range: MaRange) -> Result<(), LoadError> {
         self.write_back
             .push(range, GFP_KERNEL)
@@ -68,9 +101,10 @@ impl Memory {
     fn add_physical(&mut self, range: PaRange) -> Result<(), LoadError> {
         Native.range(range).map_or(Ok(()), |range| self.add(range))
     }
+}
 
-    /// Memory for [`Memory::runs`] to work in.
-    pub(super) fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
+impl AllMemory for Memory {
+    fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
         let nr = (firmware_map::entries().count())
             .saturating_add(self.write_back.len())
             .saturating_add(1); // The device.
@@ -78,8 +112,7 @@ impl Memory {
             .map_err(|_| LoadError::NoMemory(WHAT))
     }
 
-    /// What the page table is to map.
-    pub(super) fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
+    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
         let mut sources = Sources::new(scratch)?;
         for entry in firmware_map::entries() {
             sources.add_entry(entry)?;
@@ -91,5 +124,9 @@ impl Memory {
             sources.add_uncached(device)?;
         }
         Ok(sources.runs())
+    }
+
+    fn paging(&self) -> Paging {
+        cpu::paging()
     }
 }

@@ -67,7 +67,7 @@ fn alloc<'a>(image: &mut Kimage<'a>, nr: usize) -> Result<KVVec<&'a mut Table>, 
         let order = left.checked_ilog2().unwrap_or(0).min(MAX_PIECE_ORDER);
         let piece = (0..=order)
             .rev()
-            .find_map(|order| image.alloc_tables(order))
+            .find_map(|order| image.alloc_pages(order))
             .ok_or_else(no_memory)?;
         for table in piece {
             tables.push(table, GFP_KERNEL).map_err(|_| no_memory())?;
