@@ -6,6 +6,7 @@ mod error;
 mod handover;
 mod image;
 mod image_pages;
+mod in_pages;
 mod inspect;
 mod long_load;
 mod native;

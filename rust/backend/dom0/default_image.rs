@@ -1,12 +1,6 @@
-//! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out.
+//! A default image in dom0: its data stays in dom0's pages until the hand-over pulls it out ([`InPages`]).
 //!
-//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`XenLoad`]). All else is
-//! found by machine address: the parameters name the page tables and the copy list, the list names
-//! the pages with the data. Tables, list and data are verified by the hand-over before it relies on
-//! them.
-//!
-//! The order of the layout matters: hand-over, tables and list first, then the sources, because a
-//! source may turn out to be in place already but a list must never be in a destination.
+//! Xen gets the hand-over with its parameters, of which it keeps a copy ([`XenLoad`]).
 
 use kernel::prelude::*;
 
@@ -17,12 +11,11 @@ use super::memory::{Machine, Mapped};
 use super::xen_load::XenLoad;
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::backend::handover::{safe_block, Handover};
-use crate::backend::image::{HandoverInput, Image, Parts};
-use crate::backend::image_pages::ImagePages;
+use crate::backend::handover::safe_block;
+use crate::backend::image::{Image, Parts};
+use crate::backend::in_pages::InPages;
 use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
-use crate::backend::tables::{AllMemory, TableBlock};
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::identity::Table;
 use crate::pure::segment::{Segment, Segments};
@@ -38,9 +31,7 @@ use crate::sys::sha256::Sha256;
 pub(super) struct InDom0 {
     /// What is in the last segment, if it is one of ours.
     e820_ext: Option<E820Ext<Block>>,
-    pages: ImagePages,
-    tables: Block,
-    handover: Handover,
+    pages: InPages,
     xen_load: XenLoad,
 }
 
@@ -58,24 +49,11 @@ impl InDom0 {
         } = CheckedRequest::read(kimage, &machine, &mapped)?;
         warn_of_xen(&segments);
 
-        let handover = Handover::new(&segments, &mapped.place())?;
-        let tables = TableBlock::build(&machine, &segments, &mapped.place())?;
-        let xen_load = XenLoad::new(&handover, &tables.block, &XenPv)?;
-        let pages = ImagePages::new(&segments, &mapped)?;
-
-        let input = HandoverInput {
-            root: tables.root,
-            levels: machine.paging().levels,
-            tables: tables.verified(),
-            list: pages.verified_list(),
-            rsi,
-            backup: None,
-        };
+        let (pages, input) = InPages::lay_out(&segments, &machine, &mapped.place(), &mapped, rsi)?;
+        let xen_load = XenLoad::new(&pages.handover, &pages.tables.block, &XenPv)?;
         let parts = Self {
             e820_ext,
             pages,
-            tables: tables.block,
-            handover,
             xen_load,
         };
         Image::new(segments, &input, parts)
@@ -84,7 +62,7 @@ impl InDom0 {
     /// Hands what Xen needs of the image to Xen, in place of what it has. Neither allocates nor
     /// sleeps, and may be repeated.
     pub(super) fn give_to_xen(&self) -> Result {
-        self.xen_load.load(&self.handover, &self.tables)
+        (self.xen_load).load(&self.pages.handover, &self.pages.tables.block)
     }
 }
 
@@ -100,7 +78,7 @@ impl Parts for InDom0 {
         digest: &mut Sha256,
     ) -> Result<(), LoadError> {
         let added = (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments());
-        (self.pages).fill(segments, index, digest, |offset, page| match added {
+        (self.pages.image).fill(segments, index, digest, |offset, page| match added {
             Some(ext) => {
                 ext.read(offset, page);
                 Ok(())
@@ -110,19 +88,19 @@ impl Parts for InDom0 {
     }
 
     fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
-        self.handover.write(params)
+        self.pages.handover.write(params)
     }
 
     fn handover(&self) -> Maddr {
-        self.handover.start()
+        self.pages.handover.start()
     }
 
     fn tables(&self) -> Result<&[Table], LoadError> {
-        Ok(self.tables.as_pages())
+        Ok(self.pages.tables.block.as_pages())
     }
 
     fn first_source(&self) -> Option<Maddr> {
-        Some(self.pages.first_source())
+        Some(self.pages.image.first_source())
     }
 }
 
@@ -130,7 +108,7 @@ impl ForXen for InDom0 {
     const TYPE: ImageType = ImageType::Default;
 
     fn hand_in(image: &mut Image<Self>, _: &Kimage<'_>) -> Result<(), LoadError> {
-        let kib = image.parts.handover.bytes().len() >> 10;
+        let kib = image.parts.pages.handover.bytes().len() >> 10;
         give("the hand-over", format_args!("{kib} KiB"), || {
             image.parts.give_to_xen()
         })

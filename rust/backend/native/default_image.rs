@@ -10,25 +10,19 @@ use super::memory::Memory;
 use super::{entry_tables, install};
 use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::backend::handover::Handover;
-use crate::backend::image::{HandoverInput, Image, Parts};
-use crate::backend::image_pages::ImagePages;
+use crate::backend::image::{Image, Parts};
+use crate::backend::in_pages::InPages;
 use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
-use crate::backend::tables::{AllMemory, TableBlock};
 use crate::pure::addr::Maddr;
 use crate::pure::identity::Table;
 use crate::pure::segment::Segments;
 use crate::sys::kimage::Kimage;
-use crate::sys::pages::Block;
+use crate::sys::p2m::Native;
 use crate::sys::sha256::Sha256;
 
 /// The parts of an image whose data is in pages of this kernel's.
-struct InKernel {
-    pages: ImagePages,
-    tables: Block,
-    handover: Handover,
-}
+struct InKernel(InPages);
 
 /// Does all of the load. On an error nothing is left of it.
 #[inline(never)] // Its stack frame is large enough by itself.
@@ -37,27 +31,22 @@ pub(super) fn prepare(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<(), Lo
     for index in 0..kimage.nr_segments() {
         image.load_segment(kimage, index)?;
     }
-    let parts = &image.parts;
-    let (Some(handover), Some(start)) = (parts.handover.range(), parts.handover.entry()) else {
+    let InPages {
+        handover, tables, ..
+    } = &image.parts.0;
+    let (Some(range), Some(start)) = (handover.range(), handover.entry()) else {
         return Err(LoadError::Kernel("laying out the hand-over", EIO));
     };
-    let root = entry_tables::make(kimage, memory, handover, parts.tables.range())?;
+    let root = entry_tables::make(kimage, memory, range, tables.block.range())?;
     install(kimage, root)?;
 
     // Nothing can fail any more.
-    let InKernel {
-        pages,
-        tables,
-        handover,
-    } = KBox::into_inner(image).parts;
-    kimage.keep_block(handover.into_block());
-    kimage.keep_block(tables);
-    pages.leave_to(kimage);
+    KBox::into_inner(image).parts.0.leave_to(kimage);
     kimage.take_over(start);
     Ok(())
 }
 
-/// Finds pages for all of it, and builds the map and the copy list.
+/// Checks what is wanted, and finds pages for all of it.
 #[inline(never)] // Its stack frame is large enough by itself.
 fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InKernel>>, LoadError> {
     let place = memory.place();
@@ -68,23 +57,8 @@ fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InKern
     }
     let segments = requested.check(regs.rip, place.ram)?;
 
-    let handover = Handover::new(&segments, &place)?;
-    let tables = TableBlock::build(memory, &segments, &place)?;
-    let pages = ImagePages::new(&segments, place.p2m)?;
-    let input = HandoverInput {
-        root: tables.root,
-        levels: memory.paging().levels,
-        tables: tables.verified(),
-        list: pages.verified_list(),
-        rsi: regs.rsi,
-        backup: None,
-    };
-    let parts = InKernel {
-        pages,
-        tables: tables.block,
-        handover,
-    };
-    Image::new(segments, &input, parts)
+    let (pages, input) = InPages::lay_out(&segments, memory, &place, &Native, regs.rsi)?;
+    Image::new(segments, &input, InKernel(pages))
 }
 
 impl Parts for InKernel {
@@ -98,24 +72,24 @@ impl Parts for InKernel {
         index: usize,
         digest: &mut Sha256,
     ) -> Result<(), LoadError> {
-        (self.pages).fill(segments, index, digest, |offset, page| {
+        (self.0.image).fill(segments, index, digest, |offset, page| {
             (kimage.read(index, offset, page)).map_err(|_| unreadable(index))
         })
     }
 
     fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
-        self.handover.write(params)
+        self.0.handover.write(params)
     }
 
     fn handover(&self) -> Maddr {
-        self.handover.start()
+        self.0.handover.start()
     }
 
     fn tables(&self) -> Result<&[Table], LoadError> {
-        Ok(self.tables.as_pages())
+        Ok(self.0.tables.block.as_pages())
     }
 
     fn first_source(&self) -> Option<Maddr> {
-        Some(self.pages.first_source())
+        Some(self.0.image.first_source())
     }
 }
