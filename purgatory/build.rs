@@ -5,8 +5,6 @@ use rkexec::abi::handover::MAX_SIZE;
 fn main() {
     let dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     println!("cargo::rerun-if-changed=build.rs");
-    // The benchmark asks for it, to say what it measured.
-    println!("cargo::rustc-check-cfg=cfg(sha2_256_backend, values(\"soft\"))");
     let link = |bin: &str, script: &str, more: &[&str]| {
         println!("cargo::rerun-if-changed={dir}/{script}");
         // No start-up code and no library: nothing a stray symbol could come from.

@@ -14,6 +14,7 @@
 #![no_main]
 
 mod console;
+mod hash;
 mod identity;
 mod interrupts;
 mod layout;
@@ -23,7 +24,7 @@ mod stop;
 use rkexec_bare::serial::Serial;
 use rkexec_handover::fault::Fault;
 use rkexec_handover::list::List;
-use rkexec_handover::{digest, image, params, report};
+use rkexec_handover::{image, params, report};
 
 use console::Console;
 use identity::Identity;
@@ -69,7 +70,7 @@ fn hand_over(entry_cr4: u64) -> Result<core::convert::Infallible, Fault> {
 
     // SAFETY: Xen maps the page tables one to one, and nothing writes to them.
     let tables = unsafe { identity::bytes(checked.tables) };
-    if !digest::matches(tables, &given.tables_digest) {
+    if !hash::matches(tables, &given.tables_digest) {
         return Err(Fault::Tables);
     }
     report::tables_verified(&mut serial);
