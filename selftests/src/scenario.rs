@@ -25,6 +25,7 @@ mod selftests;
 mod stage;
 mod stalls;
 mod state;
+mod timed;
 mod tools;
 
 pub use clients::exec as exec_by_kexec_tools;
@@ -60,6 +61,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Selftests => selftests::run(stage),
         Scenario::Stalls => stalls::run(stage),
         Scenario::State => state::run(stage),
+        Scenario::Timed(timed) => timed::run(stage, timed),
         Scenario::Tools(tools) => tools::run(stage, tools),
     }
 }

@@ -12,6 +12,7 @@ mod dump_bytes;
 mod end;
 mod ending;
 mod esp;
+mod gdb;
 mod generation;
 mod initramfs;
 mod inputs;
@@ -21,6 +22,7 @@ mod narrate;
 mod owners;
 mod pieces;
 mod probe;
+mod reboot_time;
 mod reset;
 mod run_case;
 mod soak;
@@ -42,6 +44,7 @@ use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
 use crate::machine::DOM0;
 use crate::pieces::Piece;
+use crate::reboot_time::RebootTimeArgs;
 use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
 
@@ -70,6 +73,9 @@ enum Command {
     Measure(TestArgs),
     /// Measure how long it takes from a panic of dom0 to the crash kernel's first line.
     CrashTime(CrashTimeArgs),
+    /// Measure how long it takes on the bare machine from reboot(2), or from a crash, to the next
+    /// kernel's first line, and where the time goes: without rkexec and with it.
+    RebootTime(RebootTimeArgs),
     /// Compare the dumps of one crash, by kexec-tools and by rkexec, byte by byte.
     DumpBytes,
 }
@@ -118,6 +124,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),
+        Command::RebootTime(args) => reboot_time::run(assets, &args).map(|()| true),
         Command::DumpBytes => dump_bytes::run(assets).map(|()| true),
     }
 }

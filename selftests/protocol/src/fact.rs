@@ -33,6 +33,12 @@ pub enum Fact {
     /// Whose memory that is, up to the first byte behind it.
     #[display("memory of {owner}: {start}-{end}")]
     Owned { owner: String, start: Hex, end: Hex },
+    /// Where this kernel has a function of its own.
+    #[display("symbol {name}: {at}")]
+    Symbol { name: String, at: Hex },
+    /// How long the system call has taken that has loaded an image.
+    #[display("load: {0} ms")]
+    LoadTook(u64),
 }
 
 /// A line of a machine's memory map.
@@ -45,7 +51,15 @@ pub struct Memory {
 }
 
 /// What each of them starts with, and no other remark.
-const STARTS: [&str; 5] = ["generation ", "vmcore: ", "memory: ", "map: ", "memory of "];
+const STARTS: [&str; 7] = [
+    "generation ",
+    "vmcore: ",
+    "memory: ",
+    "map: ",
+    "memory of ",
+    "symbol ",
+    "load: ",
+];
 
 impl Fact {
     /// The fact that a remark is; nothing if it is for people.
@@ -105,6 +119,14 @@ mod tests {
                 },
                 "memory of the crash kernel: 100000-200000",
             ),
+            (
+                Fact::Symbol {
+                    name: "machine_kexec".to_owned(),
+                    at: start,
+                },
+                "symbol machine_kexec: 100000",
+            ),
+            (Fact::LoadTook(12), "load: 12 ms"),
         ] {
             assert_eq!(fact.to_string(), text);
             assert_eq!(Fact::find(text).unwrap(), Some(fact));

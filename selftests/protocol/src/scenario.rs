@@ -99,7 +99,7 @@ parameters! {
         blob: u64 = BLOB,
     }
 
-    /// How long whole loads take in a dom0.
+    /// How long whole loads take, in a dom0 or on the bare machine.
     LoadTime {
         /// MiB of random bytes in the initrd.
         blob: u64 = BLOB,
@@ -111,6 +111,15 @@ parameters! {
     Refuse {
         /// A guest of Xen's, that has the module as a file, and no modprobe.
         guest: bool = false,
+    }
+
+    /// An image on the bare machine, loaded by `kexec_file_load`, whose way into the next kernel somebody
+    /// outside takes the time of.
+    Timed {
+        /// A crash image, and a crash.
+        crash: bool = false,
+        /// MiB of random bytes in the initrd.
+        blob: u64 = BLOB,
     }
 
     /// kexec-tools on the bare machine, as people use it.
@@ -214,6 +223,7 @@ scenarios! {
     Stalls = "stalls",
     /// Xen's slot for an image, as others see it and use it.
     State = "state",
+    Timed(Timed) = "timed",
     Tools(Tools) = "tools",
 }
 

@@ -1,11 +1,12 @@
-//! How long a whole `kexec_file_load` takes in a dom0: the module's, the stock kernel's and
-//! kexec-tools' own through libxenctrl, of the same files, in one boot and by turns. And how much
-//! memory of dom0 an image takes beyond its data. Measures, not tests: the runner has no opinion.
+//! How long a whole `kexec_file_load` takes: in a dom0 the module's, the stock kernel's and kexec-tools'
+//! own through libxenctrl, of the same files, in one boot and by turns. And how much memory of dom0 an
+//! image takes beyond its data. On the bare machine the module's and the stock kernel's, of either kind
+//! of image. Measures, not tests: the runner has no opinion.
 //!
-//! What the stock kernel loads here must never be started, and is not.
+//! What the stock kernel loads in a dom0 must never be started, and is not.
 
-use std::fs;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use formats::bzimage::BzImage;
 
@@ -33,6 +34,7 @@ pub fn run(stage: &mut Stage<'_>, times: LoadTime) -> Result<Next> {
     let loader = Loader::new(plan)?;
     let name = "the times of whole loads";
     stage.test(name, |report| match times.own_place {
+        _ if !xen::is_dom0() => measure_bare(&loader, report),
         true => measure_own_place(&loader, report),
         false => measure(&loader, report),
     });
@@ -97,6 +99,41 @@ fn measure_own_place(loader: &Loader, report: &mut Report) -> Result<()> {
         ours.len(),
         c / a
     ));
+    Ok(())
+}
+
+/// The module in, and the module out, of default and of crash images.
+fn measure_bare(loader: &Loader, report: &mut Report) -> Result<()> {
+    type Unload = fn() -> io::Result<()>;
+    for (kind, flags, unload) in [
+        ("default", 0, kexec::file_unload as Unload),
+        ("crash", kexec::FILE_ON_CRASH, kexec::file_unload_crash),
+    ] {
+        let load = || -> Result<f64> {
+            let started = Instant::now();
+            loader.load_file(flags)?;
+            let took = started.elapsed().as_secs_f64() * 1e3;
+            unload().context("unloading")?;
+            Ok(took)
+        };
+        // The first load finds cold caches, and counts for nobody.
+        load()?;
+        let (mut ours, mut stock) = (Vec::new(), Vec::new());
+        for turn in 1..=TURNS {
+            module::load()?;
+            repeat(LOADS, &mut ours, load)?;
+            module::unload()?;
+            repeat(LOADS, &mut stock, load)?;
+            report.note(&format!("turn {turn} of {TURNS} is over"));
+        }
+        let count = ours.len();
+        let (ours, stock) = (median(ours), median(stock));
+        report.note(&format!(
+            "{kind} image, medians of {count} loads each: rkexec {ours:.0} ms, stock {stock:.0} ms, \
+             ratio {:.2}",
+            ours / stock
+        ));
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use rkexec_protocol::scenario::LoadTime;
 use rkexec_protocol::Scenario;
 
-use super::rows::{BOOTS, NATIVE_BOOTS};
+use super::rows::{BOOTS, NATIVE, NATIVE_BOOTS};
 use crate::case::Case;
 use crate::end::End;
 use crate::machine::DOM0;
@@ -42,6 +42,13 @@ pub fn all() -> Vec<Case> {
             name: "dom0 with 1 of 2 GiB: whole loads, 200 MB, kexec-tools to its own place",
             machine: DOM0,
             scenario: Scenario::LoadTime(times.blob(198).own_place(true)),
+            seconds: 300,
+            ..LOADS
+        },
+        Case {
+            name: "bare metal: the time of whole loads, 105 MB",
+            machine: NATIVE.kernel("crashkernel=512M"),
+            scenario: Scenario::LoadTime(times.blob(98)),
             seconds: 300,
             ..LOADS
         },
