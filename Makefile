@@ -150,7 +150,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: test-machines ## benchmarks: the identity map, also against Linux's; SHA-256; times of machine_kexec_prepare, of whole loads, and of a crash; what two dumps of one crash differ in (30 minutes)
+bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, and the way into the next kernel at a reboot and at a crash, all of it beside Linux's own; what two dumps of one crash differ in (40 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -159,6 +159,8 @@ bench: test-machines ## benchmarks: the identity map, also against Linux's; SHA-
 		--out .build/bench rust/tests/e820
 	@$(in-root) cargo bench --locked -p rkexec -p rkexec-handover \
 		--bench identity_map --bench sha256
+	@$(in-root) $(bin)/vm reboot-time --output .build/vm/reboot-time
+	@$(in-root) $(bin)/vm reboot-time --crash --output .build/vm/reboot-time-crash
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
 	@$(in-root) $(bin)/vm dump-bytes --output .build/vm/dump-bytes

@@ -24,9 +24,9 @@ pub struct CrashTimeArgs {
 
 const PATIENCE: Duration = Duration::from_secs(180);
 /// What the kernel says when it is told to crash.
-const CRASH: &str = "sysrq: Trigger a crash";
+pub const CRASH: &str = "sysrq: Trigger a crash";
 /// What a kernel says first, as it does here before it has a console.
-const FIRST_LINE: &str = "] Linux version ";
+pub const FIRST_LINE: &str = "] Linux version ";
 /// Who loads the crash kernel.
 const WAYS: [(&str, Way); 2] = [("kexec-tools", Way::Tools), ("rkexec", Way::File)];
 

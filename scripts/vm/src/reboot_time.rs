@@ -12,6 +12,7 @@ mod table;
 use anyhow::{Context, Result};
 use clap::Args;
 use rkexec_protocol::scenario::Timed;
+use strum::Display;
 
 use self::journey::{travel, Journey};
 use crate::assets::Assets;
@@ -30,44 +31,53 @@ pub struct RebootTimeArgs {
     blob: u64,
 }
 
+/// What the one with the module is called.
+const OURS: &str = "rkexec";
+
+/// Whether a machine stops on its way, so that it can be divided.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "lowercase")]
+enum How {
+    Whole,
+    Divided,
+}
+
 /// What was measured of one of the two.
 #[derive(Default)]
 struct Kind {
     name: &'static str,
-    /// Without breakpoints.
     whole: Vec<Journey>,
-    /// With them.
     divided: Vec<Journey>,
 }
 
 pub fn run(assets: &Assets, args: &RebootTimeArgs) -> Result<()> {
     let command = if args.crash {
-        "crash-phases"
+        "reboot-time-crash"
     } else {
         "reboot-time"
     };
     let files = assets.prepare(command, 1, [])?;
     files.need_module()?;
     let timed = Timed::NEW.crash(args.crash).blob(args.blob);
-    let mut kinds = ["stock", "rkexec"].map(|name| Kind {
+    let mut kinds = ["stock", OURS].map(|name| Kind {
         name,
         ..Kind::default()
     });
     for run in 1..=args.runs {
-        for kind in &mut kinds {
-            let module = kind.name == "rkexec";
-            for (watched, journeys) in [(false, &mut kind.whole), (true, &mut kind.divided)] {
-                let how = if watched { "divided" } else { "whole" };
-                let log = format!("{}-{how}-{run}.log", kind.name);
-                let log = files.output.join(log);
-                let journey = travel(&files, timed, module, watched, &log);
+        for how in [How::Whole, How::Divided] {
+            for kind in &mut kinds {
+                let log = files.output.join(format!("{}-{how}-{run}.log", kind.name));
+                let journey = travel(&files, timed, kind.name == OURS, how, &log);
                 let journey = journey.with_context(|| log.display().to_string())?;
                 let (total, load) = (journey.total().as_secs_f64(), journey.load.as_secs_f64());
                 println!(
-                    "# run {run}, {}, {how}: {total:.2} s, load {load:.2} s",
+                    "# run {run}, {}, {how}: {total:.2} s, after a load of {load:.2} s",
                     kind.name
                 );
-                journeys.push(journey);
+                match how {
+                    How::Whole => kind.whole.push(journey),
+                    How::Divided => kind.divided.push(journey),
+                }
             }
         }
     }

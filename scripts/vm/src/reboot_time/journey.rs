@@ -13,16 +13,14 @@ use rkexec_protocol::scenario::Timed;
 use rkexec_protocol::{Fact, Record, Scenario};
 
 use super::place::Place;
+use super::How;
 use crate::assets::Files;
 use crate::case::words;
+use crate::crash_time::{CRASH, FIRST_LINE};
 use crate::gdb::{self, Gdb};
 use crate::machine::{self, Machine, DOM0};
 
 const PATIENCE: Duration = Duration::from_secs(240);
-/// What the kernel says when it is told to crash.
-const CRASH: &str = "sysrq: Trigger a crash";
-/// What a kernel says first.
-const FIRST_LINE: &str = "] Linux version ";
 /// What the kernel says of what it loads (`KEXEC_FILE_DEBUG`), each with an address behind it.
 const KERNEL: &str = "Loaded 64bit kernel at 0x";
 const START: &str = "start:0x";
@@ -69,22 +67,16 @@ struct Stop {
     to: Instant,
 }
 
-/// Lets a machine go that far; `watched`: with breakpoints.
-pub fn travel(
-    files: &Files,
-    timed: Timed,
-    module: bool,
-    watched: bool,
-    log: &Path,
-) -> Result<Journey> {
+/// Lets a machine go that far.
+pub fn travel(files: &Files, timed: Timed, module: bool, how: How, log: &Path) -> Result<Journey> {
     let machine = match timed.crash {
         true => MACHINE.kernel("nokaslr crashkernel=512M"),
         false => MACHINE,
     };
     let socket = files.dir.join(format!("{}.gdb", machine::name(log)));
-    let more = match watched {
-        true => gdb::qemu_args(&socket).to_vec(),
-        false => Vec::new(),
+    let more = match how {
+        How::Divided => gdb::qemu_args(&socket).to_vec(),
+        How::Whole => Vec::new(),
     };
     let words = words(Scenario::Timed(timed), module);
     let (mut vm, _ram) = machine.start(files, &words, log, &more)?;
@@ -96,8 +88,8 @@ pub fn travel(
         match Record::find(&line)? {
             Some(Record::Failed(_, name)) => bail!("{name} has failed"),
             Some(Record::Waits) => {
-                if watched {
-                    let places = heard.places(&files.inputs.vmlinuz)?;
+                if how == How::Divided {
+                    let places = heard.places(&files.inputs.vmlinuz, timed.crash)?;
                     watch(&socket, &places, sender.clone())?;
                 }
                 vm.type_in("go\n")?;
@@ -168,7 +160,7 @@ impl Heard {
     }
 
     /// Where its way leads through.
-    fn places(&mut self, vmlinuz: &Path) -> Result<HashMap<u64, Place>> {
+    fn places(&mut self, vmlinuz: &Path, crash: bool) -> Result<HashMap<u64, Place>> {
         let image = fs::read(vmlinuz)?;
         let kernel = self.kernel.context("it does not say where the kernel is")?;
         let start = self
@@ -176,9 +168,9 @@ impl Heard {
             .context("it does not say where the image starts")?;
         let entry = BzImage::parse(&image)?.entry(kernel);
         self.places = HashMap::from([(start, Place::Start), (entry, Place::Entry)]);
-        for place in Place::FUNCTIONS {
+        for place in Place::functions(crash) {
             let at = self.symbols.get(&place.to_string());
-            self.places.extend(at.map(|at| (*at, place)));
+            self.places.extend(at.map(|at| (*at, *place)));
         }
         Ok(self.places.clone())
     }

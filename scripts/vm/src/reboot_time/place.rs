@@ -28,23 +28,23 @@ pub enum Place {
 }
 
 impl Place {
-    /// Those that are functions of the kernel, which has them by these names.
-    pub const FUNCTIONS: [Self; 4] = [
-        Self::KernelKexec,
-        Self::MachineShutdown,
-        Self::CrashKexec,
-        Self::MachineKexec,
-    ];
+    /// The functions of the kernel that a crash, or else a reboot, leads through. They have these names.
+    pub fn functions(crash: bool) -> &'static [Self] {
+        match crash {
+            true => &[Self::CrashKexec, Self::MachineKexec],
+            false => &[Self::KernelKexec, Self::MachineShutdown, Self::MachineKexec],
+        }
+    }
 
     /// What happens from there on.
     pub fn about(self) -> &'static str {
         match self {
             Self::Call => "into the kernel",
-            Self::KernelKexec => "devices are shut down",
-            Self::MachineShutdown | Self::CrashKexec => "processors and interrupts",
-            Self::MachineKexec => "the kernel's own copying, if it copies",
-            Self::Start => "stock: SHA-256; rkexec: what it has there",
-            Self::Entry | Self::FirstLine => "it unpacks itself, and begins",
+            Self::KernelKexec => "devices",
+            Self::MachineShutdown | Self::CrashKexec => "processors, interrupts",
+            Self::MachineKexec => "the kernel's own copying",
+            Self::Start => "the purgatory's SHA-256, or the hand-over",
+            Self::Entry | Self::FirstLine => "unpacking, first steps",
         }
     }
 }

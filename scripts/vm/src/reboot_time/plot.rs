@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use plotters::prelude::*;
 
 use super::place::Place;
-use super::table::{phases, Spread};
+use super::table::{own, phases, Spread};
 use super::Kind;
 
 /// The picture's size, where its bars begin, and how long they may get, in px.
@@ -48,7 +48,11 @@ pub fn draw(what: &str, kinds: &[Kind; 2], path: &Path) -> Result<()> {
     for (kind, bar) in kinds.iter().zip(&bars) {
         let total = Spread::of(kind.whole.iter().map(|it| it.total().as_secs_f64()));
         let total = total.map_or(0.0, |it| it.median);
-        let title = format!("{}: {total:.2} s without breakpoints", kind.name);
+        let mut title = format!("{}: {total:.2} s without breakpoints", kind.name);
+        for (name, time) in own(kind) {
+            let time = time.map_or(0.0, |it| it.median);
+            title.push_str(&format!(", {name} {time:.2}"));
+        }
         area.draw(&text(title, (LEFT, top - 16), 13))?;
         let mut begin = 0.0;
         for ((from, to), time) in bar {

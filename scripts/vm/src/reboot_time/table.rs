@@ -6,6 +6,9 @@ use super::journey::Journey;
 use super::place::Place;
 use super::Kind;
 
+/// Seconds. What is shorter has no ratio that says anything.
+const BRIEF: f64 = 0.05;
+
 /// A median, with the least and the most.
 #[derive(Clone, Copy)]
 pub struct Spread {
@@ -62,7 +65,9 @@ pub fn table(what: &str, [stock, ours]: &[Kind; 2]) -> String {
             None => "-".to_owned(),
         };
         let ratio = match pair {
-            [Some(a), Some(b)] if a.median > 0.0 => format!("{:.2}", b.median / a.median),
+            [Some(a), Some(b)] if a.median.min(b.median) > BRIEF => {
+                format!("{:.2}", b.median / a.median)
+            }
             _ => String::new(),
         };
         let [a, b] = pair.map(cell);
@@ -80,12 +85,17 @@ pub fn table(what: &str, [stock, ours]: &[Kind; 2]) -> String {
         let (from, to) = pair;
         row(&format!("  {from} - {to}"), times, from.about());
     }
-    let seconds = |kind: &Kind, of: fn(&Journey) -> f64| Spread::of(kind.whole.iter().map(of));
-    let both = |of: fn(&Journey) -> f64| [seconds(stock, of), seconds(ours, of)];
-    let total = both(|it| it.total().as_secs_f64());
-    row("in all, without breakpoints", total, "");
-    let load = both(|it| it.load.as_secs_f64());
-    row("kexec_file_load before that", load, "");
+    let total = |it: &Journey| it.total().as_secs_f64();
+    let both = [stock, ours];
+    let sums = both.map(|kind| Spread::of(kind.divided.iter().map(total)));
+    row("in all, with breakpoints", sums, "");
+    let totals = both.map(|kind| Spread::of(kind.whole.iter().map(total)));
+    row("in all, without breakpoints", totals, "the one that counts");
+    let loads = both.map(|kind| {
+        let journeys = kind.whole.iter().chain(&kind.divided);
+        Spread::of(journeys.map(|it| it.load.as_secs_f64()))
+    });
+    row("kexec_file_load before that", loads, "");
     for (name, time) in own(ours) {
         row(
             &format!("  hand-over: {name}"),
@@ -97,7 +107,7 @@ pub fn table(what: &str, [stock, ours]: &[Kind; 2]) -> String {
 }
 
 /// What the hand-over says of itself, in seconds.
-fn own(kind: &Kind) -> Vec<(String, Option<Spread>)> {
+pub fn own(kind: &Kind) -> Vec<(String, Option<Spread>)> {
     let journeys = &kind.whole;
     let names = journeys.first().map_or(&[][..], |it| &it.own);
     let spread = |name: &String| {
@@ -157,7 +167,7 @@ mod tests {
         };
         assert!(row("the call - the next kernel").contains(" - "));
         assert!(row("the call - image->start").contains("2.00 (2.00 - 2.00)"));
-        assert!(row("in all").contains("0.50"));
+        assert!(row("in all, without").contains("0.50"));
         assert!(row("hand-over: copied").contains("0.25"));
     }
 }
