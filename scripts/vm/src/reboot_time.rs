@@ -5,6 +5,7 @@
 //! way, which say how it is divided.
 
 mod journey;
+mod next_kernel;
 mod place;
 mod plot;
 mod table;
@@ -14,7 +15,8 @@ use clap::Args;
 use rkexec_protocol::scenario::Timed;
 use strum::Display;
 
-use self::journey::{travel, Journey};
+use self::journey::{Journey, Route};
+use self::next_kernel::NextKernel;
 use crate::assets::Assets;
 
 /// How often, and what.
@@ -58,7 +60,12 @@ pub fn run(assets: &Assets, args: &RebootTimeArgs) -> Result<()> {
     };
     let files = assets.prepare(command, 1, [])?;
     files.need_module()?;
-    let timed = Timed::NEW.crash(args.crash).blob(args.blob);
+    let vmlinuz = &files.inputs.vmlinuz;
+    let route = Route {
+        files: &files,
+        next: NextKernel::read(vmlinuz).with_context(|| vmlinuz.display().to_string())?,
+        timed: Timed::NEW.crash(args.crash).blob(args.blob),
+    };
     let mut kinds = ["stock", OURS].map(|name| Kind {
         name,
         ..Kind::default()
@@ -67,7 +74,7 @@ pub fn run(assets: &Assets, args: &RebootTimeArgs) -> Result<()> {
         for how in [How::Whole, How::Divided] {
             for kind in &mut kinds {
                 let log = files.output.join(format!("{}-{how}-{run}.log", kind.name));
-                let journey = travel(&files, timed, kind.name == OURS, how, &log);
+                let journey = route.travel(kind.name == OURS, how, &log);
                 let journey = journey.with_context(|| log.display().to_string())?;
                 let (total, load) = (journey.total().as_secs_f64(), journey.load.as_secs_f64());
                 println!(

@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::end::End;
 use crate::machine::DOM0;
 
-/// A row without content: loads in a dom0 that only their time is wanted of.
+/// A row without content: loads that only the time is wanted of, in a dom0.
 const LOADS: Case = Case {
     machine: DOM0.memory_mib(3072).dom0_mem("1500M,max:1500M"),
     end: End::FirstKernel,

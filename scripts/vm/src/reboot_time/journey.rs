@@ -7,11 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
-use formats::bzimage::BzImage;
-use fs_err as fs;
 use rkexec_protocol::scenario::Timed;
 use rkexec_protocol::{Fact, Record, Scenario};
 
+use super::next_kernel::NextKernel;
 use super::place::Place;
 use super::How;
 use crate::assets::Files;
@@ -67,42 +66,52 @@ struct Stop {
     to: Instant,
 }
 
-/// Lets a machine go that far.
-pub fn travel(files: &Files, timed: Timed, module: bool, how: How, log: &Path) -> Result<Journey> {
-    let machine = match timed.crash {
-        true => MACHINE.kernel("nokaslr crashkernel=512M"),
-        false => MACHINE,
-    };
-    let socket = files.dir.join(format!("{}.gdb", machine::name(log)));
-    let more = match how {
-        How::Divided => gdb::qemu_args(&socket).to_vec(),
-        How::Whole => Vec::new(),
-    };
-    let words = words(Scenario::Timed(timed), module);
-    let (mut vm, _ram) = machine.start(files, &words, log, &more)?;
-    vm.expire_after(PATIENCE * u32::try_from(files.time_factor)?);
-    let mut heard = Heard::default();
-    let (sender, stops) = mpsc::channel();
-    while let Some(line) = vm.next_line()? {
-        let now = Instant::now();
-        match Record::find(&line)? {
-            Some(Record::Failed(_, name)) => bail!("{name} has failed"),
-            Some(Record::Waits) => {
-                if how == How::Divided {
-                    let places = heard.places(&files.inputs.vmlinuz, timed.crash)?;
-                    watch(&socket, &places, sender.clone())?;
+/// What all journeys have in common.
+pub struct Route<'a> {
+    pub files: &'a Files,
+    pub next: NextKernel,
+    pub timed: Timed,
+}
+
+impl Route<'_> {
+    /// Lets a machine go that far.
+    pub fn travel(&self, module: bool, how: How, log: &Path) -> Result<Journey> {
+        let Self { files, next, timed } = self;
+        let machine = match timed.crash {
+            true => MACHINE.kernel("nokaslr crashkernel=512M"),
+            false => MACHINE,
+        };
+        let socket = files.dir.join(format!("{}.gdb", machine::name(log)));
+        let more = match how {
+            How::Divided => gdb::qemu_args(&socket).to_vec(),
+            How::Whole => Vec::new(),
+        };
+        let words = words(Scenario::Timed(*timed), module);
+        let (mut vm, _ram) = machine.start(files, &words, log, &more)?;
+        vm.expire_after(PATIENCE * u32::try_from(files.time_factor)?);
+        let mut heard = Heard::default();
+        let (sender, stops) = mpsc::channel();
+        while let Some(line) = vm.next_line()? {
+            let now = Instant::now();
+            match Record::find(&line)? {
+                Some(Record::Failed(_, name)) => bail!("{name} has failed"),
+                Some(Record::Waits) => {
+                    if how == How::Divided {
+                        let places = heard.places(next, timed.crash)?;
+                        watch(&socket, &places, sender.clone())?;
+                    }
+                    vm.type_in("go\n")?;
                 }
-                vm.type_in("go\n")?;
+                Some(Record::Enters) if !timed.crash => heard.called = Some(now),
+                Some(Record::Remark(text)) => heard.fact(&text)?,
+                _ => heard.line(&line, now),
             }
-            Some(Record::Enters) if !timed.crash => heard.called = Some(now),
-            Some(Record::Remark(text)) => heard.fact(&text)?,
-            _ => heard.line(&line, now),
+            if let (Some(called), true) = (heard.called, line.contains(FIRST_LINE)) {
+                return heard.journey(called, now, &stops);
+            }
         }
-        if let (Some(called), true) = (heard.called, line.contains(FIRST_LINE)) {
-            return heard.journey(called, now, &stops);
-        }
+        bail!("no next kernel has started")
     }
-    bail!("no next kernel has started")
 }
 
 /// Has the machine stop at these places, each once, and tells when it did.
@@ -160,14 +169,16 @@ impl Heard {
     }
 
     /// Where its way leads through.
-    fn places(&mut self, vmlinuz: &Path, crash: bool) -> Result<HashMap<u64, Place>> {
-        let image = fs::read(vmlinuz)?;
+    fn places(&mut self, next: &NextKernel, crash: bool) -> Result<HashMap<u64, Place>> {
         let kernel = self.kernel.context("it does not say where the kernel is")?;
         let start = self
             .start
             .context("it does not say where the image starts")?;
-        let entry = BzImage::parse(&image)?.entry(kernel);
-        self.places = HashMap::from([(start, Place::Start), (entry, Place::Entry)]);
+        self.places = HashMap::from([
+            (start, Place::Start),
+            (kernel + next.entry, Place::Entry),
+            (kernel + next.unpacked, Place::Unpacked),
+        ]);
         for place in Place::functions(crash) {
             let at = self.symbols.get(&place.to_string());
             self.places.extend(at.map(|at| (*at, *place)));

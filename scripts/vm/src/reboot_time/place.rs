@@ -22,6 +22,9 @@ pub enum Place {
     /// The next kernel's 64-bit entry, before it is unpacked.
     #[strum(serialize = "the next kernel")]
     Entry,
+    /// The entry of what was packed in it.
+    #[strum(serialize = "unpacked")]
+    Unpacked,
     /// It has said its first line.
     #[strum(serialize = "its first line")]
     FirstLine,
@@ -44,7 +47,8 @@ impl Place {
             Self::MachineShutdown | Self::CrashKexec => "processors, interrupts",
             Self::MachineKexec => "the kernel's own copying",
             Self::Start => "the purgatory's SHA-256, or the hand-over",
-            Self::Entry | Self::FirstLine => "unpacking, first steps",
+            Self::Entry => "it unpacks itself",
+            Self::Unpacked | Self::FirstLine => "first steps",
         }
     }
 }

@@ -27,7 +27,8 @@ fn color(from: Place) -> RGBColor {
         Place::MachineShutdown | Place::CrashKexec => RGBColor(0xb8, 0xbd, 0xc4),
         Place::MachineKexec => RGBColor(0xd9, 0x8b, 0x1f),
         Place::Start => RGBColor(0xb5, 0x3d, 0x2f),
-        Place::Entry | Place::FirstLine => RGBColor(0x2f, 0x6f, 0xb5),
+        Place::Entry => RGBColor(0x2f, 0x6f, 0xb5),
+        Place::Unpacked | Place::FirstLine => RGBColor(0x7f, 0xae, 0xdc),
     }
 }
 
