@@ -40,6 +40,11 @@ static bool halts;
 module_param_named(halt, halts, bool, 0444);
 MODULE_PARM_DESC(halt, "halt instead of resetting the machine if the hand-over fails");
 
+/* Not debug: other headers may have that. */
+static bool tells_times;
+module_param_named(debug, tells_times, bool, 0444);
+MODULE_PARM_DESC(debug, "have the hand-over tell on the serial port how long its parts take");
+
 static char *xen_abi = "auto";
 module_param(xen_abi, charp, 0444);
 MODULE_PARM_DESC(xen_abi, "Xen's kexec interface: auto, v2 or v1 (default auto)");
@@ -52,6 +57,11 @@ unsigned int rkexec_serial_port(void)
 bool rkexec_halts(void)
 {
 	return halts;
+}
+
+bool rkexec_tells_times(void)
+{
+	return tells_times;
 }
 
 const char *rkexec_xen_abi(void)

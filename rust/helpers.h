@@ -10,6 +10,7 @@ struct page;
 
 unsigned int rkexec_serial_port(void);
 bool rkexec_halts(void);
+bool rkexec_tells_times(void);
 const char *rkexec_xen_abi(void);
 
 bool rkexec_xen_domain(void);

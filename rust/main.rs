@@ -70,8 +70,7 @@ fn serial_port() -> u32 {
 
 /// What else the hand-over is told.
 fn handover_flags() -> u32 {
-    match sys::parameters::halts() {
-        true => abi::handover::FLAG_HALT,
-        false => 0,
-    }
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    flag(sys::parameters::halts(), abi::handover::FLAG_HALT)
+        | flag(sys::parameters::tells_times(), abi::handover::FLAG_TIMES)
 }

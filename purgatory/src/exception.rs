@@ -10,10 +10,12 @@ pub const NR_VECTORS: usize = 32;
 pub const STUB_BYTES: u64 = 8;
 /// The length of the call that each stub begins with.
 const CALL_BYTES: u64 = 5;
+/// The vector of the interrupt that cannot be switched off, the only one that does not end the hand-over.
+pub const NMI: u64 = 2;
 /// The vector of the page fault, the only one for which CR2 means anything.
 pub const PAGE_FAULT: u64 = 14;
 
-/// An exception, or the one interrupt that cannot be switched off (vector 2, NMI).
+/// An exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exception {
     /// Its vector.
@@ -48,7 +50,6 @@ impl Exception {
     /// What people call it.
     pub const fn name(&self) -> &'static str {
         match self.vector {
-            2 => "NMI",
             6 => "invalid opcode",
             8 => "double fault",
             13 => "general protection",
@@ -67,14 +68,15 @@ const fn has_error_code(vector: u64) -> bool {
 /// One gate of the interrupt descriptor table (Intel SDM vol. 3, 7.14.1).
 pub type Gate = [u64; 2];
 
-/// An interrupt gate to `handler` in the code segment `selector`, on the stack in use.
-pub const fn interrupt_gate(handler: u64, selector: u16) -> Gate {
+/// An interrupt gate to `handler` in the code segment `selector`: on the stack `ist` of the task state
+/// segment, 1 to 7, or for 0 on the stack in use.
+pub const fn interrupt_gate(handler: u64, selector: u16, ist: u8) -> Gate {
     /// Present, privilege level 0, 64-bit interrupt gate.
     const PRESENT_INTERRUPT: u64 = 0x8e00 << 32;
     let low = handler & 0xffff;
     let middle = (handler & 0xffff_0000) << 32;
     [
-        low | ((selector as u64) << 16) | PRESENT_INTERRUPT | middle,
+        low | ((selector as u64) << 16) | ((ist as u64 & 7) << 32) | PRESENT_INTERRUPT | middle,
         handler >> 32,
     ]
 }

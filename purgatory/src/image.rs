@@ -1,4 +1,8 @@
-//! The image: verified as a whole first, then put in place.
+//! The image: put in place first, then verified where it is.
+//!
+//! What is verified is what the next kernel is made of. To verify the sources instead would not see what
+//! becomes of the destinations, to which a device may still write that nobody has told to stop: they
+//! belonged to somebody else until a moment ago. And a fault costs the same either way, a restart.
 
 use rkexec::abi::handover::Digest;
 
@@ -7,8 +11,30 @@ use super::fault::Fault;
 use super::list::{List, ListFault, Run};
 use super::memory::Memory;
 
-/// Checks that the data of `list`, in its order, has the digest `expected`. Nothing is written.
-/// Returns the number of bytes.
+/// Copies and zero-fills, in the order of `list`. Returns the number of bytes that were copied.
+///
+/// # Errors
+///
+/// What is wrong with the list: then it has changed since it was verified.
+pub fn place(list: &List, memory: &mut impl Memory) -> Result<u64, ListFault> {
+    let mut bytes = 0u64;
+    let mut runs = list.runs();
+    while let Some(run) = runs.next(memory)? {
+        match run {
+            Run::Copy { dst, src } => {
+                memory.copy(dst.start(), src);
+                // 2^64 bytes would take longer to copy than any machine stands.
+                bytes = bytes.saturating_add(src.len_bytes());
+            }
+            Run::Zero(dst) => memory.zero(dst),
+            Run::InPlace(_) => {}
+        }
+    }
+    Ok(bytes)
+}
+
+/// Checks that the data of `list`, in its order and in its place, has the digest `expected`. Returns the
+/// number of bytes.
 ///
 /// # Errors
 ///
@@ -18,10 +44,9 @@ pub fn verify(list: &List, memory: &impl Memory, expected: &Digest) -> Result<u6
     let mut bytes = 0u64;
     let mut runs = list.runs();
     while let Some(run) = runs.next(memory)? {
-        if let Some(source) = run.source() {
-            hasher.update(memory.bytes(source));
-            // 2^64 bytes would take longer to hash than any machine stands.
-            bytes = bytes.saturating_add(source.len_bytes());
+        if let Some(data) = run.data() {
+            memory.hash(data, &mut hasher);
+            bytes = bytes.saturating_add(data.len_bytes());
         }
     }
     if hasher.finish() == *expected {
@@ -29,21 +54,4 @@ pub fn verify(list: &List, memory: &impl Memory, expected: &Digest) -> Result<u6
     } else {
         Err(Fault::Image)
     }
-}
-
-/// Copies and zero-fills, in the order of `list`.
-///
-/// # Errors
-///
-/// What is wrong with the list: then it has changed since it was verified.
-pub fn place(list: &List, memory: &mut impl Memory) -> Result<(), ListFault> {
-    let mut runs = list.runs();
-    while let Some(run) = runs.next(memory)? {
-        match run {
-            Run::Copy { dst, src } => memory.copy(dst, src),
-            Run::Zero(dst) => memory.zero(dst),
-            Run::InPlace(_) => {}
-        }
-    }
-    Ok(())
 }

@@ -5,10 +5,9 @@
 //! tells it is `rkexec::abi::handover`.
 //!
 //! In the order of use: [`params`] turns what the module wrote into checked values, [`list`] walks
-//! the copy list, [`image`] verifies the image and puts it in place, [`backup`] saves low memory in
-//! between. [`fault`] is everything that
-//! can go wrong on the way, [`report`] says it in words, [`exception`] decodes what the processor
-//! raised. [`memory`] is machine memory as these see it, [`digest`] SHA-256.
+//! the copy list, [`backup`] saves low memory, [`image`] puts the image in place and verifies it there.
+//! [`fault`] is everything that can go wrong on the way, [`report`] says it in words, [`exception`] decodes
+//! what the processor raised, [`times`] tells how long it took. [`memory`] is machine memory as these see it, [`digest`] SHA-256.
 //!
 //! Nothing here can panic: in the blob a surviving panic path fails the link.
 #![no_std]
@@ -23,3 +22,4 @@ pub mod list;
 pub mod memory;
 pub mod params;
 pub mod report;
+pub mod times;

@@ -41,8 +41,8 @@ pub enum Run {
     /// Data that goes elsewhere. The two do not overlap.
     Copy {
         /// Where it goes.
-        dst: Maddr,
-        /// Where it is.
+        dst: MaRange,
+        /// Where it is, as many bytes.
         src: MaRange,
     },
     /// Data that is in its place already.
@@ -52,10 +52,10 @@ pub enum Run {
 }
 
 impl Run {
-    /// Where the data is, if there is any.
-    pub const fn source(self) -> Option<MaRange> {
+    /// Where the data is once everything is in its place, if there is any.
+    pub const fn data(self) -> Option<MaRange> {
         match self {
-            Self::Copy { src, .. } | Self::InPlace(src) => Some(src),
+            Self::Copy { dst, .. } | Self::InPlace(dst) => Some(dst),
             Self::Zero(_) => None,
         }
     }
@@ -95,11 +95,12 @@ impl List {
         })
     }
 
-    /// Checks that the list has the digest `expected` and as many pages as it should.
+    /// Checks that the list has the digest `expected` and as many pages as it should, and every entry:
+    /// nothing is overwritten for a list that is good only in the beginning.
     ///
     /// # Errors
     ///
-    /// [`ListFault::Digest`], or what is wrong with the links between its pages or their places.
+    /// [`ListFault::Digest`], or what is wrong with the list.
     pub fn verify(&self, memory: &impl Memory, expected: &Digest) -> Result<(), ListFault> {
         let mut hasher = Hasher::new();
         let mut pages = self.pages();
@@ -111,11 +112,12 @@ impl List {
                 break;
             }
         }
-        if hasher.finish() == *expected {
-            Ok(())
-        } else {
-            Err(ListFault::Digest)
+        if hasher.finish() != *expected {
+            return Err(ListFault::Digest);
         }
+        let mut runs = self.runs();
+        while runs.next(memory)?.is_some() {}
+        Ok(())
     }
 
     /// A walk over the entries.
@@ -139,7 +141,8 @@ impl List {
         let run = check(entry)?;
         let dst = match run {
             Run::Copy { dst, src } => {
-                MaRange::from_len(dst, src.len_bytes()).ok_or(ListFault::Space)?
+                self.spare_backup(src)?;
+                dst
             }
             Run::InPlace(there) => {
                 self.spare_backup(there)?;
@@ -148,9 +151,6 @@ impl List {
             Run::Zero(dst) => dst,
         };
         self.spare_backup(dst)?;
-        if let Some(source) = run.source() {
-            self.spare_backup(source)?;
-        }
         if self.protected.iter().any(|range| range.overlaps(dst)) {
             return Err(ListFault::Protected);
         }
@@ -183,10 +183,7 @@ fn check(entry: &Entry) -> Result<Run, ListFault> {
     if src.overlaps(dst) {
         return Err(ListFault::Overlap);
     }
-    Ok(Run::Copy {
-        dst: dst.start(),
-        src,
-    })
+    Ok(Run::Copy { dst, src })
 }
 
 fn run(start: u64, len: u64) -> Result<MaRange, ListFault> {

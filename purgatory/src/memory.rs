@@ -8,10 +8,15 @@ use rkexec::abi::handover::CopyListPage;
 use rkexec::addr::{Maddr, Mfn};
 use rkexec::range::MaRange;
 
+use super::digest::Hasher;
+
 /// Machine memory, for as long as nobody else writes to it.
 pub trait Memory {
-    /// The bytes of `range`.
+    /// The bytes of `range`, which does not begin at 0.
     fn bytes(&self, range: MaRange) -> &[u8];
+
+    /// Has `hasher` go on over the bytes of `range`, which may begin at 0 (where no slice can).
+    fn hash(&self, range: MaRange, hasher: &mut Hasher);
 
     /// The list page in `frame`.
     fn list_page(&self, frame: Mfn) -> &CopyListPage;

@@ -1,6 +1,8 @@
 //! From what the module wrote to what the hand-over may rely on.
 
-use rkexec::abi::handover::{Header, Params, FLAG_HALT, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION};
+use rkexec::abi::handover::{
+    Header, Params, FLAG_HALT, FLAG_TIMES, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
+};
 use rkexec::addr::{Maddr, Mfn, PAGE_SIZE};
 use rkexec::range::MaRange;
 
@@ -33,6 +35,8 @@ pub struct Checked {
     pub port: Option<u16>,
     /// Halt on failure instead of resetting.
     pub halt: bool,
+    /// Tell how long each part has taken.
+    pub times: bool,
     /// Where low memory is to be saved; it overlaps neither `tables` nor the hand-over.
     pub backup: Option<Backup>,
 }
@@ -74,7 +78,7 @@ pub fn check(
 
 /// The values of `params`, if they are valid.
 fn read(params: &Params, chunk: MaRange) -> Option<Checked> {
-    if params.flags & !FLAG_HALT != 0 {
+    if params.flags & !(FLAG_HALT | FLAG_TIMES) != 0 {
         return None;
     }
     let first = Mfn::new(Maddr::new(params.tables)?)?;
@@ -91,6 +95,7 @@ fn read(params: &Params, chunk: MaRange) -> Option<Checked> {
         rsi: params.rsi,
         port: port(params.serial_port)?,
         halt: params.flags & FLAG_HALT != 0,
+        times: params.flags & FLAG_TIMES != 0,
         backup: backup(params.backup, [chunk, tables])?,
     })
 }

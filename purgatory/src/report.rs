@@ -12,6 +12,18 @@ pub fn tables_verified(sink: &mut impl Sink) {
     sink.text("rkexec: page tables verified\n");
 }
 
+/// All of the image is in its place.
+pub fn image_copied(sink: &mut impl Sink) {
+    sink.text("rkexec: image copied\n");
+}
+
+/// So many interrupts that cannot be switched off have come, and were let pass.
+pub fn nmis(sink: &mut impl Sink, count: u64) {
+    sink.text("rkexec: NMIs that were ignored: ");
+    sink.decimal(count);
+    sink.text("\n");
+}
+
 /// The image, `bytes` long, has its digest.
 pub fn image_verified(sink: &mut impl Sink, bytes: u64) {
     sink.text("rkexec: image verified (");
@@ -50,7 +62,7 @@ pub fn failed(sink: &mut impl Sink, fault: &Fault, base: u64) {
         ),
         Fault::List(fault) => list_broken(sink, *fault),
         Fault::Image => sink.text(
-            "the image does not have its SHA-256 digest (a source page changed after the load)",
+            "the image does not have its SHA-256 digest (it changed after the load, or where it was copied to)",
         ),
         Fault::Exception(exception) => raised(sink, exception, base),
     }

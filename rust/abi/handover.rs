@@ -7,15 +7,16 @@
 //!
 //! Nothing is trusted before it is verified, in this order: `params_digest` covers all fields
 //! before it; `tables_digest` covers the page tables, and only then CR3 is loaded; `list_digest`
-//! covers the copy list, `image_digest` the data it names, and only then anything is overwritten:
-//! the `backup` first, with what low memory holds, then the destinations.
+//! covers the copy list, and only then anything is overwritten: the `backup` first, with what low memory
+//! holds, then the destinations. `image_digest` covers the data where it has gone, for that is what the
+//! next kernel is made of: whatever wrote to it before the copy or since is found.
 
 use core::mem::{offset_of, size_of};
 
 /// `rkexecHO` in the order of memory.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rkexecHO");
 /// Goes up with every change of the layouts below.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The most that the blob may take, code, data, stack and all, in bytes.
 pub const MAX_SIZE: u32 = 48 * 1024;
 
@@ -61,7 +62,7 @@ pub struct Params {
     pub nr_list_pages: u64,
     /// Over the list pages, in the order of the list.
     pub list_digest: Digest,
-    /// Over the data of all entries that have a source, in the order of the list.
+    /// Over the data of all entries that have a source, at its destination, in the order of the list.
     pub image_digest: Digest,
     /// Where to enter the next kernel.
     pub entry: u64,
@@ -69,12 +70,14 @@ pub struct Params {
     pub rsi: u64,
     /// The I/O port of a 16550 to report on, or 0 for none.
     pub serial_port: u32,
-    /// [`FLAG_HALT`] and no other bit.
+    /// [`FLAG_HALT`], [`FLAG_TIMES`], and no other bit.
     pub flags: u32,
     /// Where to copy the first [`LOW_BYTES`] of memory before any destination is overwritten: the
     /// address of a page, or 0 for nowhere. For crash images: the next kernel overwrites low memory
     /// as it starts (its real-mode trampoline goes there), and a dump is to show what was in it.
     pub backup: u64,
+    /// How often the time stamp counter ticks in a millisecond, or 0 if nobody knows. For [`FLAG_TIMES`].
+    pub tsc_khz: u64,
     /// Over all fields before this one.
     pub params_digest: Digest,
 }
@@ -84,6 +87,9 @@ pub const LOW_BYTES: u64 = 0xa_0000;
 
 /// On failure halt instead of resetting the machine.
 pub const FLAG_HALT: u32 = 1 << 0;
+
+/// Tell how long each part of the hand-over has taken.
+pub const FLAG_TIMES: u32 = 1 << 1;
 
 /// Bytes of [`Params`] that `params_digest` covers.
 pub const PARAMS_DIGESTED: usize = offset_of!(Params, params_digest);
@@ -160,12 +166,13 @@ const _: () = {
     assert!(size_of::<Header>() == 32);
     assert!(offset_of!(Header, size) == 12);
     assert!(offset_of!(Header, epitaph_offset) == 24);
-    assert!(size_of::<Params>() == 200);
+    assert!(size_of::<Params>() == 208);
     assert!(offset_of!(Params, tables_digest) == 24);
     assert!(offset_of!(Params, list) == 56);
     assert!(offset_of!(Params, entry) == 136);
     assert!(offset_of!(Params, backup) == 160);
-    assert!(offset_of!(Params, params_digest) == 168);
+    assert!(offset_of!(Params, tsc_khz) == 168);
+    assert!(offset_of!(Params, params_digest) == 176);
     assert!(size_of::<Entry>() == 24);
     assert!(size_of::<CopyListPage>() == 4096);
     assert!(offset_of!(CopyListPage, entries) == 16);

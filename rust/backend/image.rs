@@ -13,6 +13,7 @@ use crate::abi::handover::{Digest, Params};
 use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
 use crate::pure::identity::{Levels, Table};
 use crate::pure::segment::Segments;
+use crate::sys::cpu;
 use crate::sys::kimage::Kimage;
 use crate::sys::log::Shown;
 use crate::sys::sha256::Sha256;
@@ -104,6 +105,7 @@ impl<P: Parts> Image<P> {
             serial_port: crate::serial_port(),
             flags: crate::handover_flags(),
             backup: input.backup.map_or(0, Maddr::raw),
+            tsc_khz: cpu::tsc_khz(),
             params_digest: Default::default(),
         };
         let image = Self {

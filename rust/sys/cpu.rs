@@ -18,6 +18,12 @@ pub(crate) fn paging() -> Paging {
     }
 }
 
+/// How often the time stamp counter ticks in a millisecond; 0 if the kernel does not know.
+pub(crate) fn tsc_khz() -> u64 {
+    // SAFETY: A number that is written at boot.
+    u64::from(unsafe { c::tsc_khz })
+}
+
 /// Whether memory is encrypted by the processor (SME, SEV, TDX): then tables and images need marks
 /// that this module does not make.
 pub(crate) fn encrypts_memory() -> bool {

@@ -22,6 +22,7 @@
 #include <asm/reboot.h>
 #include <asm/sections.h>
 #include <asm/segment.h>
+#include <asm/tsc.h>
 /* Not self-contained, so not in the order of the alphabet. */
 #include <xen/interface/xen.h>
 #include <xen/interface/memory.h>

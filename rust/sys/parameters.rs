@@ -16,6 +16,12 @@ pub(crate) fn halts() -> bool {
     unsafe { c::rkexec_halts() }
 }
 
+/// `debug=`.
+pub(crate) fn tells_times() -> bool {
+    // SAFETY: As above.
+    unsafe { c::rkexec_tells_times() }
+}
+
 /// `xen_abi=`, as it was given.
 pub(crate) fn xen_abi() -> &'static CStr {
     // SAFETY: A string of the kernel's, or of the C file's; nobody writes to it, for the parameter

@@ -23,5 +23,5 @@ unsafe impl AsBytes for handover::Params {}
 const _: () = {
     assert!(size_of::<Table>() == 512 * 8);
     assert!(size_of::<handover::CopyListPage>() == (2 + 3 * handover::ENTRIES_PER_PAGE) * 8);
-    assert!(size_of::<handover::Params>() == 8 * 8 + 2 * 4 + 4 * size_of::<handover::Digest>());
+    assert!(size_of::<handover::Params>() == 9 * 8 + 2 * 4 + 4 * size_of::<handover::Digest>());
 };

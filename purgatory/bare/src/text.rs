@@ -9,6 +9,7 @@ pub trait Sink {
     fn put(&mut self, byte: u8);
 
     /// Shows `text`.
+    #[inline(never)] // One copy of the loop: it has all the time that a serial port takes.
     fn text(&mut self, text: &str) {
         for byte in text.bytes() {
             self.put(byte);

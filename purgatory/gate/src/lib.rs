@@ -15,7 +15,7 @@ use rkexec::abi::handover::{Epitaph, Header, Params, MAGIC, MAX_SIZE, VERSION};
 const PAGE: u64 = 4096;
 /// The least that the stack may have, in bytes. What is used at most is measured by the test in
 /// QEMU (`purgatory/tests/blob/machine.rs`).
-const MIN_STACK: u64 = 3072;
+const MIN_STACK: u64 = 2560;
 
 type Elf<'a> = ElfFile64<'a, LittleEndian>;
 

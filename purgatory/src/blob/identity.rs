@@ -7,6 +7,7 @@ use rkexec::abi::handover::CopyListPage;
 use rkexec::addr::{Maddr, Mfn};
 use rkexec::range::MaRange;
 use rkexec_bare::cpu;
+use rkexec_handover::digest::Hasher;
 use rkexec_handover::memory::Memory;
 
 /// All of memory, one to one.
@@ -37,11 +38,52 @@ pub unsafe fn bytes<'a>(range: MaRange) -> &'a [u8] {
     unsafe { slice::from_raw_parts(start, range.len_bytes() as usize) }
 }
 
+/// Copies the bytes of `src`, whole quadwords, to `dst`. In assembly, because to the language either may be
+/// the null pointer: page 0 is a destination, and the first page that is saved.
+///
+/// # Safety
+///
+/// Both are mapped one to one, and nobody else uses what is at `dst`.
+unsafe fn copy(dst: u64, src: MaRange) {
+    // SAFETY: As the caller promises.
+    unsafe {
+        asm!(
+            "rep movsq", // RCX quadwords from [RSI] to [RDI], upwards
+            inout("rcx") src.len_bytes() / 8 => _,
+            inout("rsi") src.start().raw() => _,
+            inout("rdi") dst => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 impl Memory for Identity {
     fn bytes(&self, range: MaRange) -> &[u8] {
         // SAFETY: Everything is mapped, else a page fault ends the program. No source is page 0
         // (`ZERO_FILL`), and this is the only way to write to what is not an object of the program.
         unsafe { bytes(range) }
+    }
+
+    fn hash(&self, range: MaRange, hasher: &mut Hasher) {
+        /// Enough to get past address 0, which in Rust is no place for a slice.
+        const BEGINNING: usize = 64;
+        let mut rest = range;
+        if range.start() == Maddr::ZERO {
+            let mut beginning = [0u64; BEGINNING / 8];
+            let end = Maddr::new(BEGINNING as u64).unwrap_or(Maddr::ZERO);
+            let Some((first, others)) =
+                MaRange::new(Maddr::ZERO, end).zip(MaRange::new(end, range.end()))
+            else {
+                return;
+            };
+            // SAFETY: As many bytes as there is room for.
+            unsafe { copy(beginning.as_mut_ptr() as u64, first) };
+            for word in beginning {
+                hasher.update(&word.to_ne_bytes());
+            }
+            rest = others;
+        }
+        hasher.update(self.bytes(rest));
     }
 
     fn list_page(&self, frame: Mfn) -> &CopyListPage {
@@ -52,17 +94,8 @@ impl Memory for Identity {
 
     fn copy(&mut self, dst: Maddr, src: MaRange) {
         // SAFETY: List and backup are whole pages, and write to neither this program nor the page
-        // tables. Assembly, because to the language either may be the null pointer: page 0 is a
-        // destination, and the first page that is saved.
-        unsafe {
-            asm!(
-                "rep movsq", // RCX quadwords from [RSI] to [RDI], upwards
-                inout("rcx") src.len_bytes() / 8 => _,
-                inout("rsi") src.start().raw() => _,
-                inout("rdi") dst.raw() => _,
-                options(nostack, preserves_flags),
-            );
-        }
+        // tables.
+        unsafe { copy(dst.raw(), src) };
     }
 
     fn zero(&mut self, dst: MaRange) {

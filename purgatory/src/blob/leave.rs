@@ -9,6 +9,8 @@ use rkexec_handover::params::Checked;
 pub const BOOT_CS: u16 = 0x10;
 /// The data segment that it asks for.
 pub const BOOT_DS: u16 = 0x18;
+/// The task state segment, for its stack. It is behind those, and of no use to the next kernel.
+pub const TSS: u16 = 0x20;
 
 /// Enters the next kernel: with CR4 as given, no IDT, task priority 0, a zero return address, and
 /// zero in all general registers but RSI.

@@ -64,7 +64,7 @@ fn every_field_of_the_header_is_checked() {
         (24, &[0xe4], "header: epitaph at 0xe4"),
         (28, &[1], "header: padding 0x1"),
         // The parameters must be empty until the module fills them in.
-        (40, &[1], "header: params at 0x20: not 200 zero bytes"),
+        (40, &[1], "header: params at 0x20: not 208 zero bytes"),
     ] {
         contains(&patched(offset, bytes), expected);
     }

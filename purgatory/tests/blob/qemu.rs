@@ -3,15 +3,20 @@
 
 use std::time::Duration;
 
-use qemu::Vm;
+use qemu::{Chipset, Ram, Vm};
 
 use crate::artifacts;
 
 /// The longest that a machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How much memory a machine has.
+const MEMORY_MIB: u64 = 64;
+
 pub struct Machine {
     vm: Vm,
+    /// Its memory.
+    pub ram: Ram,
     /// What it has said so far.
     pub said: String,
 }
@@ -24,18 +29,25 @@ impl Machine {
         let log = artifacts::directory("serial").join(format!("{scenario}-{machine}-{cpu}.log"));
         let memory = artifacts::directory("memory").join(scenario);
         let [loader, memory] = [&artifacts.loader, &memory].map(|it| it.display().to_string());
+        let ram = Ram::new(MEMORY_MIB, Chipset::I440fx).expect("room for a file in memory");
+        let size = format!("{MEMORY_MIB}M");
         let screen = if machine == "pc" { "std" } else { "none" };
         #[rustfmt::skip]
         let args = [
-            "-nodefaults", "-accel", "tcg", "-machine", machine, "-cpu", cpu, "-m", "64M", "-vga", screen,
+            "-nodefaults", "-accel", "tcg", "-machine", machine, "-cpu", cpu, "-m", &size, "-vga", screen,
             "-device", "isa-debug-exit,iobase=0xf4", "-kernel", &loader, "-append", scenario,
             "-initrd", &memory,
         ];
+        let memory_args = ram.qemu_args();
+        let args: Vec<&str> = (args.into_iter())
+            .chain(memory_args.iter().map(String::as_str))
+            .collect();
         let vm = Vm::start(&args, &log);
         let mut vm = vm.expect("qemu-system-x86_64 can be run (Debian: qemu-system-x86)");
         vm.expire_after(PATIENCE);
         Self {
             vm,
+            ram,
             said: String::new(),
         }
     }

@@ -34,6 +34,10 @@ pub enum Scenario {
     ListOverHandOver,
     /// Nothing goes wrong, and low memory is to be saved.
     Backup,
+    /// Likewise, with so much data in place that it takes seconds to verify all.
+    Slow,
+    /// Likewise, and the hand-over is to tell how long its parts take.
+    Times,
     /// Low memory is to be saved where the page tables are; the digest is right.
     BackupOverTables,
     /// Low memory is to be saved where a source is; the digest is right.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rkexec::abi::handover::{
-    Entry, Header, Params, ENTRIES_PER_PAGE, FLAG_HALT, LOW_BYTES, PARAMS_DIGESTED,
+    Entry, Header, Params, ENTRIES_PER_PAGE, FLAG_HALT, FLAG_TIMES, LOW_BYTES, PARAMS_DIGESTED,
 };
 use rkexec::addr::{Addr, Mfn, PAGE_SIZE as PAGE};
 use rkexec::identity::{build, table_count, Levels, Mark, Paging, Sources, Table, LOW_MEMORY};
@@ -54,7 +54,7 @@ const LOW_END_SOURCES: [u64; 2] = [0x01a9_0000, 0x01aa_0000];
 const BACKUP: u64 = 0x01c0_1000;
 /// A page that jumps to the probe, and where it goes. It is entered not at its beginning.
 const ENTRY_SOURCE: u64 = 0x01ac_0000;
-const ENTRY_PAGE: u64 = 0x01ad_0000;
+pub const ENTRY_PAGE: u64 = 0x01ad_0000;
 const ENTRY_OFFSET: u64 = 0x200;
 /// What the next kernel is to find in RSI.
 pub const RSI: u64 = 0x1234_5678_9abc_def0;
@@ -128,7 +128,10 @@ fn line(at: u64, bytes: &[u8]) -> String {
 fn entries(scenario: Scenario) -> Vec<Entry> {
     let scattered = |nr| SCATTERED + (NR_SCATTERED - nr) * 2 * PAGE;
     let gather = |nr| entry(GATHERED + nr * PAGE, scattered(nr), PAGE);
-    let mut entries: Vec<_> = (0..NR_SCATTERED).map(gather).collect();
+    // First, so that whatever comes behind them is verified late.
+    let slow = vec![entry(LONG, LONG, LONG_BYTES); slow_runs(scenario)];
+    let mut entries = slow;
+    entries.extend((0..NR_SCATTERED).map(gather));
     entries.extend([
         entry(LONG_TARGET, LONG, LONG_BYTES),
         entry(IN_PLACE, IN_PLACE, IN_PLACE_BYTES),
@@ -141,6 +144,15 @@ fn entries(scenario: Scenario) -> Vec<Entry> {
         entries.push(entry(LOW_BYTES - PAGE, LOW_END_SOURCES[1], PAGE));
     }
     entries
+}
+
+/// How often the hand-over is to verify the same 2 MiB.
+pub fn slow_runs(scenario: Scenario) -> usize {
+    if scenario == Scenario::Slow {
+        100
+    } else {
+        0
+    }
 }
 
 /// What should not be in the list.
@@ -183,6 +195,7 @@ fn load(arena: &mut Arena, scenario: Scenario, entries: &[Entry]) -> Params {
         Scenario::AbsentPort => params.serial_port = 0x2f8,
         Scenario::UnknownFlag => params.flags = 1 << 7,
         Scenario::ImageHalt | Scenario::SourceUnmappedHalt => params.flags = FLAG_HALT,
+        Scenario::Times => (params.flags, params.tsc_khz) = (FLAG_TIMES, 1_000_000),
         Scenario::TablesUnmapped => (params.cr3, params.tables) = (NOWHERE, NOWHERE),
         Scenario::Backup => params.backup = BACKUP,
         Scenario::BackupOverTables => params.backup = TABLES - PAGE,

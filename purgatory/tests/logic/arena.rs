@@ -154,6 +154,10 @@ impl Memory for Arena {
         &self.all()[self.offsets(range)]
     }
 
+    fn hash(&self, range: MaRange, hasher: &mut Hasher) {
+        hasher.update(self.bytes(range));
+    }
+
     fn list_page(&self, frame: Mfn) -> &CopyListPage {
         self.looks.set(self.looks.get() + 1);
         let offsets = self.offsets(range(frame.start().raw(), PAGE_SIZE));
@@ -189,6 +193,7 @@ pub fn params() -> Params {
         serial_port: 0,
         flags: 0,
         backup: 0,
+        tsc_khz: 0,
         params_digest: [0; 32],
     }
 }

@@ -40,7 +40,7 @@ fn a_broken_stack_still_gives_a_vector() {
 
 #[test]
 fn a_gate_is_laid_out_as_the_processor_reads_it() {
-    let [low, high] = interrupt_gate(0x1122_3344_5566_7788, 0x10);
+    let [low, high] = interrupt_gate(0x1122_3344_5566_7788, 0x10, 0);
     assert_eq!(low & 0xffff, 0x7788, "offset 15:0");
     assert_eq!((low >> 16) & 0xffff, 0x10, "selector");
     assert_eq!((low >> 32) & 7, 0, "no interrupt stack table");
@@ -48,4 +48,7 @@ fn a_gate_is_laid_out_as_the_processor_reads_it() {
     assert_eq!(kind, 0x8e, "present, DPL 0, 64-bit interrupt gate");
     assert_eq!(low >> 48, 0x5566, "offset 31:16");
     assert_eq!(high, 0x1122_3344, "offset 63:32");
+
+    let [with_stack, _] = interrupt_gate(0x1122_3344_5566_7788, 0x10, 1);
+    assert_eq!(with_stack, low | 1 << 32, "the first interrupt stack");
 }

@@ -53,7 +53,7 @@ fn accepted(dst: u64, src: u64, len: u64) {
 fn the_three_kinds_of_entries_are_told_apart() {
     let (a, b) = (page(8), page(16));
     let copy = Run::Copy {
-        dst: range(a, 0).start(),
+        dst: range(a, 0x3000),
         src: range(b, 0x3000),
     };
     assert_eq!(judge(a, b, 0x3000), Ok(copy));
@@ -138,7 +138,10 @@ fn entries_come_in_the_order_of_the_list() {
     let sources: Vec<_> = walk(&arena, &params)
         .unwrap()
         .iter()
-        .map(|run| run.source().unwrap())
+        .map(|run| match run {
+            Run::Copy { src, .. } => *src,
+            other => panic!("{other:?}"),
+        })
         .collect();
     let expected = [30, 31, 32, 33, 34].map(|nr| range(page(nr), 0x1000));
     assert_eq!(sources, expected);
@@ -273,10 +276,9 @@ fn sound(run: Run) -> bool {
         Run::InPlace(src) => whole(wide(src)),
         Run::Zero(dst) => whole(wide(dst)) && free(wide(dst)),
         Run::Copy { dst, src } => {
-            let src = wide(src);
-            let dst = u128::from(dst.raw());
-            let dst = (dst, dst + (src.1 - src.0));
-            whole(src) && whole(dst) && apart(src, dst) && free(dst) && src.0 != 0
+            let (src, dst) = (wide(src), wide(dst));
+            let same = dst.1 - dst.0 == src.1 - src.0;
+            same && whole(src) && whole(dst) && apart(src, dst) && free(dst) && src.0 != 0
         }
     }
 }

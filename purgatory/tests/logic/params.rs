@@ -1,7 +1,7 @@
 //! Header and parameters: what is accepted, and what is not.
 
 use rkexec::abi::handover::{
-    Header, Params, FLAG_HALT, LOW_BYTES, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
+    Header, Params, FLAG_HALT, FLAG_TIMES, LOW_BYTES, MAGIC, MAX_SIZE, PARAMS_DIGESTED, VERSION,
 };
 use rkexec_handover::digest::Hasher;
 use rkexec_handover::params::{self, check_header, Checked, ParamsFault};
@@ -43,7 +43,7 @@ fn sealed_parameters_are_accepted_as_they_are() {
         params.entry = 0x100_0200;
         params.rsi = 0x9_0000;
         params.serial_port = 0x2f8;
-        params.flags = FLAG_HALT;
+        params.flags = FLAG_HALT | FLAG_TIMES;
         params.backup = 0x5000_3000;
     });
     let checked = check(&params, bytes(&params)).unwrap();
@@ -52,12 +52,14 @@ fn sealed_parameters_are_accepted_as_they_are() {
     assert_eq!(checked.tables.len_bytes(), 5 * 4096);
     assert_eq!((checked.entry, checked.rsi), (0x100_0200, 0x9_0000));
     assert_eq!((checked.port, checked.halt), (Some(0x2f8), true));
+    assert!(checked.times);
     let backup = checked.backup.map(|backup| backup.range());
     assert_eq!(backup, Some(range(0x5000_3000, LOW_BYTES)));
 
     let params = sealed(|_| ());
     let checked = check(&params, bytes(&params)).unwrap();
     assert_eq!((checked.port, checked.halt), (None, false));
+    assert!(!checked.times);
     assert_eq!(checked.backup, None);
 }
 
@@ -80,7 +82,7 @@ fn every_bit_counts() {
 
 #[test]
 fn values_that_make_no_sense_are_refused() {
-    malformed(|params| params.flags = 2);
+    malformed(|params| params.flags = 4);
     malformed(|params| params.tables += 8);
     malformed(|params| params.tables = 1 << 52);
     malformed(|params| (params.tables, params.nr_tables) = (0, 1 << 40));

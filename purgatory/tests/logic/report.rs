@@ -7,6 +7,7 @@ use rkexec_handover::fault::Fault;
 use rkexec_handover::list::ListFault;
 use rkexec_handover::params::ParamsFault;
 use rkexec_handover::report;
+use rkexec_handover::times::Stamps;
 
 #[derive(Default)]
 struct Text(String);
@@ -47,10 +48,45 @@ fn progress() {
         let line = said(|text| report::image_verified(text, bytes));
         assert_eq!(line, format!("rkexec: image verified ({mib} MiB)\n"));
     }
+    let line = said(report::image_copied);
+    assert_eq!(line, "rkexec: image copied\n");
+    let line = said(|text| report::nmis(text, 3));
+    assert_eq!(line, "rkexec: NMIs that were ignored: 3\n");
     let line = said(report::low_memory_saved);
     assert_eq!(line, "rkexec: low memory saved\n");
     let line = said(|text| report::entering(text, 0x100_0200));
     assert_eq!(line, "rkexec: entering 0x1000200\n");
+}
+
+#[test]
+fn times_are_those_of_the_parts() {
+    let stamps = Stamps {
+        entered: 1_000_000,
+        tables: 1_003_000,
+        copied: 1_023_999,
+        verified: 1_323_000,
+        leaving: 1_324_000,
+    };
+    let line = said(|text| stamps.tell(text, 1_000));
+    let expected =
+        "rkexec: times in us: tables 3000, copied 20999, verified 299001, total 324000\n";
+    assert_eq!(line, expected);
+    let line = said(|text| stamps.tell(text, 3_000_000));
+    assert!(
+        line.ends_with(" tables 1, copied 6, verified 99, total 108\n"),
+        "{line}"
+    );
+    let line = said(|text| stamps.tell(text, 0));
+    assert_eq!(line, expected.replace("us", "ticks"));
+    // A counter that goes backwards, or is far too fast, is no reason to stop.
+    for (entered, leaving) in [(5, 0), (0, u64::MAX)] {
+        let stamps = Stamps {
+            entered,
+            leaving,
+            ..Stamps::default()
+        };
+        assert!(said(|text| stamps.tell(text, 1)).ends_with('\n'));
+    }
 }
 
 #[test]
@@ -65,7 +101,7 @@ fn a_changed_page_is_named() {
 its parameters do not have their SHA-256 digest (they changed after the load)
 the page tables do not have their SHA-256 digest (a table page changed after the load)
 the copy list does not have its SHA-256 digest (a list page changed after the load)
-the image does not have its SHA-256 digest (a source page changed after the load)";
+the image does not have its SHA-256 digest (it changed after the load, or where it was copied to)";
     assert_eq!(faults.map(failed).join("\n"), expected);
 }
 
