@@ -35,7 +35,7 @@ pub fn time_stamp() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: Reads a register. Nothing is moved across it that could make a difference of microseconds.
     unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nostack, preserves_flags)) };
-    u64::from(high) << 32 | u64::from(low)
+    (u64::from(high) << 32) | u64::from(low)
 }
 
 /// The address of the last page fault.

@@ -50,5 +50,5 @@ fn a_gate_is_laid_out_as_the_processor_reads_it() {
     assert_eq!(high, 0x1122_3344, "offset 63:32");
 
     let [with_stack, _] = interrupt_gate(0x1122_3344_5566_7788, 0x10, 1);
-    assert_eq!(with_stack, low | 1 << 32, "the first interrupt stack");
+    assert_eq!(with_stack, low | (1 << 32), "the first interrupt stack");
 }
