@@ -55,6 +55,8 @@ pub mod offset {
     pub const VERSION: usize = 0x206;
     /// `hdr.cmd_line_ptr`, u32: the lower half of the command line's address.
     pub const CMD_LINE_PTR: usize = 0x228;
+    /// `hdr.kernel_alignment`, u32: what the address is a multiple of that the kernel runs at.
+    pub const KERNEL_ALIGNMENT: usize = 0x230;
     /// `hdr.cmdline_size`, u32: how long a command line the kernel takes, without the zero.
     pub const CMDLINE_SIZE: usize = 0x238;
     /// `hdr.hardware_subarch`, u32.
@@ -247,6 +249,11 @@ impl<'a> View<'a> {
         let low = u32::from_le_bytes(self.get(offset::CMD_LINE_PTR));
         let high = u32::from_le_bytes(self.get(offset::EXT_CMD_LINE_PTR));
         (u64::from(high) << 32) | u64::from(low)
+    }
+
+    /// The kernel runs at a multiple of so many bytes: at the next one, if it is loaded at another address.
+    pub fn kernel_alignment(&self) -> u64 {
+        u32::from_le_bytes(self.get(offset::KERNEL_ALIGNMENT)).into()
     }
 
     /// The hardware subarchitecture and its data; 0 is the PC.

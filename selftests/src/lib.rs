@@ -24,6 +24,7 @@ pub mod kselftest;
 pub mod lockdown;
 pub mod marker;
 pub mod memory;
+pub mod memory_blocks;
 pub mod module;
 pub mod ownership;
 pub mod past_kernel;

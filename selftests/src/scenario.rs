@@ -5,6 +5,7 @@ mod balloon;
 mod boot;
 mod by_file;
 mod clients;
+mod cma;
 mod crash;
 mod crash_bad_input;
 mod crash_image;
@@ -27,6 +28,7 @@ mod stalls;
 mod state;
 mod timed;
 mod tools;
+mod turns;
 
 pub use clients::exec as exec_by_kexec_tools;
 pub use guest::relay;
@@ -45,6 +47,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Balloon => balloon::run(stage),
         Scenario::Boot(boot) => boot::run(stage, boot),
         Scenario::Clients => clients::run(stage),
+        Scenario::Cma => cma::run(stage),
         Scenario::Crash(crash) => crash::run(stage, crash),
         Scenario::CrashBadInput => crash_bad_input::run(stage),
         Scenario::CrashRefusal => crash_refusal::run(stage),
@@ -63,6 +66,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::State => state::run(stage),
         Scenario::Timed(timed) => timed::run(stage, timed),
         Scenario::Tools(tools) => tools::run(stage, tools),
+        Scenario::Turns(turns) => turns::run(stage, turns),
     }
 }
 

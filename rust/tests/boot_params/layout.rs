@@ -36,6 +36,7 @@ fn the_layout_is_that_of_the_c_headers() {
         hdr.header at HEADER: 4;
         hdr.version at VERSION: 2;
         hdr.cmd_line_ptr at CMD_LINE_PTR: 4;
+        hdr.kernel_alignment at KERNEL_ALIGNMENT: 4;
         hdr.cmdline_size at CMDLINE_SIZE: 4;
         hdr.hardware_subarch at HARDWARE_SUBARCH: 4;
         hdr.hardware_subarch_data at HARDWARE_SUBARCH_DATA: 8;

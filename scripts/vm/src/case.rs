@@ -20,6 +20,8 @@ pub struct Case {
     pub end: End,
     /// What must be said on the serial port: regular expressions.
     pub says: &'static [&'static str],
+    /// What must not be said there: regular expressions.
+    pub never: &'static [&'static str],
     /// Lines that are no trouble in this test: regular expressions.
     pub expects_trouble: &'static [&'static str],
     /// What it needs that may not be there.

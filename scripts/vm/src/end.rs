@@ -3,6 +3,7 @@
 use rkexec_protocol::Scenario;
 
 use crate::ending::{Ending, Kernels, Restart};
+use crate::interrupted::Interrupted;
 use crate::machine::Machine;
 use crate::probe::{Maker, Probe};
 use crate::reset::{Reset, Target};
@@ -16,6 +17,8 @@ pub enum End {
     NextKernel,
     /// Nor have so many kernels one after the other.
     Kernels(u32),
+    /// Nor has the next one, though the hand-over was interrupted by NMIs.
+    Interrupted,
     /// It cannot start the next one, and restarts the machine.
     Restart,
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
@@ -36,6 +39,7 @@ impl End {
             Self::FirstKernel => Box::new(Kernels(1)),
             Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
             Self::Kernels(number) => Box::new(Kernels(number)),
+            Self::Interrupted => Box::new(Interrupted::default()),
             Self::Restart => Box::new(Restart(1)),
             Self::Saved => Box::new(Restart(2)),
             Self::Reset(target) => Box::new(Reset::new(target)),

@@ -2,13 +2,19 @@
 //! ([`crate::end`]).
 
 use anyhow::{bail, ensure, Result};
-use qemu::Ram;
+use qemu::{Ram, Vm};
 use rkexec_protocol::Fact;
+
+/// The machine from outside.
+pub struct Outside<'a> {
+    pub vm: &'a mut Vm,
+    pub ram: &'a Ram,
+}
 
 /// One of the ways to end, on one machine.
 pub trait Ending {
     /// Takes a line of the serial port. An error is the end of the test, as it is of all of these.
-    fn line(&mut self, _line: &str) -> Result<()> {
+    fn line(&mut self, _line: &str, _outside: &mut Outside<'_>) -> Result<()> {
         Ok(())
     }
 

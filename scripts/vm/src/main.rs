@@ -16,6 +16,7 @@ mod gdb;
 mod generation;
 mod initramfs;
 mod inputs;
+mod interrupted;
 mod kdump;
 mod machine;
 mod narrate;

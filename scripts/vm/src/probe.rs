@@ -10,7 +10,7 @@ use anyhow::{bail, ensure, Context, Result};
 use rkexec_probe::heard::Heard;
 use rkexec_protocol::Fact;
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Outside};
 use claim::Claim;
 use map::{Bytes, Pages};
 
@@ -58,7 +58,7 @@ impl Probe {
 }
 
 impl Ending for Probe {
-    fn line(&mut self, line: &str) -> Result<()> {
+    fn line(&mut self, line: &str, _: &mut Outside<'_>) -> Result<()> {
         self.findings.line(line)
     }
 

@@ -13,7 +13,7 @@ use crate::assets::Files;
 use crate::case::{words, Case};
 use crate::dump;
 use crate::end::End;
-use crate::ending::Ending;
+use crate::ending::{Ending, Outside};
 use crate::generation::Generations;
 use crate::machine;
 use crate::watch::{is_trouble, Report};
@@ -84,6 +84,7 @@ struct Course<'a> {
     ending: Box<dyn Ending>,
     report: Report,
     expected_trouble: RegexSet,
+    never: RegexSet,
     trouble: Option<String>,
     failed: Vec<String>,
     /// Whether the remark that comes now is the reason of the last failure.
@@ -107,6 +108,7 @@ impl<'a> Course<'a> {
             ending: case.end.of(&case.machine),
             report: Report::default(),
             expected_trouble: RegexSet::new(case.expects_trouble)?,
+            never: RegexSet::new(case.never)?,
             trouble: None,
             failed: Vec::new(),
             just_failed: false,
@@ -143,7 +145,7 @@ impl<'a> Course<'a> {
             if matches!(record, Some(Record::Begins(_))) {
                 vm.expire_after_silence(seconds(SILENCE));
             }
-            self.line(&line, &mut vm)?;
+            self.line(&line, &mut vm, &ram)?;
             if let Some(record) = record {
                 self.began |= matches!(
                     record,
@@ -157,12 +159,13 @@ impl<'a> Course<'a> {
     }
 
     /// Takes a line, whatever it means in the report.
-    fn line(&mut self, line: &str, vm: &mut Vm) -> Result<()> {
+    fn line(&mut self, line: &str, vm: &mut Vm, ram: &Ram) -> Result<()> {
         self.missing.retain(|pattern| !pattern.is_match(line));
-        self.ending.line(line)?;
+        self.ending.line(line, &mut Outside { vm, ram })?;
         self.began |= line.contains(MODULE);
         let expected = self.expected_trouble.is_match(line);
-        if self.trouble.is_none() && is_trouble(line) && !expected {
+        let is_trouble = (is_trouble(line) && !expected) || self.never.is_match(line);
+        if self.trouble.is_none() && is_trouble {
             self.trouble = Some(line.to_owned());
             vm.expire_after(AFTER_TROUBLE);
         }

@@ -137,6 +137,19 @@ parameters! {
         first: u64 = 0,
         /// The next kernel is told that, too.
         next: Option<Extra> = None,
+        /// It waits for a line on the console before the next kernel is entered, so that somebody
+        /// outside can change memory.
+        pause: bool = false,
+        /// A piece of memory goes and comes back when the image is loaded.
+        hotplug: bool = false,
+    }
+
+    /// The kernel's own code and the module by turns, on the bare machine.
+    Turns {
+        /// The image that boots is the kernel's own.
+        stock: bool = false,
+        /// MiB of random bytes in the initrd.
+        blob: u64 = BLOB,
     }
 }
 
@@ -195,6 +208,8 @@ scenarios! {
     Boot(Boot) = "boot",
     /// Programs that people use.
     Clients = "clients",
+    /// A kernel that places segments in memory of CMA.
+    Cma = "cma",
     Crash(Crash) = "crash",
     /// Crash images that must be refused, and some that just may be.
     CrashBadInput = "crash-bad-input",
@@ -225,6 +240,7 @@ scenarios! {
     State = "state",
     Timed(Timed) = "timed",
     Tools(Tools) = "tools",
+    Turns(Turns) = "turns",
 }
 
 impl fmt::Display for Scenario {

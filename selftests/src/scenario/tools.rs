@@ -7,7 +7,9 @@ use rkexec_protocol::scenario::Tools;
 use rkexec_protocol::Scenario;
 
 use super::prelude::*;
+use crate::console;
 use crate::marker;
+use crate::memory_blocks;
 use crate::program::{self, kexec_files};
 use crate::sys::schedule;
 
@@ -52,6 +54,15 @@ pub fn run(stage: &mut Stage<'_>, tools: Tools) -> Result<Next> {
             });
             load(stage, "and loads another");
         }
+    }
+    if tools.hotplug {
+        stage.test("a piece of memory goes and comes back", |report| {
+            memory_blocks::take_one_away(report)
+        });
+    }
+    if tools.pause {
+        let line = console::ask(stage.report)?;
+        ensure!(line == "go", "a line came that is {line:?}");
     }
     if rounds > 0 {
         // This process and its children, among them kexec-tools.

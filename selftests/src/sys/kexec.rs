@@ -22,6 +22,8 @@ pub const ON_CRASH: u64 = linux::KEXEC_ON_CRASH as u64;
 pub const FILE_ON_CRASH: u64 = linux::KEXEC_FILE_ON_CRASH as u64;
 /// The kernel says what it loads, and where to.
 pub const FILE_DEBUG: u64 = linux::KEXEC_FILE_DEBUG as u64;
+/// `KEXEC_FILE_NO_CMA` of `linux/kexec.h`.
+pub const FILE_NO_CMA: u64 = 0x10;
 
 /// `LINUX_REBOOT_CMD_KEXEC` (`linux/reboot.h`).
 const REBOOT_KEXEC: libc::c_int = 0x4558_4543;

@@ -62,11 +62,12 @@ const BOOTED: [(On, Boot, &str); 11] = [
 ];
 
 /// What is changed in an image before it is started.
-const CHANGED: [(Target, &str); 4] = [
+const CHANGED: [(Target, &str); 5] = [
     (Target::Source, "page of the image"),
     (Target::Params, "parameter"),
     (Target::CopyList, "copy list"),
     (Target::PageTable, "page table"),
+    (Target::Destination, "page behind the copy"),
 ];
 
 pub fn all() -> Vec<Case> {
@@ -79,6 +80,11 @@ pub fn all() -> Vec<Case> {
     });
     let changed = CHANGED.map(|(target, what)| Case {
         name: format!("dom0: the hand-over finds a changed {what}").leak(),
+        scenario: match target {
+            // It takes a while to verify, and what is changed is at the end.
+            Target::Destination => Scenario::Boot(FILE_40.pause(true)),
+            _ => CAUGHT.scenario,
+        },
         end: End::Reset(target),
         ..CAUGHT
     });

@@ -1,13 +1,17 @@
 //! Tests on a machine without Xen.
 
 use rkexec_protocol::choice::{Call, Extra, Gone};
-use rkexec_protocol::scenario::Tools;
+use rkexec_protocol::scenario::{Tools, Turns};
 use rkexec_protocol::Scenario;
 
-use super::rows::{BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, SELFTESTS, UEFI};
+use super::rows::{
+    BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, NATIVE_BOOTS_BY_LOAD, NATIVE_HANDED_OVER, SELFTESTS,
+    UEFI,
+};
 use crate::case::Case;
 use crate::end::End;
 use crate::machine::Machine;
+use crate::reset::Target;
 
 /// A row without content: a bare machine on which kexec-tools boots the next kernel.
 const TOOLS: Case = Case {
@@ -42,10 +46,12 @@ const WAYS: [(&str, Case); 4] = [
 ];
 const BOOTS_BY_LOAD: Case = Case {
     scenario: Scenario::Tools(BY_LOAD),
-    ..TOOLS
+    ..NATIVE_BOOTS_BY_LOAD
 };
 const CRASHES_BY_LOAD: Case = Case {
     scenario: Scenario::Tools(Tools::NEW.syscall(Call::Load).crash(true)),
+    says: NATIVE_BOOTS_BY_LOAD.says,
+    never: NATIVE_BOOTS_BY_LOAD.never,
     ..CRASHES
 };
 
@@ -74,8 +80,55 @@ fn many() -> impl Iterator<Item = Case> {
 }
 
 pub fn all() -> Vec<Case> {
-    many().chain(others()).collect()
+    many().chain(changed()).chain(others()).collect()
 }
+
+/// What is changed in an image before it is verified, and whether that is one for a crash.
+const CHANGED: [(Target, bool, &str); 8] = [
+    (Target::Source, false, "page of the image"),
+    (Target::Params, false, "parameter"),
+    (Target::CopyList, false, "copy list"),
+    (Target::PageTable, false, "page table"),
+    (Target::Destination, false, "page behind the copy"),
+    (Target::InPlace, true, "page of a crash image"),
+    (Target::Params, true, "parameter of a crash image"),
+    (Target::PageTable, true, "page table of a crash image"),
+];
+
+fn changed() -> impl Iterator<Item = Case> {
+    CHANGED.into_iter().map(|(target, crash, what)| {
+        let case = if crash { CRASHES } else { TOOLS };
+        Case {
+            name: format!("bare metal: the hand-over finds a changed {what}").leak(),
+            scenario: match target {
+                // It takes a while to verify, and what is changed is at the end.
+                Target::Destination => Scenario::Boot(FILE.blob(40).pause(true)),
+                _ => Scenario::Tools(BY_FILE.crash(crash).pause(true)),
+            },
+            end: End::Reset(target),
+            says: &["rkexec: resetting the machine"],
+            expects_trouble: CAUGHT,
+            ..case
+        }
+    })
+}
+
+/// What is said of a load that is killed.
+const KILLED: &[&str] = &["image not loaded: the task that loads it is being killed"];
+
+/// What the kernel says with `crash.dyndbg=+p`, and the hand-over then.
+const HOTPLUG: &[&str] = &[
+    "crash hp: updated elfcorehdr",
+    "rkexec: image verified",
+    "rkexec: entering 0x",
+];
+
+/// What is said when that is found, and of a crash.
+const CAUGHT: &[&str] = &[
+    "hand-over failed: .* SHA-256",
+    "Kernel panic - not syncing: sysrq triggered crash",
+    "Call Trace",
+];
 
 fn others() -> Vec<Case> {
     vec![
@@ -87,7 +140,7 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal: kexec_load boots a kernel",
             scenario: Scenario::Boot(LOAD),
-            ..NATIVE_BOOTS
+            ..NATIVE_BOOTS_BY_LOAD
         },
         Case {
             name: "bare metal, nogbpages: kexec -s boots a kernel",
@@ -103,7 +156,7 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal, from 5 levels to 4: kexec -c boots a kernel",
             scenario: Scenario::Tools(BY_LOAD.next(Some(Extra::FourLevels))),
-            ..TOOLS
+            ..NATIVE_BOOTS_BY_LOAD
         },
         Case {
             name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
@@ -131,7 +184,50 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal: the module goes, the kernel unloads its image and loads another",
             scenario: Scenario::Tools(BY_LOAD.gone(Some(Gone::Unload))),
+            ..NATIVE_BOOTS_BY_LOAD
+        },
+        Case {
+            name: "bare metal: the kernel's own code and the module by turns, and at once; its image boots",
+            machine: NATIVE.kernel("crashkernel=256M"),
+            scenario: Scenario::Turns(Turns::NEW),
+            expects_trouble: KILLED,
+            seconds: 90,
             ..TOOLS
+        },
+        Case {
+            name: "bare metal: an image that the kernel has loaded boots with the module there",
+            machine: NATIVE.kernel("crashkernel=256M"),
+            scenario: Scenario::Turns(Turns::NEW.stock(true)),
+            says: NATIVE_BOOTS_BY_LOAD.says,
+            never: NATIVE_BOOTS_BY_LOAD.never,
+            seconds: 35,
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal: memory goes and comes when a crash image is loaded, and the dump can be read",
+            machine: NATIVE.kernel("crashkernel=256M crash.dyndbg=+p loglevel=8"),
+            scenario: Scenario::Tools(BY_FILE.crash(true).hotplug(true)),
+            says: HOTPLUG,
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal, cma=: an image that would overwrite itself is refused, others boot",
+            machine: NATIVE.kernel("cma=600M"),
+            scenario: Scenario::Cma,
+            expects_trouble: &["image not loaded: .* unpack itself over its initrd"],
+            ..TOOLS
+        },
+        Case {
+            name: "bare metal, without SHA-NI: kexec -s boots a kernel",
+            machine: NATIVE.cpu("Nehalem"),
+            ..TOOLS
+        },
+        // Xen masks the line that the monitor sends them on.
+        Case {
+            name: "bare metal: NMIs do not stop the hand-over",
+            scenario: Scenario::Boot(FILE.blob(40)),
+            end: End::Interrupted,
+            ..NATIVE_BOOTS
         },
         Case {
             name: "bare metal: three kernels in a row, each from another processor",

@@ -33,17 +33,33 @@ pub const BOOTS: Case = Case {
     module: true,
     end: End::NextKernel,
     says: HANDED_OVER,
+    never: &[],
     expects_trouble: &[],
     needs: Needs::Nothing,
     seconds: 60,
 };
 
+/// What an image of `kexec_file_load` says on the bare machine.
+pub const NATIVE_HANDED_OVER: &[&str] = &[
+    "rkexec: kexec images get a map of all memory",
+    "rkexec: page tables verified",
+    "rkexec: image verified",
+    "rkexec: entering 0x",
+];
+
 /// A row without content: a bare machine that boots a next kernel.
 pub const NATIVE_BOOTS: Case = Case {
     machine: NATIVE,
-    says: &["rkexec: kexec images get a map of all memory"],
+    says: NATIVE_HANDED_OVER,
     seconds: 35,
     ..BOOTS
+};
+
+/// The same by `kexec_load`: its caller's purgatory runs, and no hand-over.
+pub const NATIVE_BOOTS_BY_LOAD: Case = Case {
+    says: &["rkexec: kexec images get a map of all memory"],
+    never: &["^rkexec: "],
+    ..NATIVE_BOOTS
 };
 
 /// A row without content: Linux's own tests (tools/testing/selftests/kexec), which boot nothing.
