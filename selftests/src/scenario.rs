@@ -57,7 +57,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Lifecycle => lifecycle::run(stage),
         Scenario::LoadTime(times) => load_time::run(stage, times),
         Scenario::PrepareTime => prepare_time::run(stage),
-        Scenario::Probe => probe::run(stage),
+        Scenario::Probe(probed) => probe::run(stage, probed),
         Scenario::Races => races::run(stage),
         Scenario::Refusal => refusal::run(stage),
         Scenario::Refuse(refuse) => refuse::run(stage, refuse),

@@ -70,7 +70,8 @@ impl Heard {
         Ok(if five { 5 } else { 4 })
     }
 
-    /// Checks what holds on bare metal (`native`), or behind the hand-over, which was told this RSI.
+    /// Checks what holds behind the kernel's own code (`native`), or behind the hand-over, which was told
+    /// this RSI.
     pub fn check(&self, native: bool, rsi: u64) -> Result<()> {
         let expect = |name: &str, mask: u64, wanted: u64| -> Result<()> {
             let value = self.value(name)?;
@@ -114,9 +115,9 @@ impl Heard {
             expect("register idt_base", !0xfff, page)?;
             expect("register idt_limit", u64::MAX, 0xff)
         } else {
-            // Xen is on four levels. The hand-over takes its handlers away, and lets interrupts of
-            // all priorities in.
-            expect("register cr4", u64::MAX, PAE)?;
+            // As many levels as there were: the module's map says how many. The hand-over takes its handlers
+            // away, and lets interrupts of all priorities in.
+            expect("register cr4", !LA57, PAE)?;
             expect("register cr8", u64::MAX, 0)?;
             expect("register idt_base", u64::MAX, 0)?;
             expect("register idt_limit", u64::MAX, 0)

@@ -4,8 +4,7 @@ use rkexec_protocol::Scenario;
 
 use crate::ending::{Ending, Kernels, Restart};
 use crate::interrupted::Interrupted;
-use crate::machine::Machine;
-use crate::probe::{Maker, Probe};
+use crate::probe::{Entered, Maker, Probe};
 use crate::reset::{Reset, Target};
 
 /// How a test ends well.
@@ -29,12 +28,12 @@ pub enum End {
     /// It crashes, and a crash kernel that reports nothing saves what it wants and restarts the machine.
     Saved,
     /// The probe finds the page tables to be such as their maker should make them.
-    Probe(Maker),
+    Probe(Maker, Entered),
 }
 
 impl End {
     /// What follows a machine to it.
-    pub fn of(self, machine: &Machine) -> Box<dyn Ending> {
+    pub fn of(self) -> Box<dyn Ending> {
         match self {
             Self::FirstKernel => Box::new(Kernels(1)),
             Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
@@ -43,7 +42,7 @@ impl End {
             Self::Restart => Box::new(Restart(1)),
             Self::Saved => Box::new(Restart(2)),
             Self::Reset(target) => Box::new(Reset::new(target)),
-            Self::Probe(maker) => Box::new(Probe::new(maker, machine.xen.is_none())),
+            Self::Probe(maker, entered) => Box::new(Probe::new(maker, entered)),
         }
     }
 }

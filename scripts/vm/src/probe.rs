@@ -21,6 +21,17 @@ pub enum Maker {
     Module,
 }
 
+/// By what it is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// The kernel's own code.
+    ByKernel,
+    /// The hand-over, without boot parameters.
+    ByHandOver,
+    /// The hand-over, with those of `kexec_file_load`.
+    WithParams,
+}
+
 /// What a line of the machine's memory map is called that is rightly mapped write-back as a whole.
 const MEMORY: [&str; 4] = [
     "System RAM",
@@ -43,15 +54,15 @@ const LEGACY: Bytes = 0xa_0000..0x10_0000;
 /// A machine that ends with the probe, which finds the page tables as they should be.
 pub struct Probe {
     maker: Maker,
-    native: bool,
+    entered: Entered,
     findings: Findings,
 }
 
 impl Probe {
-    pub fn new(maker: Maker, native: bool) -> Self {
+    pub fn new(maker: Maker, entered: Entered) -> Self {
         Self {
             maker,
-            native,
+            entered,
             findings: Findings::default(),
         }
     }
@@ -67,7 +78,7 @@ impl Ending for Probe {
     }
 
     fn machine_ended(&mut self, _stage: u32) -> Result<Vec<String>> {
-        self.findings.judge(self.maker, self.native)
+        self.findings.judge(self.maker, self.entered)
     }
 }
 
@@ -121,14 +132,19 @@ impl Findings {
         Ok(true)
     }
 
-    /// The verdict: everything is as it should be on the bare machine (`native`) or in a dom0, or why not.
-    /// What comes back is worth a remark.
-    fn judge(&self, maker: Maker, native: bool) -> Result<Vec<String>> {
+    /// The verdict: everything is as it should be, or why not. What comes back is worth a remark.
+    fn judge(&self, maker: Maker, entered: Entered) -> Result<Vec<String>> {
         ensure!(self.entered, "the probe was not entered");
         let tables = self.tables.context("the probe did not come to its end")?;
         ensure!(!self.memory.is_empty(), "the guest has told no memory");
-        // The probe has no boot parameters.
-        self.state.check(native, 0)?;
+        let rsi = self.state.register("rsi")?;
+        let has_params = rsi != 0;
+        ensure!(
+            has_params == (entered == Entered::WithParams),
+            "RSI is {rsi:#x}"
+        );
+        let native = entered == Entered::ByKernel;
+        self.state.check(native, rsi)?;
         let (identity, others): (Vec<_>, Vec<_>) =
             self.pages.iter().partition(|pages| pages.is_identity());
         self.check_alias(maker, native, &others)?;
@@ -163,8 +179,9 @@ impl Findings {
         ])
     }
 
-    /// Checks what is not mapped one to one. On bare metal that is the page with the code that
-    /// changes to these tables, at the address where it runs until then; Xen does that elsewhere.
+    /// Checks what is not mapped one to one. By the kernel's own code (`native`) that is the page with the
+    /// code that changes to these tables, at the address where it runs until then; the hand-over has no
+    /// such page.
     fn check_alias(&self, maker: Maker, native: bool, others: &[&Pages]) -> Result<()> {
         if !native {
             ensure!(others.is_empty(), "not one to one: {}", map::list(others));

@@ -105,7 +105,7 @@ impl<'a> Course<'a> {
         let missing: Result<_, _> = says.map(Regex::new).collect();
         Ok(Self {
             case,
-            ending: case.end.of(&case.machine),
+            ending: case.end.of(),
             report: Report::default(),
             expected_trouble: RegexSet::new(case.expects_trouble)?,
             never: RegexSet::new(case.never)?,

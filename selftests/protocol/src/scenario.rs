@@ -107,6 +107,12 @@ parameters! {
         own_place: bool = false,
     }
 
+    /// The probe as the next kernel.
+    Probed {
+        /// By this system call.
+        call: Call = Call::Load,
+    }
+
     /// A machine on which the module must refuse to load.
     Refuse {
         /// A guest of Xen's, that has the module as a file, and no modprobe.
@@ -225,8 +231,7 @@ scenarios! {
     LoadTime(LoadTime) = "load-time",
     /// How long `machine_kexec_prepare` takes.
     PrepareTime = "prepare-time",
-    /// The probe as the next kernel.
-    Probe = "probe",
+    Probe(Probed) = "probe",
     /// Loads, unloads, the module and the start of an image, all at once.
     Races = "races",
     /// Xen has no image when it is told to start one.

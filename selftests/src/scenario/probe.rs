@@ -2,8 +2,10 @@
 //! written down here before, by the runner: the machine's memory, and with the module the map that
 //! it says it has built.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
 
+use rkexec_protocol::scenario::Probed;
 use rkexec_protocol::Fact;
 
 use super::prelude::*;
@@ -13,13 +15,16 @@ use crate::{acpi, files};
 /// The probe's file, which is as long as the memory that it takes.
 pub const PROBE: &str = "/boot/probe";
 
-pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+pub fn run(stage: &mut Stage<'_>, probed: Probed) -> Result<Next> {
     let with_module = stage.told.module;
     if with_module {
         stage.load_module();
     }
     tell_memory(stage.report, &xen::machine_map()?)?;
-    stage.test("kexec_load loads the probe", |_| load());
+    match probed.call {
+        Call::Load => stage.test("kexec_load loads the probe", |_| load()),
+        Call::File => stage.test("kexec_file_load loads the probe", |_| load_file()),
+    };
     if with_module {
         let name = "the module tells what it has mapped";
         stage.test(name, |report| {
@@ -79,4 +84,45 @@ pub fn load() -> Result<()> {
     let segment = Segment::new(&probe, PLACE, bytes);
     kexec::load(PLACE, &[segment], kexec::ARCH_X86_64).context("kexec_load")?;
     kexec::expect_loaded(true)
+}
+
+/// Loads it by `kexec_file_load`, which wants a kernel for the boot protocol of Linux.
+fn load_file() -> Result<()> {
+    const FILE: &str = "/probe.bzimage";
+    let probe = fs::read(PROBE).context(PROBE)?;
+    fs::write(FILE, bz_image(&probe)).context(FILE)?;
+    let file = File::open(FILE).context(FILE)?;
+    kexec::file_load(file.as_fd(), None, c"", 0).context("kexec_file_load")?;
+    kexec::expect_loaded(true)
+}
+
+/// A kernel that does nothing but to jump to this program, which begins at a multiple of 2 MiB (boot.rst, "The Real-Mode
+/// Kernel Header").
+fn bz_image(program: &[u8]) -> Vec<u8> {
+    /// The boot sector, and one sector more.
+    const SETUP: usize = 2 * 512;
+    /// Where the 64-bit entry point is behind that, and the program.
+    const ENTRY: usize = 0x200;
+    const PROGRAM: usize = 2 << 20;
+    let mut image = vec![0; SETUP + PROGRAM];
+    image.extend(program);
+    let init_size = (PROGRAM + program.len()) as u32;
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[1]); // setup_sects
+    put(0x1fe, &[0x55, 0xaa]);
+    put(0x200, &[0xeb, 0x6a]); // a jump, which says how long the header is
+    put(0x202, b"HdrS");
+    put(0x206, &0x020f_u16.to_le_bytes()); // version
+    put(0x211, &[1]); // loadflags: LOADED_HIGH
+    put(0x230, &(2_u32 << 20).to_le_bytes()); // kernel_alignment
+    put(0x234, &[1]); // relocatable_kernel
+                      // xloadflags: a 64-bit entry point, anywhere, also with five levels of page tables
+    put(0x236, &0b110_0011_u16.to_le_bytes());
+    put(0x238, &2047_u32.to_le_bytes()); // cmdline_size
+    put(0x258, &(16_u64 << 20).to_le_bytes()); // pref_address
+    put(0x260, &init_size.to_le_bytes());
+    put(SETUP + ENTRY, &[0xe9]); // jmp, relative to the next instruction
+    let distance = (PROGRAM - ENTRY - 5) as u32;
+    put(SETUP + ENTRY + 1, &distance.to_le_bytes());
+    image
 }

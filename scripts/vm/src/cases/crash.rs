@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::end::End;
 use crate::esp::Holes;
 use crate::machine::{Firmware, Machine, DOM0};
-use crate::probe::Maker;
+use crate::probe::{Entered, Maker};
 use crate::xen_build::XenBuild;
 
 /// A dom0 with 1 of 2 GiB, and the crash area at the place that Xen likes.
@@ -115,7 +115,7 @@ pub fn all() -> Vec<Case> {
             name: "dom0 with a crash area below 16 MiB: bad crash images are refused, the probe is entered",
             machine: DOM0.xen_options("crashkernel=8M@8M"),
             scenario: Scenario::CrashBadInput,
-            end: End::Probe(Maker::Module),
+            end: End::Probe(Maker::Module, Entered::ByHandOver),
             says: &[
                 "rkexec: image not loaded: .* segments, at most",
                 "rkexec: image not loaded: .* bytes more do not fit in Xen's crash area",

@@ -4,10 +4,7 @@ use rkexec_protocol::choice::{Call, Extra, Gone};
 use rkexec_protocol::scenario::{Tools, Turns};
 use rkexec_protocol::Scenario;
 
-use super::rows::{
-    BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, NATIVE_BOOTS_BY_LOAD, NATIVE_HANDED_OVER, SELFTESTS,
-    UEFI,
-};
+use super::rows::{BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, NATIVE_BOOTS_BY_LOAD, SELFTESTS, UEFI};
 use crate::case::Case;
 use crate::end::End;
 use crate::machine::Machine;

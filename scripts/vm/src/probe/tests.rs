@@ -80,7 +80,11 @@ fn judge(maker: Maker, native: bool, notes: &[&str], log: &[&str]) -> Result<Vec
     for name in GENERAL.iter().chain(&["rsi"]) {
         findings.line(&format!("probe: register {name} 0000000000000000"))?;
     }
-    findings.judge(maker, native)
+    let entered = match native {
+        true => Entered::ByKernel,
+        false => Entered::ByHandOver,
+    };
+    findings.judge(maker, entered)
 }
 
 fn of_module(native: bool, log: &[&str]) -> Result<Vec<String>> {
