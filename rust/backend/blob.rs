@@ -73,7 +73,7 @@ impl Blob {
 
 /// The header of the blob, if it can be relied on.
 fn header() -> Option<Header> {
-    header_of(BLOB).filter(|header| BLOB.len() <= header.size as usize)
+    header_of(BLOB).filter(|header| BLOB.len() == header.size as usize)
 }
 
 /// The header that `bytes` begin with, if it is one of this version and makes sense.

@@ -80,7 +80,7 @@ impl fmt::Display for LoadError {
             Self::NoMemory(what) => write!(f, "not enough memory for {what}"),
             Self::NoSafeMemory(what) => write!(
                 f,
-                "no memory for {what} that is in Xen's memory map and in no segment's place"
+                "no memory for {what} that is in the machine's memory map and in no segment's place"
             ),
             Self::Killed => f.write_str("the task that loads it is being killed"),
             Self::Unreadable { segment } => {

@@ -22,10 +22,12 @@ use kernel::prelude::*;
 use super::blob::Blob;
 use super::error::LoadError;
 use super::inspect::Tables;
+use super::requested_segments::file_entry;
 use super::tables::AllMemory;
 use super::transition;
 use crate::pure::addr::{Addr, Mfn, PAGE_SIZE};
 use crate::pure::range::PaRange;
+use crate::pure::{boot_params, requested_segment};
 use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
@@ -75,6 +77,9 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 
 /// All that the image needs beside its segments. On an error the kernel frees what was allocated.
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
+    if kimage.is_file() && !kimage.is_crash() {
+        check_alignment(kimage)?;
+    }
     let memory = Memory::query(kimage)?;
     match (is_handed_over(kimage), kimage.is_crash()) {
         (true, false) => default_image::prepare(kimage, &memory),
@@ -88,11 +93,28 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     }
 }
 
-/// Whether an image gets the hand-over. Such kernels as have more to do with their own images than to
+/// Refuses an image that would be loaded, entered, and lost: where the kernel has memory of CMA (`cma=`), it
+/// places segments by a smaller alignment than it was told, and the next kernel moves up into its initrd.
+fn check_alignment(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
+    let regs = file_entry(kimage)?;
+    let params = kimage.file_data_at(regs.rsi).unwrap_or_default();
+    let alignment = boot_params::View::new(params)?.kernel_alignment();
+    let requested = (0..kimage.nr_segments()).filter_map(|index| kimage.requested_segment(index));
+    match requested_segment::runs_where_it_is_loaded(requested, regs.rip, alignment) {
+        true => Ok(()),
+        false => Err(LoadError::Unsupported(
+            "the kernel has put the next one, in memory of CMA (option cma=), where that would unpack itself \
+             over its initrd (KEXEC_FILE_NO_CMA avoids it)",
+        )),
+    }
+}
+
+/// Whether an image gets the hand-over. One in memory of CMA is at its destination, which the kernel keeps
+/// from devices until the end: there is nothing to copy, and not to be hashed either. Such kernels as have more to do with their own images than to
 /// load them do so by what the hand-over makes superfluous.
 fn is_handed_over(kimage: &Kimage<'_>) -> bool {
     const KERNEL_WANTS_MORE: bool = cfg!(CONFIG_IMA_KEXEC) || cfg!(CONFIG_KEXEC_HANDOVER);
-    kimage.is_file() && !kimage.preserves_context() && !KERNEL_WANTS_MORE
+    kimage.is_file() && !kimage.preserves_context() && !kimage.uses_cma() && !KERNEL_WANTS_MORE
 }
 
 /// Puts the kernel's last code in its place; it goes over to the tables below `root`.

@@ -38,6 +38,22 @@ impl fmt::Display for RequestedSegment {
     }
 }
 
+/// Whether a kernel with this `entry` point is loaded where it can run: at a multiple of `alignment`, or it
+/// moves up by itself, over what is behind it (`arch/x86/boot/compressed/head_64.S`).
+pub fn runs_where_it_is_loaded(
+    requested: impl IntoIterator<Item = RequestedSegment>,
+    entry: u64,
+    alignment: u64,
+) -> bool {
+    let has_entry = |segment: &RequestedSegment| {
+        let offset = entry.checked_sub(segment.mem);
+        offset.is_some_and(|offset| offset < segment.memsz)
+    };
+    let mut kernel = requested.into_iter().filter(has_entry);
+    // Of an alignment of 0 nothing is a multiple: then nobody says what it wants.
+    kernel.all(|kernel| kernel.mem.checked_rem(alignment).unwrap_or(0) == 0)
+}
+
 /// What is wrong with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

@@ -176,23 +176,6 @@ impl Segments {
         Location::Outside
     }
 
-    /// Whether a kernel that is entered here has the room that it unpacks itself to: it runs at a multiple of
-    /// `alignment`, which may be behind where it was loaded, and takes as much memory there
-    /// (`arch/x86/boot/compressed/head_64.S`, `init_size` in boot.rst).
-    pub fn has_room_to_run(&self, alignment: u64) -> bool {
-        if !alignment.is_power_of_two() {
-            return true; // Nobody says what it wants.
-        }
-        self.iter()
-            .filter(|segment| segment.dst.contains(self.entry))
-            .all(|kernel| {
-                let start = kernel.dst.start().align_up(alignment);
-                let runs = start.and_then(|at| MaRange::from_len(at, kernel.dst.len_bytes()));
-                let others = self.iter().filter(|other| *other != kernel);
-                runs.is_some_and(|runs| !others.into_iter().any(|it| it.dst.overlaps(runs)))
-            })
-    }
-
     /// Whether a destination has a byte in `range`.
     pub fn overlaps(&self, range: MaRange) -> bool {
         self.iter().any(|segment| segment.dst.overlaps(range))

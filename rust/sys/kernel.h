@@ -5,7 +5,6 @@
  */
 #include <linux/cc_platform.h>
 #include <linux/crash_reserve.h>
-#include <linux/dma-map-ops.h>
 #include <linux/efi.h>
 #include <linux/elf.h>
 #include <linux/io.h>

@@ -167,6 +167,12 @@ impl ImageView {
         })
     }
 
+    /// Whether the kernel has put any of it into memory of CMA, at its destination already.
+    pub(crate) fn uses_cma(&self) -> bool {
+        let segments = self.0.segment_cma.iter().take(self.nr_segments());
+        segments.into_iter().any(|page| !page.is_null())
+    }
+
     /// Whether it is entered by our hand-over without any of the kernel's ([`Kimage::take_over`]).
     pub(crate) fn is_taken_over(&self) -> bool {
         self.is_file() && self.nr_segments() == 0
@@ -336,23 +342,7 @@ impl<'a> Kimage<'a> {
     /// The image is to be entered at `start`, and the kernel has nothing left to load of it, to hash, or
     /// to copy: all of that has been done. Nothing of this can fail.
     pub(crate) fn take_over(&mut self, start: Maddr) {
-        let nr = replace(&mut self.0.nr_segments, 0);
-        // Memory that the kernel has allocated at a destination, to save a copy. It is RAM like any
-        // other, and goes back: later the kernel would not know of it.
-        let segments = self.0.segment.iter().zip(&mut self.0.segment_cma);
-        for (segment, cma) in segments.take(nr) {
-            let page = replace(cma, null_mut());
-            if !page.is_null() {
-                // SAFETY: The kernel has allocated it for this segment, whole pages, and nobody uses it.
-                unsafe {
-                    c::dma_release_from_contiguous(
-                        null_mut(),
-                        page,
-                        (segment.memsz / PAGE_BYTES) as c_int,
-                    )
-                };
-            }
-        }
+        self.0.nr_segments = 0;
         self.0.start = start.raw() as c_ulong;
     }
 

@@ -129,7 +129,7 @@ gdtr:                                       # operand of lgdt
     .globl  handover_nmis
 handover_nmis:                              # how many NMIs have come
     .quad   0
-tss:                                        # task state segment (Intel SDM vol. 3, 9.7)
+tss:                                        # task state segment (Intel SDM vol. 3, 8.7)
     .zero   102                             # stacks, of which IST1 is filled in
     .word   tss_end - tss                   # no map of I/O ports
 tss_end:

@@ -13,7 +13,8 @@ use rkexec_bare::address_of;
 #[repr(transparent)]
 pub struct Shared<T>(UnsafeCell<MaybeUninit<T>>);
 
-// SAFETY: One processor runs the hand-over, and it is never interrupted by something that returns.
+// SAFETY: One processor runs the hand-over, and the only thing that interrupts it and returns (an NMI) uses
+// nothing of this.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {

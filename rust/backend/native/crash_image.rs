@@ -132,7 +132,10 @@ fn alloc<'a, T: FromBytes + AsBytes>(
     kimage: &mut Kimage<'a>,
     nr: usize,
 ) -> Result<(&'a mut [T], Maddr), LoadError> {
-    let order = nr.next_power_of_two().trailing_zeros();
+    let order = nr
+        .checked_next_power_of_two()
+        .ok_or(AREA_FULL)?
+        .trailing_zeros();
     let pages = kimage.alloc_pages::<T>(order).ok_or(AREA_FULL)?;
     let first = pages.first().and_then(frame_of);
     let first = first
@@ -161,7 +164,11 @@ fn put(
         .requested_segment(index)
         .map_or(0, |segment| segment.bufsz as usize);
     let (data, tail) = place
-        .split_at_mut_checked(data_bytes.next_multiple_of(PAGE_SIZE as usize))
+        .split_at_mut_checked(
+            data_bytes
+                .checked_next_multiple_of(PAGE_SIZE as usize)
+                .unwrap_or(usize::MAX),
+        )
         .ok_or(LoadError::Kernel("writing to the crash area", EIO))?;
     for (nr, page) in data.chunks_mut(PAGE_SIZE as usize).enumerate() {
         let offset = nr.saturating_mul(page.len());

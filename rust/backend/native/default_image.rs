@@ -15,7 +15,6 @@ use crate::backend::in_pages::InPages;
 use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
 use crate::pure::addr::Maddr;
-use crate::pure::boot_params;
 use crate::pure::identity::Table;
 use crate::pure::segment::Segments;
 use crate::sys::kimage::Kimage;
@@ -57,15 +56,6 @@ fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InKern
         requested.leave_out(purgatory);
     }
     let segments = requested.check(regs.rip, place.ram)?;
-    let params = kimage.file_data_at(regs.rsi).unwrap_or_default();
-    // The kernel places segments in memory of CMA, if it has any, by a smaller alignment than it was told.
-    if !segments.has_room_to_run(boot_params::View::new(params)?.kernel_alignment()) {
-        return Err(LoadError::Unsupported(
-            "the kernel has put the segments so close together, in memory of CMA (option cma=), that the next \
-             kernel would unpack itself over its initrd (KEXEC_FILE_NO_CMA avoids it)",
-        ));
-    }
-
     let (pages, input) = InPages::lay_out(&segments, memory, &place, &Native, regs.rsi)?;
     Image::new(segments, &input, InKernel(pages))
 }

@@ -3,7 +3,7 @@
 use rkexec::placement::{is_safe, Offer, Placement, Source};
 
 use super::model::{page_of, segments, source, Layout};
-use crate::common::{mfn, pages, PAGE};
+use crate::common::{mfn, pages};
 
 /// Sources with these numbers.
 fn sources_of(numbers: [u64; 5]) -> [Option<Source<u64>>; 5] {
@@ -143,19 +143,4 @@ fn what_is_no_data_lies_in_memory_of_the_map_and_in_no_destination() {
     assert_eq!(safe.map(found), [true; 3]);
     assert_eq!(unsafe_ones.map(found), [false; 7]);
     assert!(!is_safe(pages(1, 1), &segments, &[]));
-}
-
-/// Units of pages here, and the entry point is in the first segment.
-#[test]
-fn a_kernel_needs_room_where_it_runs_and_not_where_it_is_loaded() {
-    let room = |layout: Layout, pages: u64| segments(&layout).has_room_to_run(pages * PAGE);
-    // In its place, with a neighbour.
-    assert!(room(vec![(8, 3, 1), (12, 2, 0)], 4));
-    // It moves up, over its neighbour or short of it.
-    assert!(!room(vec![(9, 3, 1), (13, 2, 0)], 4));
-    assert!(!room(vec![(9, 3, 1), (15, 2, 0)], 4));
-    assert!(room(vec![(9, 3, 1), (16, 2, 0)], 4));
-    assert!(room(vec![(9, 3, 1), (7, 2, 0)], 4));
-    // Nobody says what it wants.
-    assert!(room(vec![(9, 3, 1), (13, 2, 0)], 0));
 }

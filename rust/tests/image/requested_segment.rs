@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use rkexec::addr::{Mfn, PHYS_END};
 use rkexec::errno::Errno;
 use rkexec::range::MaRange;
-use rkexec::requested_segment::{check, Fault, RequestedSegment, SegmentError};
+use rkexec::requested_segment::{
+    check, runs_where_it_is_loaded, Fault, RequestedSegment, SegmentError,
+};
 use rkexec::segment::{Location, Segments, MAX_SEGMENTS};
 
 use super::model::{end_of, layouts};
@@ -325,4 +327,21 @@ proptest! {
             prop_assert_eq!(checked.locate(mfn(number)), place);
         }
     }
+}
+
+#[test]
+fn a_kernel_runs_where_it_is_loaded_if_that_is_a_multiple_of_its_alignment() {
+    let segment = |mem, memsz| RequestedSegment {
+        mem,
+        memsz,
+        bufsz: 0,
+    };
+    let list = [segment(0x30_1000, 0x1000), segment(0x40_0000, 0x20_0000)];
+    let runs = |entry, alignment| runs_where_it_is_loaded(list, entry, alignment);
+    assert!(runs(0x40_0200, 0x20_0000));
+    assert!(!runs(0x40_0200, 0x80_0000));
+    assert!(!runs(0x30_1200, 0x20_0000));
+    // It is in none, which others find, or nobody says what it wants.
+    assert!(runs(0x60_0000, 0x80_0000));
+    assert!(runs(0x30_1200, 0));
 }

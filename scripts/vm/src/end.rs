@@ -2,6 +2,7 @@
 
 use rkexec_protocol::Scenario;
 
+use crate::core_header::CoreHeader;
 use crate::ending::{Ending, Kernels, Restart};
 use crate::interrupted::Interrupted;
 use crate::probe::{Entered, Maker, Probe};
@@ -18,6 +19,8 @@ pub enum End {
     Kernels(u32),
     /// Nor has the next one, though the hand-over was interrupted by NMIs.
     Interrupted,
+    /// Nor has a crash kernel, though a bit of its ELF core header was changed that says nothing.
+    CoreHeader,
     /// It cannot start the next one, and restarts the machine.
     Restart,
     /// The hand-over finds what was changed behind its back, says so, and resets the machine.
@@ -39,6 +42,7 @@ impl End {
             Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
             Self::Kernels(number) => Box::new(Kernels(number)),
             Self::Interrupted => Box::new(Interrupted::default()),
+            Self::CoreHeader => Box::new(CoreHeader::default()),
             Self::Restart => Box::new(Restart(1)),
             Self::Saved => Box::new(Restart(2)),
             Self::Reset(target) => Box::new(Reset::new(target)),

@@ -6,6 +6,7 @@ mod case;
 mod cases;
 mod command;
 mod core_file;
+mod core_header;
 mod crash_time;
 mod dump;
 mod dump_bytes;

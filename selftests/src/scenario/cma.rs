@@ -1,9 +1,5 @@
 //! A kernel with memory of CMA (`cma=`), where it places segments of `kexec_file_load` if it can.
 
-use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::AsFd;
-
 use super::by_file;
 use super::prelude::*;
 use crate::files;
@@ -20,21 +16,8 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
             let mut log = KernelLog::from_now_on()?;
             expect_errno(by_file::load(loader.cmdline(), 0), &[libc::EOPNOTSUPP])?;
             log.expect("unpack itself over its initrd")?;
+            expect_near(cma_free()?, free)?;
             kexec::expect_loaded(false)
-        },
-    );
-    report.test(
-        "a kernel alone is loaded, and the memory is CMA's again",
-        |report| {
-            let kernel = File::open(KERNEL)?;
-            let cmdline = CString::new(loader.cmdline())?;
-            kexec::file_load(kernel.as_fd(), None, &cmdline, 0)?;
-            kexec::expect_loaded(true)?;
-            let left = cma_free()?;
-            report.note(&format!("{left} of {free} KiB"));
-            expect_near(left, free)?;
-            kexec::file_unload()?;
-            Ok(())
         },
     );
     report.test("without CMA all of it is loaded", |_| {

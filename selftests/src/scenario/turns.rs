@@ -97,6 +97,9 @@ fn crash_by_turns(load: &dyn Fn() -> io::Result<()>) -> Result<()> {
     module::expect_map("crash")?;
     load().context("by the module, in place of its own")?;
     module::unload()?;
+    module::load()?;
+    module::expect_map("crash").context("of the module that was there before")?;
+    module::unload()?;
     load().context("by the kernel, in place of the module's")?;
     module::load()?;
     ensure!(module::expect_map("crash").is_err(), "it is the module's");

@@ -60,7 +60,7 @@ const MACHINES: [(&str, Machine, usize); 5] = [
     (
         "bare metal, 4 levels, no 1 GiB pages",
         NATIVE.cpu("max,-la57,-pdpe1gb"),
-        1,
+        3,
     ),
     ("UEFI", UEFI, 3),
 ];
@@ -81,7 +81,7 @@ pub fn all() -> Vec<Case> {
 }
 
 /// What is changed in an image before it is verified, and whether that is one for a crash.
-const CHANGED: [(Target, bool, &str); 8] = [
+const CHANGED: [(Target, bool, &str); 9] = [
     (Target::Source, false, "page of the image"),
     (Target::Params, false, "parameter"),
     (Target::CopyList, false, "copy list"),
@@ -89,6 +89,7 @@ const CHANGED: [(Target, bool, &str); 8] = [
     (Target::Destination, false, "page behind the copy"),
     (Target::InPlace, true, "page of a crash image"),
     (Target::Params, true, "parameter of a crash image"),
+    (Target::CopyList, true, "copy list of a crash image"),
     (Target::PageTable, true, "page table of a crash image"),
 ];
 
@@ -104,6 +105,7 @@ fn changed() -> impl Iterator<Item = Case> {
             },
             end: End::Reset(target),
             says: &["rkexec: resetting the machine"],
+            never: &["^rkexec: entering 0x"],
             expects_trouble: CAUGHT,
             ..case
         }
@@ -142,7 +144,11 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal, nogbpages: kexec -s boots a kernel",
             machine: NATIVE.kernel("nogbpages").memory_mib(4096),
-            says: &["without pages of 1 GiB"],
+            says: &[
+                "without pages of 1 GiB",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
             ..TOOLS
         },
         Case {
@@ -158,7 +164,11 @@ fn others() -> Vec<Case> {
         Case {
             name: "bare metal, from 4 levels to 5: kexec -s boots a kernel",
             machine: NATIVE.kernel("no5lvl"),
-            says: &[r"\(4 levels"],
+            says: &[
+                r"\(4 levels",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
             ..TOOLS
         },
         Case {
@@ -208,7 +218,13 @@ fn others() -> Vec<Case> {
             ..CRASHES
         },
         Case {
-            name: "bare metal, cma=: an image that would overwrite itself is refused, others boot",
+            name: "bare metal: a changed ELF core header is no fault, for the kernel may change it",
+            scenario: Scenario::Tools(BY_FILE.crash(true).pause(true)),
+            end: End::CoreHeader,
+            ..CRASHES
+        },
+        Case {
+            name: "bare metal, cma=: an image that would overwrite itself is refused, one beside CMA boots",
             machine: NATIVE.kernel("cma=600M"),
             scenario: Scenario::Cma,
             expects_trouble: &["image not loaded: .* unpack itself over its initrd"],
