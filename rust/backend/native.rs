@@ -77,7 +77,7 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 
 /// All that the image needs beside its segments. On an error the kernel frees what was allocated.
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
-    if kimage.is_file() && !kimage.is_crash() {
+    if kimage.uses_cma() {
         check_alignment(kimage)?;
     }
     let memory = Memory::query(kimage)?;
@@ -103,15 +103,15 @@ fn check_alignment(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     match requested_segment::runs_where_it_is_loaded(requested, regs.rip, alignment) {
         true => Ok(()),
         false => Err(LoadError::Unsupported(
-            "the kernel has put the next one, in memory of CMA (option cma=), where that would unpack itself \
+            "the kernel has put the next one, in memory of CMA (option cma=), where that may unpack itself \
              over its initrd (KEXEC_FILE_NO_CMA avoids it)",
         )),
     }
 }
 
-/// Whether an image gets the hand-over. One in memory of CMA is at its destination, which the kernel keeps
-/// from devices until the end: there is nothing to copy, and not to be hashed either. Such kernels as have more to do with their own images than to
-/// load them do so by what the hand-over makes superfluous.
+/// Whether an image gets the hand-over. One of which any is in memory of CMA goes the kernel's own way: that
+/// memory is its destination already, and the kernel keeps devices from it until the end. And there are
+/// kernels that have more to do with their images than to load them, by what the hand-over makes superfluous.
 fn is_handed_over(kimage: &Kimage<'_>) -> bool {
     const KERNEL_WANTS_MORE: bool = cfg!(CONFIG_IMA_KEXEC) || cfg!(CONFIG_KEXEC_HANDOVER);
     kimage.is_file() && !kimage.preserves_context() && !kimage.uses_cma() && !KERNEL_WANTS_MORE
