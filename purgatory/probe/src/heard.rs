@@ -71,8 +71,8 @@ impl Heard {
     }
 
     /// Checks what holds behind the kernel's own code (`native`), or behind the hand-over, which was told
-    /// this RSI.
-    pub fn check(&self, native: bool, rsi: u64) -> Result<()> {
+    /// this RSI, and was entered with `five_levels` or four.
+    pub fn check(&self, native: bool, rsi: u64, five_levels: bool) -> Result<()> {
         let expect = |name: &str, mask: u64, wanted: u64| -> Result<()> {
             let value = self.value(name)?;
             ensure!(
@@ -115,9 +115,10 @@ impl Heard {
             expect("register idt_base", !0xfff, page)?;
             expect("register idt_limit", u64::MAX, 0xff)
         } else {
-            // As many levels as there were: the module's map says how many. The hand-over takes its handlers
-            // away, and lets interrupts of all priorities in.
-            expect("register cr4", !LA57, PAE)?;
+            // As many levels as there were: Xen is on four. The hand-over takes its handlers away, and lets
+            // interrupts of all priorities in.
+            let paging = if five_levels { PAE | LA57 } else { PAE };
+            expect("register cr4", u64::MAX, paging)?;
             expect("register cr8", u64::MAX, 0)?;
             expect("register idt_base", u64::MAX, 0)?;
             expect("register idt_limit", u64::MAX, 0)

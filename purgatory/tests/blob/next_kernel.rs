@@ -37,7 +37,7 @@ pub fn check(serial: &str) {
         }
     }
     assert_eq!(rest, REST, "{serial}");
-    if let Err(why) = heard.check(false, RSI) {
+    if let Err(why) = heard.check(false, RSI, false) {
         panic!("{why}: {serial}");
     }
     let register = |name| heard.register(name).expect("a number");

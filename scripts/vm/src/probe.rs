@@ -144,7 +144,9 @@ impl Findings {
             "RSI is {rsi:#x}"
         );
         let native = entered == Entered::ByKernel;
-        self.state.check(native, rsi)?;
+        // Without Xen it may be on five, as its map will show.
+        let five_levels = entered == Entered::WithParams && self.state.levels()? == 5;
+        self.state.check(native, rsi, five_levels)?;
         let (identity, others): (Vec<_>, Vec<_>) =
             self.pages.iter().partition(|pages| pages.is_identity());
         self.check_alias(maker, native, &others)?;
