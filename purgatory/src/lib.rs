@@ -7,7 +7,8 @@
 //! In the order of use: [`params`] turns what the module wrote into checked values, [`list`] walks
 //! the copy list, [`backup`] saves low memory, [`image`] puts the image in place and verifies it there.
 //! [`fault`] is everything that can go wrong on the way, [`report`] says it in words, [`exception`] decodes
-//! what the processor raised, [`times`] tells how long it took. [`memory`] is machine memory as these see it, [`digest`] SHA-256.
+//! what the processor raised, [`times`] tells how long it took. [`memory`] is machine memory as these see
+//! it, [`digest`] SHA-256.
 //!
 //! Nothing here can panic: in the blob a surviving panic path fails the link.
 #![no_std]

@@ -41,6 +41,24 @@ pub struct Header {
     pub _pad: u32,
 }
 
+impl Header {
+    /// The header that `bytes` begin with; `None` if there are too few. Nothing about it is checked.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| -> Option<u32> {
+            Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+        };
+        Some(Self {
+            magic: u64::from_le_bytes(*bytes.first_chunk()?),
+            version: word(8)?,
+            size: word(12)?,
+            entry_offset: word(16)?,
+            params_offset: word(20)?,
+            epitaph_offset: word(24)?,
+            _pad: word(28)?,
+        })
+    }
+}
+
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 

@@ -78,17 +78,7 @@ fn header() -> Option<Header> {
 
 /// The header that `bytes` begin with, if it is one of this version and makes sense.
 fn header_of(bytes: &[u8]) -> Option<Header> {
-    let word =
-        |at: usize| -> Option<u32> { Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
-    let header = Header {
-        magic: u64::from_le_bytes(*bytes.first_chunk()?),
-        version: word(8)?,
-        size: word(12)?,
-        entry_offset: word(16)?,
-        params_offset: word(20)?,
-        epitaph_offset: word(24)?,
-        _pad: word(28)?,
-    };
+    let header = Header::read(bytes)?;
     let size = header.size as usize;
     let end_of_params = (header.params_offset as usize).checked_add(size_of::<Params>())?;
     let fits = header.size <= MAX_SIZE

@@ -11,12 +11,17 @@ use kernel::prelude::*;
 
 use super::error::LoadError;
 use super::handover::{Handover, Place};
-use super::image::HandoverInput;
+use super::image::{HandoverInput, Parts};
 use super::image_pages::ImagePages;
+use super::long_load::unreadable;
 use super::tables::{AllMemory, TableBlock};
+use crate::abi::handover::Params;
+use crate::pure::addr::Maddr;
+use crate::pure::identity::Table;
 use crate::pure::segment::Segments;
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::P2m;
+use crate::sys::sha256::Sha256;
 
 /// The pages of an image.
 pub(super) struct InPages {
@@ -62,5 +67,38 @@ impl InPages {
         kimage.keep_block(self.handover.into_block());
         kimage.keep_block(self.tables.block);
         self.image.leave_to(kimage);
+    }
+}
+
+impl Parts for InPages {
+    const KIND: &'static str = "";
+
+    /// Copies the data to the pages that keep it.
+    fn take(
+        &mut self,
+        kimage: &Kimage<'_>,
+        segments: &Segments,
+        index: usize,
+        digest: &mut Sha256,
+    ) -> Result<(), LoadError> {
+        (self.image).fill(segments, index, digest, |offset, page| {
+            (kimage.read(index, offset, page)).map_err(|_| unreadable(index))
+        })
+    }
+
+    fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
+        self.handover.write(params)
+    }
+
+    fn handover(&self) -> Maddr {
+        self.handover.start()
+    }
+
+    fn tables(&self) -> Result<&[Table], LoadError> {
+        Ok(self.tables.block.as_pages())
+    }
+
+    fn first_source(&self) -> Option<Maddr> {
+        Some(self.image.first_source())
     }
 }

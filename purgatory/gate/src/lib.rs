@@ -122,7 +122,7 @@ fn symbols<'a>(elf: &Elf<'a>, wrong: &mut Vec<String>) -> object::Result<HashMap
 
 /// What the module will rely on, field by field.
 fn header(flat: &[u8], entry: u64, symbol: impl Fn(&str) -> u64, wrong: &mut Vec<String>) {
-    let Some(header) = read_header(flat) else {
+    let Some(header) = Header::read(flat) else {
         wrong.push("it has no room for a header".into());
         return;
     };
@@ -164,20 +164,4 @@ fn header(flat: &[u8], entry: u64, symbol: impl Fn(&str) -> u64, wrong: &mut Vec
             format!("{what} at {offset:#x}: not {len} zero bytes of the file"),
         );
     }
-}
-
-fn read_header(flat: &[u8]) -> Option<Header> {
-    let word = |at: usize| {
-        flat.get(at..at + 4)
-            .map(|b| u32::from_le_bytes(b.try_into().unwrap()))
-    };
-    Some(Header {
-        magic: u64::from(word(0)?) | (u64::from(word(4)?) << 32),
-        version: word(8)?,
-        size: word(12)?,
-        entry_offset: word(16)?,
-        params_offset: word(20)?,
-        epitaph_offset: word(24)?,
-        _pad: word(28)?,
-    })
 }

@@ -1,7 +1,7 @@
 # The way into the hand-over and out of it, in Intel syntax.
 #
-# Entered at handover_entry by Xen (or by Linux's relocate_kernel) in 64-bit mode: interrupts off, paging on with
-# this blob mapped one to one, writable and executable. Nothing else is known: not the general
+# Entered at handover_entry by Xen, or by Linux's relocate_kernel, in 64-bit mode: interrupts off, paging on
+# with this blob mapped one to one, writable and executable. Nothing else is known: not the general
 # registers, not RSP; GDT and IDT may be unmapped, so no segment may be loaded and no exception
 # survived before the blob has its own.
 

@@ -14,7 +14,6 @@ use crate::backend::error::LoadError;
 use crate::backend::handover::safe_block;
 use crate::backend::image::{Image, Parts};
 use crate::backend::in_pages::InPages;
-use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
 use crate::pure::addr::{Maddr, PAGE_SIZE};
 use crate::pure::identity::Table;
@@ -67,7 +66,7 @@ impl InDom0 {
 }
 
 impl Parts for InDom0 {
-    const KIND: &'static str = "";
+    const KIND: &'static str = InPages::KIND;
 
     /// Copies the data to the pages that keep it.
     fn take(
@@ -77,30 +76,29 @@ impl Parts for InDom0 {
         index: usize,
         digest: &mut Sha256,
     ) -> Result<(), LoadError> {
-        let added = (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments());
-        (self.pages.image).fill(segments, index, digest, |offset, page| match added {
-            Some(ext) => {
+        match (self.e820_ext.as_ref()).filter(|_| index >= kimage.nr_segments()) {
+            Some(ext) => (self.pages.image).fill(segments, index, digest, |offset, page| {
                 ext.read(offset, page);
                 Ok(())
-            }
-            None => (kimage.read(index, offset, page)).map_err(|_| unreadable(index)),
-        })
+            }),
+            None => self.pages.take(kimage, segments, index, digest),
+        }
     }
 
     fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
-        self.pages.handover.write(params)
+        self.pages.write_handover(params)
     }
 
     fn handover(&self) -> Maddr {
-        self.pages.handover.start()
+        self.pages.handover()
     }
 
     fn tables(&self) -> Result<&[Table], LoadError> {
-        Ok(self.pages.tables.block.as_pages())
+        self.pages.tables()
     }
 
     fn first_source(&self) -> Option<Maddr> {
-        Some(self.pages.image.first_source())
+        self.pages.first_source()
     }
 }
 

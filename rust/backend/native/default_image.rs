@@ -8,21 +8,12 @@ use kernel::prelude::*;
 
 use super::memory::Memory;
 use super::{entry_tables, install};
-use crate::abi::handover::Params;
 use crate::backend::error::LoadError;
-use crate::backend::image::{Image, Parts};
+use crate::backend::image::Image;
 use crate::backend::in_pages::InPages;
-use crate::backend::long_load::unreadable;
 use crate::backend::requested_segments::{file_entry, RequestedSegments};
-use crate::pure::addr::Maddr;
-use crate::pure::identity::Table;
-use crate::pure::segment::Segments;
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::Native;
-use crate::sys::sha256::Sha256;
-
-/// The parts of an image whose data is in pages of this kernel's.
-struct InKernel(InPages);
 
 /// Does all of the load. On an error nothing is left of it.
 #[inline(never)] // Its stack frame is large enough by itself.
@@ -33,7 +24,7 @@ pub(super) fn prepare(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<(), Lo
     }
     let InPages {
         handover, tables, ..
-    } = &image.parts.0;
+    } = &image.parts;
     let (Some(range), Some(start)) = (handover.range(), handover.entry()) else {
         return Err(LoadError::Kernel("laying out the hand-over", EIO));
     };
@@ -41,14 +32,14 @@ pub(super) fn prepare(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<(), Lo
     install(kimage, root)?;
 
     // Nothing can fail any more.
-    KBox::into_inner(image).parts.0.leave_to(kimage);
+    KBox::into_inner(image).parts.leave_to(kimage);
     kimage.take_over(start);
     Ok(())
 }
 
 /// Checks what is wanted, and finds pages for all of it.
 #[inline(never)] // Its stack frame is large enough by itself.
-fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InKernel>>, LoadError> {
+fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InPages>>, LoadError> {
     let place = memory.place();
     let regs = file_entry(kimage)?;
     let mut requested = RequestedSegments::of(kimage);
@@ -57,38 +48,5 @@ fn lay_out(kimage: &mut Kimage<'_>, memory: &Memory) -> Result<KBox<Image<InKern
     }
     let segments = requested.check(regs.rip, place.ram)?;
     let (pages, input) = InPages::lay_out(&segments, memory, &place, &Native, regs.rsi)?;
-    Image::new(segments, &input, InKernel(pages))
-}
-
-impl Parts for InKernel {
-    const KIND: &'static str = "";
-
-    /// Copies the data to the pages that keep it.
-    fn take(
-        &mut self,
-        kimage: &Kimage<'_>,
-        segments: &Segments,
-        index: usize,
-        digest: &mut Sha256,
-    ) -> Result<(), LoadError> {
-        (self.0.image).fill(segments, index, digest, |offset, page| {
-            (kimage.read(index, offset, page)).map_err(|_| unreadable(index))
-        })
-    }
-
-    fn write_handover(&mut self, params: &Params) -> Result<(), LoadError> {
-        self.0.handover.write(params)
-    }
-
-    fn handover(&self) -> Maddr {
-        self.0.handover.start()
-    }
-
-    fn tables(&self) -> Result<&[Table], LoadError> {
-        Ok(self.0.tables.block.as_pages())
-    }
-
-    fn first_source(&self) -> Option<Maddr> {
-        Some(self.0.image.first_source())
-    }
+    Image::new(segments, &input, pages)
 }

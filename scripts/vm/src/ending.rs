@@ -38,8 +38,11 @@ pub trait Ending {
         2
     }
 
-    /// The machine has ended in this stage. What is found out then is worth remarks.
-    fn machine_ended(&mut self, stage: u32) -> Result<Vec<String>>;
+    /// The machine has ended in this stage: an error, if it was not to. What is found out then is worth
+    /// remarks.
+    fn machine_ended(&mut self, stage: u32) -> Result<Vec<String>> {
+        bail!("the machine ended in stage {stage}")
+    }
 }
 
 /// So many kernels one after the other have no complaint.
@@ -48,10 +51,6 @@ pub struct Kernels(pub u32);
 impl Ending for Kernels {
     fn last_stage(&self) -> u32 {
         self.0
-    }
-
-    fn machine_ended(&mut self, stage: u32) -> Result<Vec<String>> {
-        bail!("the machine ended in stage {stage}")
     }
 }
 

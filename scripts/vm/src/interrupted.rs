@@ -1,6 +1,6 @@
 //! The hand-over is interrupted, by what cannot be switched off, and goes on.
 
-use anyhow::{bail, ensure, Result};
+use anyhow::{ensure, Result};
 
 use crate::ending::{Ending, Outside};
 use crate::reset::COPIED;
@@ -29,9 +29,5 @@ impl Ending for Interrupted {
         ensure!(stage == 1 || self.sent, "nobody has interrupted anything");
         ensure!(stage == 1 || self.counted, "the hand-over has not noticed");
         Ok(())
-    }
-
-    fn machine_ended(&mut self, stage: u32) -> Result<Vec<String>> {
-        bail!("the machine ended in stage {stage}")
     }
 }
