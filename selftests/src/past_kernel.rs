@@ -1,5 +1,6 @@
-//! kexec-tools in a dom0 as it is meant there: it goes past the kernel, and calls Xen itself
-//! (libxenctrl). [`crate::without_xen`] is for the opposite.
+//! kexec-tools in a dom0 as it is: it goes past the kernel, and calls Xen itself (libxenctrl). Whether it
+//! comes to Xen is another question: the module serves it, unless it is told not to.
+//! [`crate::without_xen`] is for the opposite.
 
 use std::process::Command;
 

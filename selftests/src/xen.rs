@@ -244,12 +244,18 @@ impl Xen {
         self.0.read_frames(xen::domid_xen, &frames)
     }
 
+    /// The module does for programs what they ask Xen's kexec for. Here it is Xen that is asked.
+    ///
     /// # Safety
     ///
     /// As for [`Self::ask`].
     unsafe fn kexec_op<T: Plain>(&self, op: u32, request: T) -> io::Result<(u64, T)> {
-        // SAFETY: The caller's word.
-        unsafe { self.ask(xen::__HYPERVISOR_kexec_op, op, request) }
+        let request = Locked::holding(request).map_err(io::Error::other)?;
+        let arguments = [op.into(), request.address(), 0, 0, 0];
+        let call = xen::__HYPERVISOR_kexec_op;
+        // SAFETY: The request is in a locked buffer; the rest is the caller's word.
+        let result = unsafe { self.0.call_in_list(call, arguments) }?;
+        Ok((result, request.as_ref()[0]))
     }
 
     /// Makes a hypercall with an operation that takes this request; what Xen returns, and what has

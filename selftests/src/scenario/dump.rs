@@ -31,6 +31,8 @@ pub fn run(stage: &mut Stage<'_>, Dumped { by, blob }: Dumped) -> Result<Next> {
             stage.report.skip(NAME, &why);
             return Ok(Next::PowerOff);
         }
+    } else if by == By::Line {
+        stage.test("modprobe rkexec privcmd=0", |_| module::load_without_door());
     } else {
         stage.load_module();
     }

@@ -9,8 +9,10 @@ use memmap2::MmapOptions;
 use nix::ioctl_readwrite_bad;
 
 use super::bindings::xen::{
-    ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, privcmd_hypercall, privcmd_mmapbatch_v2,
+    __HYPERVISOR_multicall, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, multicall_entry,
+    privcmd_hypercall, privcmd_mmapbatch_v2,
 };
+use super::locked::Locked;
 
 const FRAME_BYTES: usize = 4096;
 const WORD_BYTES: usize = 8;
@@ -39,6 +41,27 @@ impl Privcmd {
         // SAFETY: `call` is the structure that this request takes; the rest is the caller's word.
         let result = unsafe { hypercall(self.0.as_raw_fd(), &mut call) }?;
         u64::try_from(result).map_err(io::Error::other)
+    }
+
+    /// Makes a hypercall inside of another one, which is a list of hypercalls. So it comes to Xen whatever
+    /// the kernel does with those that it sees.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::call`].
+    pub unsafe fn call_in_list(&self, op: u32, arg: [u64; 5]) -> io::Result<u64> {
+        let [a, b, c, d, e] = arg;
+        let list = Locked::holding(multicall_entry {
+            op: op.into(),
+            args: [a, b, c, d, e, 0],
+            ..Default::default()
+        });
+        let list = list.map_err(io::Error::other)?;
+        let arguments = [list.address(), 1, 0, 0, 0];
+        // SAFETY: The list is locked and has one entry; what is in that is the caller's word.
+        unsafe { self.call(__HYPERVISOR_multicall, arguments) }?;
+        let result = list.as_ref()[0].result as i64;
+        u64::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result as i32))
     }
 
     /// The content of frames that the domain `owner` has, as words: Xen's to show, or I/O memory.
