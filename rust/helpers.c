@@ -49,6 +49,10 @@ static char *xen_abi = "auto";
 module_param(xen_abi, charp, 0444);
 MODULE_PARM_DESC(xen_abi, "Xen's kexec interface: auto, v2 or v1 (default auto)");
 
+static bool takes_privcmd = true;
+module_param_named(privcmd, takes_privcmd, bool, 0444);
+MODULE_PARM_DESC(privcmd, "in a dom0, serve the kexec hypercalls of programs (default on)");
+
 unsigned int rkexec_serial_port(void)
 {
 	return serial_port;
@@ -67,6 +71,11 @@ bool rkexec_tells_times(void)
 const char *rkexec_xen_abi(void)
 {
 	return xen_abi;
+}
+
+bool rkexec_takes_privcmd(void)
+{
+	return takes_privcmd;
 }
 
 bool rkexec_xen_domain(void)
@@ -181,6 +190,11 @@ void rkexec_cond_resched(void)
 bool rkexec_is_being_killed(void)
 {
 	return fatal_signal_pending(current);
+}
+
+void rkexec_name_of_task(char name[TASK_COMM_LEN])
+{
+	strscpy_pad(name, current->comm, TASK_COMM_LEN);
 }
 
 void rkexec_send_stop(void)

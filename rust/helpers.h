@@ -12,6 +12,7 @@ unsigned int rkexec_serial_port(void);
 bool rkexec_halts(void);
 bool rkexec_tells_times(void);
 const char *rkexec_xen_abi(void);
+bool rkexec_takes_privcmd(void);
 
 bool rkexec_xen_domain(void);
 bool rkexec_xen_pv_domain(void);
@@ -37,6 +38,7 @@ u64 rkexec_direct_map(void);
 void rkexec_copy_page(void *to, const void *from);
 void rkexec_cond_resched(void);
 bool rkexec_is_being_killed(void);
+void rkexec_name_of_task(char *name);
 void rkexec_send_stop(void);
 unsigned int rkexec_online_cpus(void);
 void rkexec_local_irq_disable(void);

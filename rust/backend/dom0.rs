@@ -12,6 +12,7 @@ mod e820_ext;
 mod for_xen;
 mod image;
 mod memory;
+mod privcmd;
 mod slot;
 mod xen;
 mod xen_load;
@@ -32,13 +33,14 @@ use crate::sys::crashk_res;
 use crate::sys::hypercall::ImageType;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
-use crate::sys::livepatch::replacements;
+use crate::sys::livepatch::{replacements, Describe};
 use crate::sys::log::Shown;
+use crate::sys::parameters;
 use image::Dom0Image;
 pub(super) use xen::Found;
 
-// What is replaced.
-replacements! {
+// What is replaced in the kernel. What is in a module of it: see `privcmd`.
+replacements! { in the kernel:
     machine_kexec_prepare => machine_kexec_prepare,
     kexec_calculate_store_digests => kexec_calculate_store_digests,
     kimage_load_segment => kimage_load_segment,
@@ -65,14 +67,22 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
     slot::init();
     crashk_res::find();
     acpi::find();
+    let takes_privcmd = parameters::takes_privcmd();
+    let objects: &[&dyn Describe] = match takes_privcmd {
+        true => &[&KERNEL, privcmd::object()],
+        false => &[&KERNEL],
+    };
     // SAFETY: This is the module's init. The functions below may be called where the kernel's are.
-    unsafe { transition::start::<transition::Bound, _>(module, &PATCH) }?;
+    unsafe { transition::start::<transition::Bound>(module, objects) }?;
     pr_info!(
         "kexec is forwarded to Xen {} (kexec interface {}, hand-over of {} KiB)\n",
         Shown(&found.version),
         Shown(&found.used),
         blob.size() >> 10
     );
+    if takes_privcmd {
+        pr_info!("programs that call Xen for kexec are served by the kernel, too\n");
+    }
     Ok(found)
 }
 

@@ -40,7 +40,7 @@ use crate::sys::relocate;
 use memory::Memory;
 
 // What is replaced.
-replacements! {
+replacements! { in the kernel:
     machine_kexec_prepare => machine_kexec_prepare,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn start(module: &'static ThisModule) -> Result {
     }
     acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.
-    unsafe { transition::start::<transition::Free, _>(module, &PATCH) }?;
+    unsafe { transition::start::<transition::Free>(module, &[&KERNEL]) }?;
     let paging = cpu::paging();
     pr_info!(
         "kexec images get a map of all memory ({} levels, {} pages of 1 GiB)\n",

@@ -18,7 +18,7 @@ use kernel::sync::global_lock;
 use crate::sys::crashk_res;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow};
-use crate::sys::livepatch::{Callbacks, Patch};
+use crate::sys::livepatch::{self, Callbacks, Describe};
 use crate::sys::wait;
 
 /// Whether every task uses the replacements, and images can be loaded.
@@ -61,14 +61,14 @@ pub(super) struct Free;
 ///
 /// # Safety
 ///
-/// As for [`Patch::enable`].
-pub(super) unsafe fn start<I: Images, const N: usize>(
+/// As for [`livepatch::enable`].
+pub(super) unsafe fn start<I: Images>(
     module: &'static ThisModule,
-    patch: &'static Patch<N>,
+    objects: &[&'static dyn Describe],
 ) -> Result {
     I::start()?;
     // SAFETY: By contract.
-    unsafe { patch.enable::<I>(module) }.inspect_err(|_| I::stop())?;
+    unsafe { livepatch::enable::<I>(module, objects) }.inspect_err(|_| I::stop())?;
     if !wait::until(PATIENCE_MS, || COMPLETE.load(Acquire)) {
         pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
     }

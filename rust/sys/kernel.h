@@ -12,6 +12,7 @@
 #include <linux/kexec.h>
 #include <linux/livepatch.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/reboot.h>
 #include <linux/security.h>
 #include <linux/vmalloc.h>
@@ -25,6 +26,7 @@
 /* Not self-contained, so not in the order of the alphabet. */
 #include <xen/interface/xen.h>
 #include <xen/interface/memory.h>
+#include <xen/privcmd.h>
 #include <asm/xen/swiotlb-xen.h>
 
 /*
@@ -49,5 +51,14 @@ void klp_reverse_transition(void);
  */
 int kimage_load_segment(struct kimage *image, int idx);
 int kexec_calculate_store_digests(struct kimage *image);
+/* Static in drivers/xen/privcmd.c. */
+long privcmd_ioctl(struct file *file, unsigned int cmd, unsigned long data);
+
+/* System calls, as the kernel's entry calls them: include/linux/syscalls.h has other names for them. */
+long __x64_sys_kexec_load(const struct pt_regs *regs);
+long __x64_sys_reboot(const struct pt_regs *regs);
+
+/* A macro that bindgen does not evaluate. */
+enum { RKEXEC_IOCTL_PRIVCMD_HYPERCALL = IOCTL_PRIVCMD_HYPERCALL };
 
 #include "../helpers.h"

@@ -22,6 +22,12 @@ pub(crate) fn tells_times() -> bool {
     unsafe { c::rkexec_tells_times() }
 }
 
+/// `privcmd=`.
+pub(crate) fn takes_privcmd() -> bool {
+    // SAFETY: As above.
+    unsafe { c::rkexec_takes_privcmd() }
+}
+
 /// `xen_abi=`, as it was given.
 pub(crate) fn xen_abi() -> &'static CStr {
     // SAFETY: A string of the kernel's, or of the C file's; nobody writes to it, for the parameter

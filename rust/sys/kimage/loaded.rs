@@ -20,6 +20,14 @@ fn image_pointers() -> [(&'static str, &'static Atomic<*mut c::kimage>); 2] {
     }
 }
 
+/// Whether an image for a crash, or else a default image, is loaded right now (`/sys/kernel/kexec_crash_loaded`,
+/// `kexec_loaded`).
+pub(crate) fn is_loaded(is_crash: bool) -> bool {
+    let [(_, default), (_, crash)] = image_pointers();
+    let pointer = if is_crash { crash } else { default };
+    !pointer.load(Relaxed).is_null()
+}
+
 /// Whether an image for a crash is loaded.
 pub(crate) fn crash_image_is_loaded(lock: &KexecLock) -> bool {
     loaded(lock).any(|(_, image)| image.is_crash())
