@@ -36,7 +36,7 @@ test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
 test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils ovmf grub \
-	makedumpfile selftests rustfmt clippy rust-analyzer shellcheck flake8
+	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8
 
 metadata: pieces
 	@$(in-root) --root scripts/rust-metadata --check || \
@@ -79,7 +79,7 @@ module: metadata handover tools
 		$(in-root) $(bin)/klp-relocs --symvers $(headers)/Module.symvers \
 			--allow rust/klp.allow .build/module/rkexec.ko .build/rkexec.ko
 
-.PHONY: kselftests xen-without-kexec assets
+.PHONY: kselftests xen-without-kexec dom0-disk assets
 kselftests: test-pieces
 	@$(in-root) scripts/kselftests --check || \
 		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
@@ -105,12 +105,19 @@ assets: pieces
 	@ln -sfn /rkexec/.build/target/$(target)/release $(assets)/guest
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
+	@ln -sfn /rkexec/.build/dom0 $(assets)/dom0
 	@ln -sfn /var/lib/rkexec/missing $(assets)/missing
 
-# Whatever the archive has of it.
-test-machines: all test-pieces kselftests xen-without-kexec
+# It has the module in it.
+dom0-disk: all test-pieces
+	@$(in-root) --root scripts/dom0-disk --check trixie || \
+		$(step) dom0-disk "making the disk of a Debian dom0" \
+			$(in-root) --root scripts/dom0-disk trixie
 
-.PHONY: run test test-machines test-kdump soak ktest map bench
+# Whatever the archive has of it.
+test-machines: all test-pieces kselftests xen-without-kexec dom0-disk
+
+.PHONY: run test test-machines test-clients test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
@@ -120,15 +127,18 @@ test: root ## all tests; the last line is their count
 	@status=0; $(MAKE) --keep-going test-machines || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
 
-# Without the debug information one of its tests fails, which says so.
-test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (10 minutes; downloads 1.4 GB once)
-	@$(in-root) --root scripts/pieces/fetch --needed kdump
+test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian system in dom0 (ten minutes)
+	@$(in-root) --root scripts/pieces/fetch debian-sid
+	@$(in-root) --root scripts/dom0-disk --check sid || \
+		$(step) dom0-disk-sid "making the disk of a dom0 of Debian sid" \
+			$(in-root) --root scripts/dom0-disk sid
+	@$(in-root) $(bin)/vm clients
+
+# Without the debug information some of its tests fail, which say so.
+test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (15 minutes; downloads 1.2 GB once)
 	@$(in-root) scripts/debug-vmlinux --check || \
 		$(step) debug-vmlinux "fetching the kernel's debug information (1.2 GB)" \
 			$(in-root) scripts/debug-vmlinux || true
-	@$(in-root) --root scripts/kdump-image --check || \
-		$(step) kdump-image "making the disk of a Debian dom0" \
-			$(in-root) --root scripts/kdump-image
 	@$(in-root) $(bin)/vm kdump
 
 # Beside what make test does, for no failure in a hundred is another thing than none in one.
@@ -169,7 +179,7 @@ bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, and 
 rust-project: module ## .build/rust-project.json, by which rust-analyzer opens the module (see CONTRIBUTING.md)
 	@$(in-root) scripts/rust-project "$(CURDIR)" >.build/rust-project.json
 
-.PHONY: install install-kdump clean distclean help
+.PHONY: install install-dom0 clean distclean help
 # Without anything to build: the machine may be another one than the one that built.
 install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	install -D -m 644 .build/rkexec.ko "$(DESTDIR)/lib/modules/$(kernel)/updates/rkexec.ko"
@@ -177,16 +187,13 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	install -D -m 755 scripts/kexec-syscalls "$(DESTDIR)/usr/local/sbin/kexec-syscalls"
 	depmod -b "$(DESTDIR)/" $(kernel)
 
-# kexec is put out of the way, to /usr/sbin/kexec.distrib, where it stays when kexec-tools is upgraded.
-install-kdump: ## beside install, for kdump-tools in a dom0: rkexec at boot, and kexec by the system calls
+install-dom0: ## beside install, for a dom0: rkexec at boot, and kdump-tools behind it
 	install -D -m 644 scripts/kdump-tools.conf "$(DESTDIR)/etc/systemd/system/kdump-tools.service.d/rkexec.conf"
 	install -d "$(DESTDIR)/etc/modules-load.d"
 	echo rkexec >"$(DESTDIR)/etc/modules-load.d/rkexec.conf"
-	dpkg-divert --root="$(DESTDIR)/" --local --rename --add /usr/sbin/kexec
-	ln -sfn /usr/local/sbin/kexec-syscalls "$(DESTDIR)/usr/sbin/kexec"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/handover .build/kdump .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/dom0 .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -36,6 +36,9 @@ pub enum Needs {
     Nothing,
     XenTools,
     Selftests,
+    /// The disk of a Debian system: the usual release, or sid.
+    Debian,
+    DebianSid,
 }
 
 /// What a first kernel is told of the test.
@@ -83,6 +86,8 @@ impl Case {
             Needs::Nothing => {}
             Needs::XenTools => pieces.push(Piece::XenUtils),
             Needs::Selftests => pieces.push(Piece::Selftests),
+            Needs::Debian => pieces.push(Piece::DebianTrixie),
+            Needs::DebianSid => pieces.push(Piece::DebianSid),
         }
         pieces
     }

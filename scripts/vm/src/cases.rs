@@ -1,6 +1,7 @@
 //! The tests: one row each, in tables by what they are about. What a row is made of is in [`crate::case`],
 //! and the rows that others are made from are in [`rows`].
 
+mod clients;
 mod crash;
 mod dom0;
 mod dump;
@@ -12,7 +13,8 @@ mod rows;
 mod slot;
 mod xen_versions;
 
-pub use dump::{kdump_tools as kdump, MACHINE as DUMPED};
+pub use clients::{all as clients, kdump};
+pub use dump::MACHINE as DUMPED;
 pub use measure::all as measures;
 pub use xen_versions::cycle;
 
@@ -36,6 +38,7 @@ pub fn all() -> Vec<Case> {
         native::all(),
         dom0::all(),
         dump::all(),
+        clients::some(),
         slot::all(),
         crash::all(),
         xen_versions::all(),

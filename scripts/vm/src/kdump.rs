@@ -1,5 +1,5 @@
-//! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/kdump-image`) crashes, and crash(8)
-//! reads what it has saved.
+//! `vm kdump`: a Debian system in dom0 that has kdump-tools (`scripts/dom0-disk`) crashes, and crash(8) reads
+//! what it has saved.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{ensure, Context, Result};
 use fs_err as fs;
 use libtest_mimic::Arguments;
+use rkexec_protocol::choice::Client;
 
 use crate::assets::Assets;
 use crate::attempts;
@@ -16,10 +17,8 @@ use crate::run_case::Notes;
 use crate::suite::Suite;
 use crate::xen_build::XenBuild;
 
-/// The disk of the system (`scripts/kdump-image`).
-const DISK: &str = ".build/kdump/disk";
-/// What it boots from.
-const INITRD: &str = ".build/kdump/initrd";
+/// The disk of the system (`scripts/dom0-disk`).
+const DISK: &str = ".build/dom0/trixie/disk";
 /// Where the kernel is that has its debug information (`scripts/debug-vmlinux`).
 const DEBUG: &str = ".build/debug";
 
@@ -37,7 +36,7 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
     (
         "bt",
         &[
-            "COMMAND: \"kdump-guest\"",
+            "COMMAND: \"dom0-guest\"",
             "sysrq_handle_crash",
             "entry_SYSCALL_64",
         ],
@@ -46,42 +45,55 @@ const QUESTIONS: [(&str, &[&str]); 4] = [
     ("log", &["sysrq: Trigger a crash", PANIC]),
 ];
 
+/// Who loads the crash kernel: kdump-tools as it comes, or by way of the system calls.
+const WAYS: [(&str, &str, Client); 2] = [
+    (
+        "Debian's kdump-tools in dom0: from the boot to a dump in /var/crash",
+        "crash reads that dump",
+        Client::Kdump,
+    ),
+    (
+        "the same with kexec-syscalls in the place of kexec: makedumpfile knows Linux, and filters pages",
+        "crash reads that dump, too",
+        Client::KdumpSyscalls,
+    ),
+];
+
 pub fn run(assets: &Assets) -> Result<bool> {
     let prepared = assets.prepare("kdump", 10, [XenBuild::Main])?;
-    let output = &prepared.output;
-    let files = prepared.with_initramfs(INITRD.into());
-    let disk = output.join("disk");
-    // The copy is what the machine writes to.
-    dump::run(
-        Command::new("cp")
-            .args(["--sparse=always", DISK])
-            .arg(&disk),
-    )?;
+    let output = prepared.output.clone();
+    let files = prepared.with_debian();
     let vmlinux = Path::new(DEBUG).join(format!("vmlinux-{}", files.inputs.release()?));
-    let saved = output.join("saved");
-    if saved.exists() {
-        fs::remove_dir_all(&saved)?;
+    let mut suite = Suite::new(&output);
+    for (name, question, client) in WAYS {
+        let (files, vmlinux) = (files.clone(), vmlinux.clone());
+        let disk = output.join(format!("disk-{client}"));
+        let saved = output.join(format!("saved-{client}"));
+        let dump = saved.join("dump");
+        suite.add(name, &format!("serial-{client}"), move |log| {
+            // The copy is what the machine writes to.
+            let mut copy = Command::new("cp");
+            dump::run(copy.args(["--sparse=always", DISK]).arg(&disk))?;
+            if saved.exists() {
+                fs::remove_dir_all(&saved)?;
+            }
+            let case = cases::kdump(name, client, &disk);
+            let notes = attempts::run(&case, &files, log, &mut |_, _| ())?;
+            let notes = [notes, fetch(&disk, &saved)?].concat();
+            // After a failure somebody may want to look into it.
+            fs::remove_file(&disk)?;
+            Ok(notes)
+        });
+        suite.add(question, &format!("crash-{client}"), move |log| {
+            ask_crash(&vmlinux, &dump, log)
+        });
     }
-    let case = cases::kdump(&disk);
-    let mut suite = Suite::new(output);
-    let (from, to) = (disk.clone(), saved.clone());
-    suite.add(case.name, "serial", move |log| {
-        let notes = attempts::run(&case, &files, log, &mut |_, _| ())?;
-        Ok([notes, fetch(&from, &to)?].concat())
-    });
-    suite.add("crash reads that dump", "crash", move |log| {
-        ask_crash(&vmlinux, &saved.join("dump"), log)
-    });
-    // The second wants what the first has saved.
+    // Each question wants what the test before it has saved.
     let all_passed = suite.run(&Arguments {
         test_threads: Some(1),
         ..Arguments::default()
     })?;
     prepared.remove()?;
-    // After a failure somebody may want to look into it.
-    if all_passed {
-        fs::remove_file(&disk)?;
-    }
     Ok(all_passed)
 }
 

@@ -24,6 +24,7 @@ mod narrate;
 mod owners;
 mod pieces;
 mod probe;
+mod quiet;
 mod reboot_time;
 mod reset;
 mod run_case;
@@ -69,7 +70,9 @@ enum Command {
     Test(TestArgs),
     /// Load and boot again and again, on every Xen in all ways.
     Soak(SoakArgs),
-    /// Crash a Debian system in dom0 that has kdump-tools.
+    /// Have the programs that people use load and start kernels, on a Debian system in dom0.
+    Clients(TestArgs),
+    /// Crash such a system, which has kdump-tools, and have crash(8) read the dump.
     Kdump,
     /// Measure; the results are what the tests have to say.
     Measure(TestArgs),
@@ -123,6 +126,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Run => narrate::run(assets),
         Command::Test(args) => test_run::run("test", cases::all(), assets, &args),
         Command::Soak(args) => soak::run(assets, &args),
+        Command::Clients(args) => test_run::run("clients", cases::clients(), assets, &args),
         Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),

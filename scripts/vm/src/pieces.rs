@@ -23,6 +23,8 @@ pub enum Piece {
     Grub,
     Makedumpfile,
     Selftests,
+    DebianTrixie,
+    DebianSid,
 }
 
 impl Piece {
@@ -47,6 +49,8 @@ impl Piece {
             Self::Grub => "GRUB for UEFI",
             Self::Makedumpfile => "makedumpfile",
             Self::Selftests => "Linux's own tests",
+            Self::DebianTrixie => "a small Debian system",
+            Self::DebianSid => "a small system of Debian sid",
         };
         what.to_owned()
     }
@@ -95,6 +99,8 @@ mod tests {
             (Piece::Grub, "grub"),
             (Piece::Makedumpfile, "makedumpfile"),
             (Piece::Selftests, "selftests"),
+            (Piece::DebianTrixie, "debian-trixie"),
+            (Piece::DebianSid, "debian-sid"),
         ];
         for (piece, name) in pieces {
             assert_eq!(piece.name(), name);

@@ -44,6 +44,11 @@ choices! {
     /// one is put in its place. Until the line comes it is the same machine.
     By { Kernel, Xen, Line }
 
+    /// How a Debian system comes into the next kernel (`scripts/dom0-guest`): it crashes, and has
+    /// kdump-tools; the same by way of the system calls; `kexec -l` and `systemctl kexec`, or `systemctl
+    /// reboot`; `kexec -e`; `systemctl kexec` of a systemd that loads what the boot loader would.
+    Client { Kdump, KdumpSyscalls, SystemctlKexec, SystemctlReboot, KexecExec, BootEntry }
+
     /// What a crash kernel does with the dump: what people do, it writes it to a disk by makedumpfile; it
     /// only tells what is in it; it copies it to a disk as it is.
     Dump { Whole, Headers, Raw }

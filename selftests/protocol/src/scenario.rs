@@ -9,7 +9,7 @@ use anyhow::{bail, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
-use crate::choice::{Abi, By, Call, Destination, Extra, Gone, Lockdown, Trigger, Way};
+use crate::choice::{Abi, By, Call, Client, Destination, Extra, Gone, Lockdown, Trigger, Way};
 use crate::text;
 
 /// MiB of random bytes in the next kernel's initrd, if nothing else is said.
@@ -97,6 +97,12 @@ parameters! {
         by: By = By::Kernel,
         /// MiB of random bytes in the initrd.
         blob: u64 = BLOB,
+    }
+
+    /// A Debian system with the programs that people use (`scripts/dom0-guest`, which reads this as text).
+    Debian {
+        /// What they do.
+        client: Client = Client::Kdump,
     }
 
     /// How long whole loads take, in a dom0 or on the bare machine.
@@ -221,11 +227,10 @@ scenarios! {
     CrashBadInput = "crash-bad-input",
     /// A dom0 whose Xen has no crash area.
     CrashRefusal = "crash-refusal",
+    Debian(Debian) = "debian",
     Dump(Dumped) = "dump",
     /// A PV guest, in which the module refuses to load.
     Guest = "guest",
-    /// A Debian system with kdump-tools (`scripts/kdump-guest`), which does not read this.
-    Kdump = "kdump",
     /// Everything that can happen to an image before one is booted.
     Lifecycle = "lifecycle",
     LoadTime(LoadTime) = "load-time",

@@ -1,7 +1,5 @@
 //! Tests of what the usual tools make of the dump of a dom0.
 
-use std::path::Path;
-
 use rkexec_protocol::choice::By;
 use rkexec_protocol::scenario::Dumped;
 use rkexec_protocol::Scenario;
@@ -36,35 +34,4 @@ pub fn all() -> Vec<Case> {
         seconds: 120,
         ..BOOTS
     }]
-}
-
-/// Debian's kdump-tools, on a machine with this disk (`scripts/kdump-image`).
-pub fn kdump_tools(disk: &Path) -> Case {
-    let file = disk.display().to_string().replace(',', ",,");
-    let disk = format!("file={file},format=raw,if=virtio");
-    Case {
-        name: "Debian's kdump-tools in dom0: from the boot to a dump in /var/crash",
-        machine: Machine {
-            xen_options: "crashkernel=256M",
-            // kdump-tools wants to see a crashkernel=, whatever it says. The unit is what there is
-            // beside kdump-tools (scripts/kdump-image).
-            kernel: "root=/dev/vda ro crashkernel=256M systemd.unit=kdump-guest.service \
-                systemd.show_status=0",
-            // A whole system has a driver for everything, and a driver for nothing takes time as well.
-            qemu: vec!["-nodefaults", "-drive", disk.leak()].leak(),
-            // It runs alone, for minutes.
-            parallel: true,
-            ..DOM0
-        },
-        scenario: Scenario::Kdump,
-        end: End::Saved,
-        says: &[
-            "Hardware Dom0 crashed: Executing kexec image",
-            "saved dmesg content in /var/crash/",
-            "saved vmcore in /var/crash/",
-        ],
-        expects_trouble: CRASH,
-        seconds: 150,
-        ..BOOTS
-    }
 }

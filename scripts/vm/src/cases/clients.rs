@@ -1,0 +1,114 @@
+//! Tests of the programs that people use, as they are, on a Debian system in dom0 (`scripts/dom0-disk`): what
+//! they ask of Xen, the kernel does.
+
+use std::path::Path;
+
+use rkexec_protocol::choice::Client;
+use rkexec_protocol::scenario::Debian;
+use rkexec_protocol::Scenario;
+
+use super::rows::BOOTS;
+use crate::case::{Case, Needs};
+use crate::end::End;
+use crate::machine::{Machine, DOM0};
+
+/// A whole system, which runs alone or nearly. What it writes to its disk goes with the machine.
+const DEBIAN: Machine = Machine {
+    kernel: "root=/dev/vda ro net.ifnames=0 systemd.show_status=0",
+    // A whole system has a driver for everything, and a driver for nothing takes time as well.
+    qemu: &[
+        "-nodefaults",
+        "-drive",
+        "file=.build/vm/assets/dom0/trixie/disk,format=raw,if=virtio,snapshot=on",
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,netdev=net",
+    ],
+    ..DOM0
+};
+
+/// A row without content: a dom0 whose programs boot the next kernel.
+const STARTS: Case = Case {
+    machine: DEBIAN,
+    end: End::Quiet,
+    says: &[
+        "rkexec: kexec has called Xen to load an image: the kernel loads it",
+        "rkexec: kexec has called Xen to start the image: the kernel starts it",
+        "kexec_core: Starting new kernel",
+        "rkexec: image verified",
+        "rkexec: entering 0x",
+    ],
+    // kexec-tools puts the kernel to the end of memory, where Xen is. No processor is offline here.
+    expects_trouble: &["rkexec: segment . .* lies over Xen"],
+    needs: Needs::Debian,
+    seconds: 120,
+    ..BOOTS
+};
+
+const fn debian(client: Client) -> Scenario {
+    Scenario::Debian(Debian::NEW.client(client))
+}
+
+/// Those that every run of the tests has.
+pub fn some() -> Vec<Case> {
+    vec![Case {
+        name: "Debian in dom0: kexec-tools loads, replaces, unloads; systemctl reboot starts the image",
+        scenario: debian(Client::SystemctlReboot),
+        ..STARTS
+    }]
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    let mut rows = some();
+    rows.extend([
+        Case {
+            name: "Debian in dom0: kexec -l, systemctl kexec",
+            scenario: debian(Client::SystemctlKexec),
+            ..STARTS
+        },
+        Case {
+            name: "Debian in dom0: kexec -s -l, kexec -e",
+            scenario: debian(Client::KexecExec),
+            ..STARTS
+        },
+    ]);
+    rows
+}
+
+/// What dom0, Linux and Xen say of a crash that is wanted.
+const CRASH: &[&str] = &[
+    "Kernel panic - not syncing: sysrq triggered crash",
+    "Call Trace",
+    "Hardware Dom0 crashed",
+];
+
+/// Debian's kdump-tools, on a machine with this disk.
+pub fn kdump(name: &'static str, client: Client, disk: &Path) -> Case {
+    let file = disk.display().to_string().replace(',', ",,");
+    let disk = format!("file={file},format=raw,if=virtio");
+    Case {
+        name,
+        machine: Machine {
+            xen_options: "crashkernel=256M",
+            // kdump-tools wants to see a crashkernel=, whatever it says.
+            kernel: "root=/dev/vda ro net.ifnames=0 crashkernel=256M systemd.show_status=0",
+            qemu: vec!["-nodefaults", "-drive", disk.leak()].leak(),
+            // It runs alone, for minutes.
+            parallel: true,
+            ..DOM0
+        },
+        scenario: debian(client),
+        end: End::Saved,
+        says: &[
+            "Hardware Dom0 crashed: Executing kexec image",
+            "rkexec: entering 0x",
+            "saved dmesg content in /var/crash/",
+            "saved vmcore in /var/crash/",
+        ],
+        expects_trouble: CRASH,
+        seconds: 150,
+        ..BOOTS
+    }
+}
