@@ -28,6 +28,20 @@ const DEBIAN: Machine = Machine {
     ..DOM0
 };
 
+/// The same of sid.
+const SID: Machine = Machine {
+    qemu: &[
+        "-nodefaults",
+        "-drive",
+        "file=.build/vm/assets/dom0/sid/disk,format=raw,if=virtio,snapshot=on",
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,netdev=net",
+    ],
+    ..DEBIAN
+};
+
 /// A row without content: a dom0 whose programs boot the next kernel.
 const STARTS: Case = Case {
     machine: DEBIAN,
@@ -44,6 +58,20 @@ const STARTS: Case = Case {
     needs: Needs::Debian,
     seconds: 120,
     ..BOOTS
+};
+
+/// The same with the systemd of sid, which starts the image itself.
+const STARTS_SID: Case = Case {
+    machine: SID,
+    says: &[
+        "rkexec: kexec has called Xen to load an image: the kernel loads it",
+        "rkexec: systemd-shutdow has called Xen to start the image: the kernel starts it",
+        "kexec_core: Starting new kernel",
+        "rkexec: image verified",
+        "rkexec: entering 0x",
+    ],
+    needs: Needs::DebianSid,
+    ..STARTS
 };
 
 const fn debian(client: Client) -> Scenario {
@@ -72,6 +100,28 @@ pub fn all() -> Vec<Case> {
             name: "Debian in dom0: kexec -s -l, kexec -e",
             scenario: debian(Client::KexecExec),
             ..STARTS
+        },
+        Case {
+            name: "Debian sid in dom0: systemctl kexec loads what the boot loader would",
+            scenario: debian(Client::BootEntry),
+            says: &[
+                "rkexec: kexec_file_load: ",
+                "rkexec: systemd-shutdow has called Xen to start the image: the kernel starts it",
+                "kexec_core: Starting new kernel",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
+            ..STARTS_SID
+        },
+        Case {
+            name: "Debian sid in dom0: kexec -l, systemctl kexec",
+            scenario: debian(Client::SystemctlKexec),
+            ..STARTS_SID
+        },
+        Case {
+            name: "Debian sid in dom0: kexec-tools loads, replaces, unloads; systemctl reboot starts the image",
+            scenario: debian(Client::SystemctlReboot),
+            ..STARTS_SID
         },
     ]);
     rows
