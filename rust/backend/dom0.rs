@@ -30,7 +30,7 @@ use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::crashk_res;
-use crate::sys::hypercall::ImageType;
+use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
 use crate::sys::livepatch::{replacements, Describe};
@@ -80,6 +80,9 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
         Shown(&found.used),
         blob.size() >> 10
     );
+    if hypercall::status(ImageType::Default) == Some(true) {
+        pr_warn!("Xen has an image that this kernel has not loaded, and may crash when another one takes its place\n");
+    }
     if takes_privcmd {
         pr_info!("programs that call Xen for kexec are served by the kernel, too\n");
     }

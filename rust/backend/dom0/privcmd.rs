@@ -14,6 +14,8 @@
 //! read here the driver reads again. This is no wall but a door: with other hypercalls root in a dom0 can
 //! do anything anyway.
 
+use core::fmt;
+
 use kernel::bindings;
 use kernel::prelude::*;
 
@@ -73,10 +75,11 @@ fn serve(op: &KexecOp) -> Option<Result<c_long>> {
 }
 
 /// Says why an image is not loaded.
-fn refuse<T>(why: &str, errno: Error) -> Result<T> {
+fn refuse<T>(why: impl fmt::Display, errno: Error) -> Result<T> {
     pr_err!(
-        "{} has called Xen to load an image, and it is not loaded: {why}\n",
-        Shown(task::Name::get())
+        "{} has called Xen to load an image, and it is not loaded: {}\n",
+        Shown(task::Name::get()),
+        Shown(why)
     );
     Err(errno)
 }
@@ -109,7 +112,10 @@ fn load(op: &KexecOp) -> Result<c_long> {
     );
     match system_call::kexec_load(kind, load.arch, entry, &segments) {
         Ok(()) => Ok(0),
-        Err(e) => refuse("the kernel refuses", e),
+        Err(e) => refuse(
+            format_args!("the kernel refuses (error {})", e.to_errno()),
+            e,
+        ),
     }
 }
 

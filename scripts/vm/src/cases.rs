@@ -27,7 +27,7 @@ use rows::{BOOTS, FILE};
 pub fn story() -> Case {
     Case {
         name: "the story",
-        scenario: Scenario::Boot(FILE.blob(38)),
+        scenario: Scenario::Boot(FILE.blob(38).tools(true)),
         ..BOOTS
     }
 }

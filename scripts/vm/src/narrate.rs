@@ -20,7 +20,7 @@ struct Chapter {
 }
 
 /// The whole story, in order.
-const STORY: [Chapter; 7] = [
+const STORY: [Chapter; 8] = [
     Chapter {
         begins: |_, _| true,
         title: "Xen boots",
@@ -38,6 +38,11 @@ const STORY: [Chapter; 7] = [
     },
     Chapter {
         begins: |_, record| matches!(record, Some(Record::Passed(1, _))),
+        title: "kexec -l, kexec -u: kexec-tools as it is calls Xen, and is served by the kernel",
+        quotes: r"\] rkexec: ",
+    },
+    Chapter {
+        begins: |_, record| matches!(record, Some(Record::Passed(2, _))),
         title: "kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd",
         quotes: r"\] rkexec: ",
     },
@@ -185,8 +190,10 @@ mod tests {
             "[    0.1] nothing of interest",
             "[    9.0] vmtest: stage 1 begins",
             "[    9.1] vmtest: ok 1 - modprobe rkexec",
+            "[    9.2] rkexec: kexec has called Xen to load an image: the kernel loads it",
+            "[    9.3] vmtest: ok 2 - kexec -l",
             "[   10.0] rkexec: hand-over at ma:0x1000",
-            "[   10.1] vmtest: ok 2 - kexec_file_load",
+            "[   10.1] vmtest: ok 3 - kexec_file_load",
         ] {
             let record = Record::find(line).unwrap();
             story.tell(line, record.as_ref()).unwrap();
@@ -196,7 +203,9 @@ mod tests {
             \n2. A stock Debian kernel boots as its dom0, with half of the memory (0 s)\n   \
             Linux version 7.3.4\n\
             \n3. modprobe rkexec (0 s)\n   ok modprobe rkexec\n\
-            \n4. kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd (0 s)\n   \
+            \n4. kexec -l, kexec -u: kexec-tools as it is calls Xen, and is served by the kernel (0 s)\n   \
+            rkexec: kexec has called Xen to load an image: the kernel loads it\n   ok kexec -l\n\
+            \n5. kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd (0 s)\n   \
             rkexec: hand-over at ma:0x1000\n   ok kexec_file_load\n";
         assert_eq!(text, expected);
     }

@@ -69,6 +69,8 @@ parameters! {
         /// It waits for a line on the console before the next kernel is entered, so that somebody
         /// outside can change memory.
         pause: bool = false,
+        /// kexec-tools loads the same before, as it is in a dom0, and unloads it.
+        tools: bool = false,
     }
 
     /// A dom0 that crashes, and a crash kernel that looks at what is left of it.

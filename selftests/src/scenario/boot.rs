@@ -7,7 +7,8 @@ use nix::unistd::{pipe, write};
 use rkexec_protocol::scenario::Boot;
 
 use super::prelude::*;
-use crate::console;
+use crate::ownership::Ownership;
+use crate::{console, past_kernel};
 
 pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
     let Stage { report, told } = stage;
@@ -36,6 +37,10 @@ pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
             loader.machine.expect_lines(report, boot.lines)
         });
     }
+    if boot.tools {
+        let name = "kexec -l, as it is: it calls Xen, and the kernel loads the image";
+        report.test(name, |_| served_by_the_kernel(&loader));
+    }
     let _scattered = scatter_free_memory(boot.scatter)?;
     loader.test_to(report, boot.call.name(), boot.call, boot.dest);
     if boot.pause {
@@ -43,6 +48,19 @@ pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
         ensure!(line == "go", "a line came that is {line:?}");
     }
     Ok(Next::Exec)
+}
+
+/// Has kexec-tools load and unload, which calls Xen for that.
+fn served_by_the_kernel(loader: &Loader) -> Result<()> {
+    const SERVED: &str = "rkexec: kexec has called Xen to load an image: the kernel loads it";
+    let mut log = KernelLog::from_now_on()?;
+    let place = Ownership::read(&Xen::open()?)?.largest_run()?;
+    past_kernel::load(Some(place), KERNEL, INITRD, loader.cmdline())?;
+    log.expect(SERVED)?;
+    loader.expect_loaded(true)?;
+    module::expect_map("default")?;
+    past_kernel::unload()?;
+    loader.expect_loaded(false)
 }
 
 /// Leaves so many MiB of free memory in pages without a free neighbour, as long as the result

@@ -154,7 +154,6 @@ pub fn kdump(name: &'static str, client: Client, disk: &Path) -> Case {
         says: &[
             "Hardware Dom0 crashed: Executing kexec image",
             "rkexec: entering 0x",
-            "saved dmesg content in /var/crash/",
             "saved vmcore in /var/crash/",
         ],
         expects_trouble: CRASH,
