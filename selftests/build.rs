@@ -10,7 +10,8 @@ const HEADERS: [(&str, &str); 2] = [
         "xen",
         "__HYPERVISOR_.*|XENMEM_.*|XEN_SYSCTL_.*|CONSOLEIO_write|KEXEC_.*|SCHEDOP_.*|SHUTDOWN_.*|\
          sched_(shutdown|watchdog)|xen_memory_map|xen_machphys_mfn_list|xen_sysctl|\
-         xen_kexec_(exec|load|range|segment|status|unload)|multicall_entry|privcmd_.*|domid_(io|xen)|ioctl_.*",
+         xen_kexec_(exec|load|range|segment|status|unload)|multicall_entry|XENVER_version|privcmd_.*|\
+         domid_(io|xen)|ioctl_.*",
     ),
     (
         "linux",

@@ -12,6 +12,7 @@ pub mod acpi;
 pub mod balloon;
 pub mod console;
 pub mod core_header;
+pub mod door;
 pub mod dump;
 pub mod expect;
 pub mod files;

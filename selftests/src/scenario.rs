@@ -10,6 +10,9 @@ mod crash;
 mod crash_bad_input;
 mod crash_image;
 mod crash_refusal;
+mod door;
+mod door_calls;
+mod door_turns;
 mod dump;
 mod guest;
 mod lifecycle;
@@ -29,8 +32,10 @@ mod state;
 mod timed;
 mod tools;
 mod turns;
+mod witnesses;
 
 pub use clients::exec as exec_by_kexec_tools;
+pub use door::exec as exec_through_door;
 pub use guest::relay;
 pub use races::exec as race_to_exec;
 pub use stage::{Next, Stage};
@@ -52,6 +57,8 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::CrashBadInput => crash_bad_input::run(stage),
         Scenario::CrashRefusal => crash_refusal::run(stage),
         Scenario::Debian(_) => bail!("that is for a machine with scripts/dom0-guest"),
+        Scenario::Door(door) => door::run(stage, door),
+        Scenario::DoorTurns => door_turns::run(stage),
         Scenario::Dump(dumped) => dump::run(stage, dumped),
         Scenario::Guest => guest::run(stage),
         Scenario::Lifecycle => lifecycle::run(stage),

@@ -4,6 +4,7 @@
 mod clients;
 mod crash;
 mod dom0;
+mod door;
 mod dump;
 mod long_map;
 mod measure;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Case> {
     let tables = [
         native::all(),
         dom0::all(),
+        door::all(),
         dump::all(),
         clients::some(),
         slot::all(),

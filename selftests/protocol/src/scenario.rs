@@ -93,6 +93,12 @@ parameters! {
         next: Option<Extra> = None,
     }
 
+    /// kexec-tools in a dom0 as it is, and calls of all kinds.
+    Door {
+        /// How often it loads, loads again and unloads.
+        rounds: u32 = 50,
+    }
+
     /// A dom0 crashes, and the crash kernel has makedumpfile.
     Dumped {
         /// Who loads it.
@@ -230,6 +236,10 @@ scenarios! {
     /// A dom0 whose Xen has no crash area.
     CrashRefusal = "crash-refusal",
     Debian(Debian) = "debian",
+    Door(Door) = "door",
+    /// The door while the module, and the driver that it is in, come and go; and a kernel that is locked
+    /// down.
+    DoorTurns = "door-turns",
     Dump(Dumped) = "dump",
     /// A PV guest, in which the module refuses to load.
     Guest = "guest",

@@ -41,6 +41,8 @@ pub struct Told {
     pub lines: usize,
     /// The client before has kept what is below this from it.
     pub first: u64,
+    /// On what kind of machine the client says that it is (`hardware_subarch`).
+    pub subarch: u32,
     /// How far the kernel before was locked down, and so this one is.
     pub lockdown: Option<Lockdown>,
     /// Which of many images this is.

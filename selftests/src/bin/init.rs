@@ -76,13 +76,14 @@ fn go_on(report: &mut Report, told: &Told, next: Next) -> Result<()> {
     match next {
         Next::PowerOff => return Ok(()),
         Next::Guest => return scenario::relay(report),
-        Next::Exec if !kexec::loaded()? => return Ok(()),
-        Next::Exec | Next::KexecTools | Next::Race | Next::Crash(_) => {
+        Next::Exec | Next::Door if !kexec::loaded()? => return Ok(()),
+        Next::Exec | Next::KexecTools | Next::Door | Next::Race | Next::Crash(_) => {
             report.record(&Record::Enters);
         }
     }
     let error = match next {
         Next::KexecTools => return scenario::exec_by_kexec_tools(),
+        Next::Door => return scenario::exec_through_door(),
         Next::Race => return scenario::race_to_exec(report, told),
         Next::Crash(how) => trigger::pull(how).err().map(|error| format!("{error:#}")),
         _ => Some(kexec::exec().to_string()),

@@ -16,6 +16,8 @@ pub enum Next {
     Exec,
     /// The same, by kexec-tools.
     KexecTools,
+    /// The same, by kexec-tools as it is in a dom0.
+    Door,
     /// Enter an image while others are being loaded.
     Race,
     /// Crash this kernel.

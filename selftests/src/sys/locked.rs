@@ -68,6 +68,12 @@ impl<T: Plain> Locked<T> {
         Ok(new)
     }
 
+    pub fn holding_all(values: &[T]) -> Result<Self> {
+        let mut new = Self::zeroed(values.len())?;
+        new.as_mut().copy_from_slice(values);
+        Ok(new)
+    }
+
     pub fn address(&self) -> u64 {
         self.pages.as_ptr() as u64
     }

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use memmap2::MmapOptions;
-use nix::ioctl_readwrite_bad;
+use nix::{ioctl_readwrite_bad, ioctl_write_ptr_bad};
 
 use super::bindings::xen::{
-    __HYPERVISOR_multicall, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2, multicall_entry,
-    privcmd_hypercall, privcmd_mmapbatch_v2,
+    __HYPERVISOR_multicall, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2,
+    ioctl_privcmd_restrict, multicall_entry, privcmd_hypercall, privcmd_mmapbatch_v2,
 };
 use super::locked::Locked;
 
@@ -19,6 +19,7 @@ const WORD_BYTES: usize = 8;
 
 ioctl_readwrite_bad!(hypercall, ioctl_privcmd_hypercall, privcmd_hypercall);
 ioctl_readwrite_bad!(mmapbatch, ioctl_privcmd_mmapbatch_v2, privcmd_mmapbatch_v2);
+ioctl_write_ptr_bad!(restrict, ioctl_privcmd_restrict, u16);
 
 pub struct Privcmd(File);
 
@@ -29,15 +30,23 @@ impl Privcmd {
         Ok(Self(file.context(path)?))
     }
 
+    /// Has this descriptor be one for this domain only. There is no way back.
+    pub fn restrict(&self, domain: u16) -> io::Result<()> {
+        // SAFETY: The request takes the number of a domain.
+        unsafe { restrict(self.0.as_raw_fd(), &domain) }?;
+        Ok(())
+    }
+
     /// Makes a hypercall.
     ///
     /// # Safety
     ///
-    /// The arguments that `op` takes for addresses must be those of [`super::locked::Locked`]
-    /// buffers as long as the operation wants them, or null; and what the operation does must be
-    /// all right for the machine.
-    pub unsafe fn call(&self, op: u32, arg: [u64; 5]) -> io::Result<u64> {
-        let mut call = privcmd_hypercall { op: op.into(), arg };
+    /// The arguments that `op` takes for addresses must be those of [`Locked`] buffers as long as the
+    /// operation wants them, or such as nobody can use; and what the operation does must be all right for
+    /// the machine.
+    pub unsafe fn call(&self, op: impl Into<u64>, arg: [u64; 5]) -> io::Result<u64> {
+        let op = op.into();
+        let mut call = privcmd_hypercall { op, arg };
         // SAFETY: `call` is the structure that this request takes; the rest is the caller's word.
         let result = unsafe { hypercall(self.0.as_raw_fd(), &mut call) }?;
         u64::try_from(result).map_err(io::Error::other)
@@ -86,5 +95,11 @@ impl Privcmd {
         // writing there.
         let word = |number| unsafe { first.add(number).read_volatile() };
         Ok((0..map.len() / WORD_BYTES).map(word).collect())
+    }
+}
+
+impl AsFd for Privcmd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -37,7 +37,7 @@ pub fn check(
         match crash.way {
             // They hand over what dom0 was told.
             Way::Tools => Ok(()),
-            Way::File | Way::Load => stage2::subarch_is_pc(),
+            Way::File | Way::Load => stage2::subarch_is(0),
         }
     });
     report.test("its command line is the given one", |report| {
