@@ -16,4 +16,5 @@ static const uint16_t domid_xen = DOMID_XEN;
 static const uint16_t domid_io = DOMID_IO;
 static const uint64_t ioctl_privcmd_hypercall = IOCTL_PRIVCMD_HYPERCALL;
 static const uint64_t ioctl_privcmd_restrict = IOCTL_PRIVCMD_RESTRICT;
+static const uint64_t ioctl_privcmd_unimplemented = IOCTL_PRIVCMD_UNIMPLEMENTED;
 static const uint64_t ioctl_privcmd_mmapbatch_v2 = IOCTL_PRIVCMD_MMAPBATCH_V2;

@@ -99,6 +99,11 @@ impl Door {
         unsafe { self.0.call(xen::__HYPERVISOR_xen_version, arguments) }
     }
 
+    /// A request of ioctl(2) that the driver does not have.
+    pub fn unknown_request(&self) -> io::Result<()> {
+        self.0.unknown_request()
+    }
+
     /// A command of kexec, with a request that may be anywhere.
     pub fn command(&self, command: u64, request: u64) -> io::Result<u64> {
         self.raw(KEXEC_OP, command, request)

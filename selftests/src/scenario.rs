@@ -21,6 +21,7 @@ mod loader;
 mod plan;
 mod prelude;
 mod prepare_time;
+mod privcmd_time;
 mod probe;
 mod races;
 mod refusal;
@@ -64,6 +65,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Lifecycle => lifecycle::run(stage),
         Scenario::LoadTime(times) => load_time::run(stage, times),
         Scenario::PrepareTime => prepare_time::run(stage),
+        Scenario::PrivcmdTime => privcmd_time::run(stage),
         Scenario::Probe(probed) => probe::run(stage, probed),
         Scenario::Races => races::run(stage),
         Scenario::Refusal => refusal::run(stage),

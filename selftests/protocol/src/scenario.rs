@@ -248,6 +248,8 @@ scenarios! {
     LoadTime(LoadTime) = "load-time",
     /// How long `machine_kexec_prepare` takes.
     PrepareTime = "prepare-time",
+    /// How long other hypercalls than those of kexec take.
+    PrivcmdTime = "privcmd-time",
     Probe(Probed) = "probe",
     /// Loads, unloads, the module and the start of an image, all at once.
     Races = "races",

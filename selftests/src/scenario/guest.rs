@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -72,7 +72,12 @@ fn config() -> String {
     )
 }
 
-fn start_tools() -> Result<()> {
+/// Whether Xen's tools are here.
+pub(super) fn has_tools() -> bool {
+    directory().is_ok()
+}
+
+pub(super) fn start_tools() -> Result<()> {
     modprobe(&["-a", "xen-evtchn", "xen-gntdev", "xen-gntalloc"])?;
     for dir in [
         "/run/xen",
@@ -103,11 +108,15 @@ fn start_tools() -> Result<()> {
 }
 
 /// Runs one of Xen's tools, wherever this version has them.
-fn tool(name: &str, arguments: &[&str]) -> Result<()> {
-    let dir = fs::read_dir("/usr/lib")?
+pub(super) fn tool(name: &str, arguments: &[&str]) -> Result<()> {
+    let dir = directory()?;
+    program::run(Command::new(dir.join(name)).args(arguments)).map(drop)
+}
+
+fn directory() -> Result<PathBuf> {
+    fs::read_dir("/usr/lib")?
         .filter_map(Result::ok)
         .map(|entry| entry.path().join("bin"))
         .find(|dir| dir.join("xl").exists())
-        .context("Xen's tools are not here")?;
-    program::run(Command::new(dir.join(name)).args(arguments)).map(drop)
+        .context("Xen's tools are not here")
 }

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use memmap2::MmapOptions;
-use nix::{ioctl_readwrite_bad, ioctl_write_ptr_bad};
+use nix::{ioctl_none_bad, ioctl_readwrite_bad, ioctl_write_ptr_bad};
 
 use super::bindings::xen::{
     __HYPERVISOR_multicall, ioctl_privcmd_hypercall, ioctl_privcmd_mmapbatch_v2,
-    ioctl_privcmd_restrict, multicall_entry, privcmd_hypercall, privcmd_mmapbatch_v2,
+    ioctl_privcmd_restrict, ioctl_privcmd_unimplemented, multicall_entry, privcmd_hypercall,
+    privcmd_mmapbatch_v2,
 };
 use super::locked::Locked;
 
@@ -19,6 +20,7 @@ const WORD_BYTES: usize = 8;
 
 ioctl_readwrite_bad!(hypercall, ioctl_privcmd_hypercall, privcmd_hypercall);
 ioctl_readwrite_bad!(mmapbatch, ioctl_privcmd_mmapbatch_v2, privcmd_mmapbatch_v2);
+ioctl_none_bad!(unknown, ioctl_privcmd_unimplemented);
 ioctl_write_ptr_bad!(restrict, ioctl_privcmd_restrict, u16);
 
 pub struct Privcmd(File);
@@ -71,6 +73,13 @@ impl Privcmd {
         unsafe { self.call(__HYPERVISOR_multicall, arguments) }?;
         let result = list.as_ref()[0].result as i64;
         u64::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result as i32))
+    }
+
+    /// Makes a request that the driver does not have.
+    pub fn unknown_request(&self) -> io::Result<()> {
+        // SAFETY: It takes nothing.
+        unsafe { unknown(self.0.as_raw_fd()) }?;
+        Ok(())
     }
 
     /// The content of frames that the domain `owner` has, as words: Xen's to show, or I/O memory.

@@ -12,6 +12,9 @@ use crate::machine::{Machine, DOM0};
 /// unload, if it is Xen that it calls: so much memory is free that the copies are in the way of the image.
 const BRITTLE: Machine = DOM0.dom0_mem("512M,max:512M");
 
+/// By this the tests find out who answers.
+pub const V1_REFUSED: &[&str] = &["rkexec: .* and it is not loaded: by Xen's kexec interface V1"];
+
 pub fn all() -> Vec<Case> {
     vec![
         Case {

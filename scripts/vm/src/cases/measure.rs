@@ -3,6 +3,7 @@
 use rkexec_protocol::scenario::LoadTime;
 use rkexec_protocol::Scenario;
 
+use super::door::V1_REFUSED;
 use super::rows::{BOOTS, NATIVE, NATIVE_BOOTS};
 use crate::case::Case;
 use crate::end::End;
@@ -26,6 +27,13 @@ pub fn all() -> Vec<Case> {
             end: End::FirstKernel,
             says: &[],
             ..NATIVE_BOOTS
+        },
+        Case {
+            name: "dom0: the time of hypercalls that are none of kexec's",
+            machine: DOM0,
+            scenario: Scenario::PrivcmdTime,
+            expects_trouble: V1_REFUSED,
+            ..LOADS
         },
         Case {
             name: "dom0: the time of whole loads, 40 MB",
