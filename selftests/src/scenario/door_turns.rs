@@ -24,7 +24,7 @@ use crate::sys::locked::Locked;
 const DRIVER: &str = "xen-privcmd";
 const DEVICE: &str = "/dev/xen/privcmd";
 /// How often the module goes and comes back while programs make hypercalls.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 /// Programs that ask for Xen's version.
 const CALLERS: usize = 3;
 
