@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{bail, Result};
 
+use crate::kernel_log::KernelLog;
 use crate::sys::bindings::xen::{self, xen_kexec_load, xen_kexec_segment};
 use crate::sys::locked::{Locked, Plain};
 use crate::sys::privcmd::Privcmd;
@@ -24,7 +25,10 @@ pub const LOAD: u64 = xen::KEXEC_CMD_kexec_load as u64;
 /// The hypercall.
 pub const KEXEC_OP: u64 = xen::__HYPERVISOR_kexec_op as u64;
 /// A type of image that there is not.
-const NO_TYPE: u64 = 0x77;
+pub const NO_TYPE: u64 = 0x77;
+
+/// What the kernel says of an image that it does not load, and of every command of V1.
+pub const REFUSED: &str = " has called Xen to load an image, and it is not loaded: ";
 
 /// Who answers at the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +51,18 @@ impl Door {
         Ok(door)
     }
 
-    /// Who answers, by the error of a command of V1 that cannot do anything: the kernel has no such
-    /// command, and of all that a Xen can say to it nothing is this.
+    /// Who answers, by a command of V1 that cannot do anything. The kernel has no such command, and says
+    /// so in its log, too: a Xen that has no V1 any more can have the same error.
     pub fn answers(&self) -> Result<Answers> {
+        let mut log = KernelLog::from_now_on()?;
         let request = Locked::holding(NO_TYPE)?;
-        match self.raw(KEXEC_OP, UNLOAD_V1, request.address()) {
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Answers::Kernel),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(Answers::Xen),
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(Answers::Xen),
-            other => bail!("V1's command to unload an image of no type: {other:?}"),
-        }
+        let answer = self.command(UNLOAD_V1, request.address());
+        let error = answer.err().and_then(|error| error.raw_os_error());
+        Ok(match (error, log.says(REFUSED)?) {
+            (Some(libc::EOPNOTSUPP), true) => Answers::Kernel,
+            (Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS), false) => Answers::Xen,
+            odd => bail!("V1's command to unload an image of no type: {odd:?}"),
+        })
     }
 
     pub fn status(&self, kind: u8) -> io::Result<u64> {

@@ -10,7 +10,7 @@ use rkexec_protocol::scenario::Door;
 use super::door_calls;
 use super::prelude::*;
 use super::witnesses::{Loaded, Witnesses};
-use crate::door::Answers;
+use crate::door::{self, Answers};
 use crate::program::{self, kexec_files, said};
 use crate::{free_memory, past_kernel};
 
@@ -28,6 +28,9 @@ const LOST_MAX: i64 = 2 << 20;
 pub const SAYS: &str = " has called Xen to load an image: the kernel loads it";
 /// With this the kernel names every device that it shuts down.
 const NAMES_DEVICES: &str = "/sys/module/kernel/parameters/initcall_debug";
+
+/// With this it takes no images any more. There is no way back.
+const DISABLED: &str = "/proc/sys/kernel/kexec_load_disabled";
 
 use Loaded::{Both, Crash, Default, Nothing};
 
@@ -85,9 +88,15 @@ pub fn run(stage: &mut Stage<'_>, Door { rounds }: Door) -> Result<Next> {
     stage.test("kexec -l loads the image to boot", |_| {
         tools.run(&["-l", KERNEL], 0)?;
         witnesses.expect(Default)?;
-        module::expect_map("default")?;
-        fs::write(NAMES_DEVICES, "1").context(NAMES_DEVICES)
+        module::expect_map("default")
     });
+    stage.test("kexec_load_disabled is for the door, too", |_| {
+        fs::write(DISABLED, "1").context(DISABLED)?;
+        tools.run(&["-l", KERNEL], 255)?;
+        expect_errno(witnesses.door.unload(door::DEFAULT), &[libc::EPERM])?;
+        witnesses.expect(Default)
+    });
+    fs::write(NAMES_DEVICES, "1").context(NAMES_DEVICES)?;
     Ok(Next::Door)
 }
 

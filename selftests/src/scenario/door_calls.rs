@@ -6,6 +6,7 @@ use std::{io, thread};
 
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOENT, ENOTTY, EOPNOTSUPP, EPERM};
 
+use super::loader::expect_refusal;
 use super::prelude::*;
 use super::witnesses::{Loaded, Witnesses};
 use crate::door::{self, load, map_only, segment, Door};
@@ -16,14 +17,12 @@ use crate::sys::{capability, compat};
 
 /// Where a program has nothing: at its start, and where the kernel has its memory.
 const NOWHERE: [u64; 3] = [0, 0x10, 0xffff_8880_0010_0000];
-/// A bit that neither the driver nor Xen looks at, by the types of their numbers.
+/// A bit that some look at, and some do not: for the driver, and for some versions of Xen, these numbers
+/// have 32 bits.
 const HIGH: u64 = 1 << 32;
 const EM_386: u16 = 3;
 const EM_AARCH64: u16 = 183;
 const DOM0: u16 = 0;
-
-/// What the kernel says of images that it does not load.
-const REFUSED: &str = " has called Xen to load an image, and it is not loaded: ";
 
 struct Calls<'a> {
     witnesses: &'a Witnesses,
@@ -111,26 +110,39 @@ impl Calls<'_> {
             nr_segments,
             ..good
         };
+        const TYPE: &str = "it is neither a default image nor a crash image";
+        const NO_DATA: &str = "it has no segment with data";
+        const KERNEL: &str = "the kernel refuses";
         let mut requests = vec![
-            ("of type 2", EINVAL, other(2)),
-            ("of type 255", EINVAL, other(255)),
-            ("for a processor of 32 bits", EINVAL, of(EM_386)),
-            ("for another processor", EINVAL, of(EM_AARCH64)),
-            ("without a segment", EINVAL, so_many(0)),
-            ("of seventeen segments", EINVAL, load(&many, 0)),
-            ("of more segments than memory", EINVAL, so_many(u32::MAX)),
-            ("of nothing but memory", EINVAL, load(&empty, 0)),
-            ("in the video memory", EADDRNOTAVAIL, load(&video, 0)),
+            ("of type 2", EINVAL, TYPE, other(2)),
+            ("of type 255", EINVAL, TYPE, other(255)),
+            ("for 32 bits", EINVAL, "in 32-bit mode", of(EM_386)),
+            ("for another processor", EINVAL, KERNEL, of(EM_AARCH64)),
+            ("without a segment", EINVAL, NO_DATA, so_many(0)),
+            ("of seventeen segments", EINVAL, KERNEL, load(&many, 0)),
+            (
+                "of more segments than memory",
+                EINVAL,
+                "",
+                so_many(u32::MAX),
+            ),
+            ("of nothing but memory", EINVAL, NO_DATA, load(&empty, 0)),
+            (
+                "in the video memory",
+                EADDRNOTAVAIL,
+                KERNEL,
+                load(&video, 0),
+            ),
         ];
         for at in NOWHERE {
             let mut request = good;
             request.segments.h.p = at as *mut _;
-            requests.push(("whose segments are nowhere", EFAULT, request));
+            requests.push(("whose segments are nowhere", EFAULT, "", request));
         }
-        for (what, errno, request) in requests {
+        for (what, errno, why, request) in requests {
             let name = format!("an image {what} is refused");
             stage.test(&name, |_| {
-                expect_errno(self.door.load(request), &[errno])?;
+                expect_refusal(&[errno], why, || self.door.load(request))?;
                 self.untouched()
             });
         }
@@ -178,19 +190,19 @@ impl Calls<'_> {
             let mut log = KernelLog::from_now_on()?;
             let answer = self.door.command(command, request.address());
             expect_errno(answer.map(drop), &[EOPNOTSUPP])?;
-            log.expect_all(&[REFUSED, "V1"])?;
+            log.expect_all(&[door::REFUSED, "V1"])?;
             self.untouched()?;
         }
         Ok(())
     }
 
-    /// Who takes them for other commands lets an image pass that Xen takes.
+    /// Who takes them for other commands lets an image pass that such a Xen takes.
     fn high_bits(&self) -> Result<()> {
-        let request = Locked::<[u64; 64]>::zeroed(1)?;
+        let request = Locked::holding(door::NO_TYPE)?;
         for (op, command) in [(HIGH, 0), (0, HIGH), (HIGH, HIGH)] {
             let (op, command) = (door::KEXEC_OP | op, door::UNLOAD_V1 | command);
-            let answer = self.door.raw(op, command, request.address());
-            expect_errno(answer.map(drop), &[EOPNOTSUPP])
+            let call = || self.door.raw(op, command, request.address()).map(drop);
+            expect_refusal(&[EOPNOTSUPP], door::REFUSED, call)
                 .with_context(|| format!("hypercall {op:#x}, command {command:#x}"))?;
         }
         self.untouched()

@@ -23,6 +23,8 @@ use crate::sys::locked::Locked;
 
 const DRIVER: &str = "xen-privcmd";
 const DEVICE: &str = "/dev/xen/privcmd";
+/// What the module says of an image that Xen has when it comes.
+const THEIRS: &str = "rkexec: Xen has an image that this kernel has not loaded";
 /// How often the module goes and comes back while programs make hypercalls.
 const ROUNDS: usize = 3;
 /// Programs that ask for Xen's version.
@@ -38,6 +40,9 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     let witnesses = Witnesses::new()?;
     stage.test("the module goes while the device is open", |_| {
         goes_while_open(&witnesses, &image)
+    });
+    stage.test("it comes when Xen has an image of a program's", |_| {
+        comes_late(&witnesses, &image)
     });
     let name = format!("it goes and comes while programs make hypercalls, {ROUNDS} times");
     stage.test(&name, |report| race(report, &witnesses, &image));
@@ -118,6 +123,22 @@ fn goes_while_open(witnesses: &Witnesses, image: &Image) -> Result<()> {
         module::load()?;
     }
     witnesses.expect_answers_of(Answers::Kernel)
+}
+
+/// A program has had Xen load an image while the module was away.
+fn comes_late(witnesses: &Witnesses, image: &Image) -> Result<()> {
+    module::unload()?;
+    image.load(&witnesses.door)?;
+    ensure!(witnesses.xen.kexec_status()?, "Xen has no image");
+    let mut log = KernelLog::from_now_on()?;
+    module::load()?;
+    log.expect(THEIRS)?;
+    let says = witnesses.door.status(door::DEFAULT)?;
+    ensure!(says == 0, "the door says {says}: the kernel has no image");
+    image.load(&witnesses.door)?;
+    witnesses.expect(Loaded::Default)?;
+    witnesses.door.unload(door::DEFAULT)?;
+    witnesses.expect(Loaded::Nothing)
 }
 
 /// All make hypercalls without a pause. While the module is away it is Xen that loads.

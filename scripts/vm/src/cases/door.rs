@@ -48,7 +48,12 @@ pub fn all() -> Vec<Case> {
             scenario: Scenario::DoorTurns,
             end: End::FirstKernel,
             says: &["rkexec: kexec is forwarded to Xen", "Lockdown: "],
-            expects_trouble: &["rkexec: .* and it is not loaded: ", "rkexec: image not loaded: "],
+            expects_trouble: &[
+                "rkexec: .* and it is not loaded: ",
+                "rkexec: image not loaded: ",
+                "rkexec: not loaded: an image is (loaded|being loaded just now)",
+                "rkexec: Xen has an image that this kernel has not loaded",
+            ],
             seconds: 75,
             ..BOOTS
         },
