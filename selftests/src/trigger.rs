@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{bail, Context, Result};
 use rkexec_protocol::choice::Trigger;
 
+use crate::door::{self, Door};
 use crate::xen::Xen;
 
 pub fn pull(trigger: Trigger) -> Result<()> {
@@ -22,6 +23,7 @@ pub fn pull(trigger: Trigger) -> Result<()> {
         Trigger::DebugKey => Xen::open()?.press_debug_key(KEY)?,
         Trigger::Watchdog => Xen::open()?.start_watchdog(WATCHDOG_SECONDS)?,
         Trigger::Shutdown => Xen::open()?.shut_down_crashed()?,
+        Trigger::Exec => Door::open()?.exec(door::CRASH)?,
     }
     sleep(PATIENCE);
     bail!("nothing has happened")

@@ -20,9 +20,9 @@ choices! {
     /// A system call that loads a kernel: `kexec_file_load(2)` or `kexec_load(2)`.
     Call { File, Load }
 
-    /// A way to load a crash kernel in a dom0: by one of these, or by kexec-tools, past the kernel and so
-    /// past the module.
-    Way { File, Load, Tools }
+    /// A way to load a crash kernel in a dom0: by one of these, or by kexec-tools, which calls Xen: past the
+    /// kernel if there is no module, and else it is the kernel that loads it.
+    Way { File, Load, Tools, Door }
 
     /// A kexec interface of Xen: V1 is the one of the first versions, and what it means now.
     Abi { V1, V2 }
@@ -33,8 +33,9 @@ choices! {
     Destination { Lowest, XenHeap, Dom0, Dom0Kernel, Xen, High }
 
     /// What makes a machine enter its crash kernel: a panic of this kernel; Xen's own debugger; Xen's
-    /// watchdog, that nobody pats; this kernel says that it has crashed, and does not panic.
-    Trigger { Sysrq, DebugKey, Watchdog, Shutdown }
+    /// watchdog, that nobody pats; this kernel says that it has crashed, and does not panic; a program tells
+    /// Xen to start the crash image.
+    Trigger { Sysrq, DebugKey, Watchdog, Shutdown, Exec }
 
     /// How far a kernel is locked down (`kernel_lockdown(7)`).
     Lockdown { Integrity, Confidentiality }
@@ -78,7 +79,7 @@ impl Way {
         match self {
             Self::File => "kexec_file_load",
             Self::Load => "kexec_load",
-            Self::Tools => "kexec -p",
+            Self::Tools | Self::Door => "kexec -p",
         }
     }
 }

@@ -19,7 +19,7 @@ const SIZE: &str = "/sys/kernel/kexec_crash_size";
 
 pub fn run(stage: &mut Stage<'_>, crash: Crash) -> Result<Next> {
     let (way, xen) = (crash.call, Xen::open()?);
-    if way == Way::Tools {
+    if matches!(way, Way::Tools | Way::Door) {
         if let Some(why) = past_kernel::unable_for_crash(&xen)? {
             stage.report.skip(way.name(), &why);
             return Ok(Next::PowerOff);

@@ -57,7 +57,9 @@ impl CrashImage {
         match self.way {
             Way::File => self.loader.load_file(kexec::FILE_ON_CRASH),
             Way::Load => self.load_segments(),
-            Way::Tools => past_kernel::load_crash(KERNEL, INITRD, self.loader.cmdline()),
+            Way::Tools | Way::Door => {
+                past_kernel::load_crash(KERNEL, INITRD, self.loader.cmdline())
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub fn check(
         stage2::not_on_xen()?;
         match crash.way {
             // They hand over what dom0 was told.
-            Way::Tools => Ok(()),
+            Way::Tools | Way::Door => Ok(()),
             Way::File | Way::Load => stage2::subarch_is(0),
         }
     });
@@ -67,13 +67,13 @@ pub fn check(
         xen_notes(dump, crash)
     });
     // kexec-tools leave this out.
-    if crash.way != Way::Tools {
+    if !matches!(crash.way, Way::Tools | Way::Door) {
         report.test("and Linux of itself", |_| {
             dump.expect_release(&crash.release, crash.panics)
         });
     }
     match crash.way {
-        Way::File | Way::Tools => {
+        Way::File | Way::Tools | Way::Door => {
             report.test("low memory is in the dump as it was", |report| {
                 let changed = changed_low_memory(report, dump, crash)?;
                 ensure!(changed.is_empty(), "not these pages: {changed:x?}");
@@ -108,7 +108,9 @@ fn added_words(line: &str, given: &str, way: Way) -> Result<String> {
             ensure!(after.is_empty(), "{after:?} is behind it");
             &["elfcorehdr="]
         }
+        // Xen calls it as if it could come back.
         Way::Tools => &["elfcorehdr=", "kexec_jump_back_entry="],
+        Way::Door => &["elfcorehdr="],
     };
     let is_there = |name: &&str| words.iter().any(|word| word.starts_with(*name));
     let right = words.len() == allowed.len() && allowed.iter().all(is_there);

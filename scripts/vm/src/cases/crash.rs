@@ -102,6 +102,18 @@ pub fn all() -> Vec<Case> {
             ..CRASHES
         },
         Case {
+            name: "dom0: kexec-tools through the door, and a program has Xen start the crash image: the same",
+            scenario: Scenario::Crash(FILE.call(Way::Door).trigger(Trigger::Exec)),
+            says: &[
+                "rkexec: kexec has called Xen to load an image: the kernel loads it",
+                "rkexec: Xen has the crash image: ",
+                r"\(XEN\) .*Executing (kexec|crash) image",
+                "rkexec: image verified",
+                "rkexec: entering 0x",
+            ],
+            ..CRASHES
+        },
+        Case {
             name: "dom0 without a crash area: crash images are refused, and it says why",
             machine: DOM0,
             scenario: Scenario::CrashRefusal,
