@@ -80,8 +80,11 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
         Shown(&found.used),
         blob.size() >> 10
     );
-    if hypercall::status(ImageType::Default) == Some(true) {
-        pr_warn!("Xen has an image that this kernel has not loaded, and may crash when another one takes its place\n");
+    for kind in [ImageType::Default, ImageType::Crash] {
+        // It does not always tell.
+        if hypercall::status(kind) == Some(true) {
+            pr_warn!("Xen has an image that this kernel has not loaded, and may crash when another one takes its place: modprobe -r rkexec, kexec -u (or -p -u), modprobe rkexec\n");
+        }
     }
     if takes_privcmd {
         pr_info!("programs that call Xen for kexec are served by the kernel, too\n");

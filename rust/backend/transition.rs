@@ -6,6 +6,9 @@
 //! the system calls say "busy". Such functions also know whose addresses those of the crash area are,
 //! so it is shown to the kernel only while every task uses them.
 //!
+//! The door for programs (`dom0/privcmd.rs`) is under no lock. On the way there it may take as long as the
+//! longest hypercall; on the way back nobody waits for one, for it is not in the module any more.
+//!
 //! Whoever has the lock may have it for long: a load reads its data from wherever they are. And while
 //! a transition begins, no other module comes or goes. So the lock is taken before that for the way
 //! there; on the way back it is waited for but shortly, and the functions stay in use if that is in
@@ -70,7 +73,7 @@ pub(super) unsafe fn start<I: Images>(
     // SAFETY: By contract.
     unsafe { livepatch::enable::<I>(module, objects) }.inspect_err(|_| I::stop())?;
     if !wait::until(PATIENCE_MS, || COMPLETE.load(Acquire)) {
-        pr_warn!("some tasks still use the kernel's own kexec code; until they leave it, rkexec is not complete\n");
+        pr_warn!("some tasks still use code that rkexec replaces, of kexec or in a program's call of Xen; until they leave it, rkexec is not complete\n");
     }
     Ok(())
 }

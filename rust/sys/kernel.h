@@ -55,6 +55,7 @@ int kexec_calculate_store_digests(struct kimage *image);
 long privcmd_ioctl(struct file *file, unsigned int cmd, unsigned long data);
 
 /* System calls, as the kernel's entry calls them: include/linux/syscalls.h has other names for them. */
+long __x64_sys_kexec_file_load(const struct pt_regs *regs);
 long __x64_sys_kexec_load(const struct pt_regs *regs);
 long __x64_sys_reboot(const struct pt_regs *regs);
 

@@ -142,7 +142,7 @@ struct Funcs<const N: usize> {
 unsafe impl<const N: usize> Sync for Object<N> {}
 
 impl<const N: usize> Object<N> {
-    /// Functions of the kernel's own, or of this module's. They are replaced as soon as the module is there.
+    /// Functions of the kernel's own, or of this module of its. They are replaced as soon as that is there.
     pub(crate) const fn new(module: Option<&'static CStr>, replacements: [Replacement; N]) -> Self {
         Self {
             module,
@@ -155,9 +155,9 @@ impl<const N: usize> Object<N> {
 
 impl Object<1> {
     /// The code of the function that is replaced, from behind the call by which ftrace comes to the
-    /// replacement. To call that is to call the function as if it were not replaced; ours is on the stack
-    /// for that time, so it stays. (A kernel that checks where indirect calls go, by IBT or kCFI, would not
-    /// have it; IBT is nothing that a PV domain has, and kCFI nothing of GCC's.)
+    /// replacement. To call that is to call the function as if nobody had replaced it, another livepatch
+    /// included. (A kernel that checks where indirect calls go, by IBT or kCFI, would not have it; IBT is
+    /// nothing that a PV domain has, and kCFI nothing of GCC's.)
     ///
     /// To be asked in the replacement only.
     pub(crate) fn original(&self) -> *const c_void {

@@ -31,31 +31,35 @@ pub(crate) fn kexec_load(
 ) -> Result {
     const { assert!(size_of::<xen::Segment>() == size_of::<c::kexec_segment>()) };
     let list = InProgram::holding(segments)?;
-    let flags = flags(kind) | usize::from(arch) << ARCH_SHIFT;
-    call_kexec_load(entry.raw() as usize, segments.len(), list.0, flags)
+    let on_crash = match kind {
+        ImageType::Default => 0,
+        ImageType::Crash => c::KEXEC_ON_CRASH as usize,
+    };
+    let flags = on_crash | usize::from(arch) << ARCH_SHIFT;
+    let registers = registers([entry.raw() as usize, segments.len(), list.0, flags]);
+    // SAFETY: The system call checks what it is given.
+    result(unsafe { c::__x64_sys_kexec_load(&registers) })
 }
 
-/// `kexec_load(2)` without segments: unloads the image of this type, if there is one.
+/// `kexec_file_load(2)` as it unloads the image of this type, if there is one, by whichever call it came.
+/// `kexec_load(2)` would do the same, but not in a kernel that is locked down.
 ///
 /// # Errors
 ///
 /// Those of the system call.
 pub(crate) fn kexec_unload(kind: ImageType) -> Result {
-    call_kexec_load(0, 0, 0, flags(kind))
-}
-
-fn call_kexec_load(entry: usize, nr_segments: usize, segments: usize, flags: usize) -> Result {
-    let registers = registers([entry, nr_segments, segments, flags]);
-    // SAFETY: The system call checks what it is given.
-    result(unsafe { c::__x64_sys_kexec_load(&registers) })
-}
-
-fn flags(kind: ImageType) -> usize {
-    match kind {
+    let on_crash = match kind {
         ImageType::Default => 0,
-        ImageType::Crash => c::KEXEC_ON_CRASH as usize,
-    }
+        ImageType::Crash => c::KEXEC_FILE_ON_CRASH,
+    };
+    let mut registers = registers([NO_FILE, NO_FILE, 0, 0]);
+    registers.r8 = (c::KEXEC_FILE_UNLOAD | on_crash) as usize;
+    // SAFETY: With this flag the system call looks at nothing else.
+    result(unsafe { c::__x64_sys_kexec_file_load(&registers) })
 }
+
+/// A file descriptor of none.
+const NO_FILE: usize = usize::MAX;
 
 /// Where the ELF machine is in the flags (`KEXEC_ARCH_MASK`).
 const ARCH_SHIFT: u32 = 16;

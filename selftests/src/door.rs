@@ -27,8 +27,8 @@ pub const KEXEC_OP: u64 = xen::__HYPERVISOR_kexec_op as u64;
 /// A type of image that there is not.
 pub const NO_TYPE: u64 = 0x77;
 
-/// What the kernel says of an image that it does not load, and of every command of V1.
-pub const REFUSED: &str = " has called Xen to load an image, and it is not loaded: ";
+/// What the kernel says of the commands of V1.
+pub const V1_REFUSED: &str = " has called Xen to load or unload an image by V1: refused, ";
 
 /// Who answers at the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Door {
         let request = Locked::holding(NO_TYPE)?;
         let answer = self.command(UNLOAD_V1, request.address());
         let error = answer.err().and_then(|error| error.raw_os_error());
-        Ok(match (error, log.says(REFUSED)?) {
+        Ok(match (error, log.says(V1_REFUSED)?) {
             (Some(libc::EOPNOTSUPP), true) => Answers::Kernel,
             (Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS), false) => Answers::Xen,
             odd => bail!("V1's command to unload an image of no type: {odd:?}"),
@@ -108,6 +108,11 @@ impl Door {
     /// A request of ioctl(2) that the driver does not have.
     pub fn unknown_request(&self) -> io::Result<()> {
         self.0.unknown_request()
+    }
+
+    /// Has the driver map frames of low memory, of which it reads the list.
+    pub fn read_low_memory(&self, frames: &[u64]) -> Result<()> {
+        self.0.read_frames(xen::domid_io, frames).map(drop)
     }
 
     /// A command of kexec, with a request that may be anywhere.

@@ -45,110 +45,176 @@ unsafe extern "C" fn privcmd_ioctl(
 ) -> c_long {
     // SAFETY: It is of the function that this one replaces, which stays for as long as it is called.
     let driver = unsafe { Driver::at(MODULE.original()) };
-    let op = match cmd {
-        HYPERCALL => KexecOp::read(data),
-        _ => None,
-    };
     // SAFETY: The kernel calls for a file of the driver's that somebody has open.
-    let op = op.filter(|_| !unsafe { driver.restricts(file) });
-    match op.and_then(|op| serve(&op)) {
-        Some(Ok(answer)) => answer,
-        Some(Err(e)) => e.to_errno() as c_long,
+    match unsafe { at_the_door(driver, file, cmd, data) } {
+        Some(answer) => answer,
+        // The last that is done here: the compiler makes a jump of it. A hypercall may take minutes, and
+        // has to keep nobody from taking this module out.
         // SAFETY: As above.
         None => unsafe { driver.ioctl(file, cmd, data) },
     }
 }
 
-/// Does what Xen is asked for; `None` if Xen is to do it.
-fn serve(op: &KexecOp) -> Option<Result<c_long>> {
+/// Serves what is a kexec hypercall; `None` if it is not, or Xen is to do it.
+///
+/// Not inlined: what is on its stack would be in the way of the jump above.
+///
+/// # Safety
+///
+/// As for [`Driver::ioctl`].
+#[inline(never)]
+unsafe fn at_the_door(
+    driver: Driver,
+    file: *mut bindings::file,
+    cmd: c_uint,
+    data: c_ulong,
+) -> Option<c_long> {
+    if cmd != HYPERCALL {
+        return None;
+    }
+    let op = KexecOp::read(data)?;
+    // SAFETY: By contract.
+    if unsafe { driver.restricts(file) } {
+        return None;
+    }
+    let (wish, answer) = serve(&op)?;
+    let answer = answer.unwrap_or_else(|refusal| {
+        pr_err!(
+            "{} has called Xen to {wish}: refused, {}\n",
+            Shown(task::Name::get()),
+            Shown(&refusal)
+        );
+        refusal.errno().to_errno() as c_long
+    });
+    Some(answer)
+}
+
+/// Why a program does not get what it wants.
+enum Refusal {
+    /// What it asks for is nothing that can be had here.
+    Request(&'static str, Error),
+    /// The kernel has said no, or the program's memory cannot be read.
+    Kernel(Error),
+}
+
+impl Refusal {
+    fn errno(&self) -> Error {
+        match self {
+            Self::Request(_, errno) | Self::Kernel(errno) => *errno,
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(errno: Error) -> Self {
+        Self::Kernel(errno)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(why, _) => f.write_str(why),
+            Self::Kernel(errno) => write!(f, "by the kernel (error {})", errno.to_errno()),
+        }
+    }
+}
+
+type Answer = Result<c_long, Refusal>;
+
+/// Does what Xen is asked for: what that is, and what came of it. `None` if Xen is to do it.
+fn serve(op: &KexecOp) -> Option<(&'static str, Answer)> {
     match op.command {
-        xen::CMD_EXEC => exec(op),
-        xen::CMD_LOAD_V1 | xen::CMD_UNLOAD_V1 => Some(refuse(
-            "by Xen's kexec interface V1, which says nothing that can be checked",
-            EOPNOTSUPP,
-        )),
-        xen::CMD_LOAD => Some(load(op)),
-        xen::CMD_UNLOAD => Some(unload(op)),
-        xen::CMD_STATUS => Some(status(op)),
+        xen::CMD_EXEC => exec(op).map(|answer| ("start an image", answer)),
+        xen::CMD_LOAD_V1 | xen::CMD_UNLOAD_V1 => {
+            let why = "for V1 says nothing that can be checked";
+            Some((
+                "load or unload an image by V1",
+                Err(Refusal::Request(why, EOPNOTSUPP)),
+            ))
+        }
+        xen::CMD_LOAD => Some(("load an image", load(op))),
+        xen::CMD_UNLOAD => unload(op).map(|answer| ("unload an image", answer)),
+        xen::CMD_STATUS => status(op).map(|answer| ("tell whether an image is loaded", answer)),
         _ => None,
     }
 }
 
-/// Says why an image is not loaded.
-fn refuse<T>(why: impl fmt::Display, errno: Error) -> Result<T> {
-    pr_err!(
-        "{} has called Xen to load an image, and it is not loaded: {}\n",
-        Shown(task::Name::get()),
-        Shown(why)
-    );
-    Err(errno)
-}
-
-fn load(op: &KexecOp) -> Result<c_long> {
+fn load(op: &KexecOp) -> Answer {
     /// `EM_386`.
     const ARCH_386: u16 = 3;
-    /// The kernel takes 16. Programs add one of those below before each, and behind the last.
+    /// The kernel takes 16. A program may add one of those below before each, and behind the last.
     const MAX_SEGMENTS: usize = 2 * 16 + 1;
 
+    let refuse = |why| Err(Refusal::Request(why, EINVAL));
     let load: xen::Load = op.read_argument()?;
+    // Xen may come to know more of them, but who would check those?
     let Some(kind) = image_type(load.kind.into()) else {
-        return refuse("it is neither a default image nor a crash image", EINVAL);
+        return refuse("for it is neither a default image nor a crash image");
     };
     if load.arch == ARCH_386 {
-        return refuse("it is to be entered in 32-bit mode", EINVAL);
+        return refuse("for it is to be entered in 32-bit mode");
     }
     let mut segments = read_segments(&load, MAX_SEGMENTS)?;
-    // These are memory that Xen only has to map. The hand-over's map has all memory.
+    // These are memory that Xen only has to map. The hand-over's map has all RAM, and 0-1 MiB.
     segments.retain(|segment| segment.buf != 0);
     let (Some(entry), false) = (Maddr::new(load.entry_maddr), segments.is_empty()) else {
-        return refuse(
-            "it has no segment with data, or nowhere to be entered",
-            EINVAL,
-        );
+        return refuse("for it has no segment with data, or nowhere to be entered");
     };
     pr_info!(
         "{} has called Xen to load an image: the kernel loads it\n",
         Shown(task::Name::get())
     );
-    match system_call::kexec_load(kind, load.arch, entry, &segments) {
-        Ok(()) => Ok(0),
-        Err(e) => refuse(
-            format_args!("the kernel refuses (error {})", e.to_errno()),
-            e,
-        ),
-    }
-}
-
-fn unload(op: &KexecOp) -> Result<c_long> {
-    let unload: xen::Unload = op.read_argument()?;
-    system_call::kexec_unload(image_type(unload.kind.into()).ok_or(EINVAL)?)?;
+    system_call::kexec_load(kind, load.arch, entry, &segments)?;
     Ok(0)
 }
 
-fn status(op: &KexecOp) -> Result<c_long> {
-    let status: xen::Status = op.read_argument()?;
-    let kind = image_type(status.kind.into()).ok_or(EINVAL)?;
-    Ok(kimage::is_loaded(kind == ImageType::Crash).into())
+fn unload(op: &KexecOp) -> Option<Answer> {
+    let unload = |kind| {
+        system_call::kexec_unload(kind)?;
+        Ok(0)
+    };
+    let argument = op.read_argument().map(|it: xen::Unload| it.kind.into());
+    of_known_type(argument, unload)
 }
 
-/// A crash image is Xen's to start. So is one of a type that Xen may know.
-fn exec(op: &KexecOp) -> Option<Result<c_long>> {
-    let kind = match op.read_argument::<xen::Exec>() {
-        Ok(exec) => image_type(exec.kind),
-        Err(e) => return Some(Err(e)),
-    };
-    (kind == Some(ImageType::Default)).then(|| {
-        if !kimage::is_loaded(false) {
-            // As Xen says it; the kernel says `EINVAL`.
-            return Err(ENOENT);
-        }
-        pr_info!(
-            "{} has called Xen to start the image: the kernel starts it\n",
-            Shown(task::Name::get())
-        );
-        system_call::reboot_by_kexec()?;
-        Ok(0)
+fn status(op: &KexecOp) -> Option<Answer> {
+    let argument = op.read_argument().map(|it: xen::Status| it.kind.into());
+    of_known_type(argument, |kind| {
+        Ok(kimage::is_loaded(kind == ImageType::Crash).into())
     })
+}
+
+/// A crash image is Xen's to start.
+fn exec(op: &KexecOp) -> Option<Answer> {
+    let argument = op.read_argument().map(|it: xen::Exec| it.kind);
+    match argument.as_ref().copied().map(image_type) {
+        Ok(Some(ImageType::Crash)) => None,
+        _ => of_known_type(argument, |_| start()),
+    }
+}
+
+fn start() -> Answer {
+    if !kimage::is_loaded(false) {
+        // As Xen says it; the kernel says `EINVAL`.
+        return Err(Refusal::Request("for none is loaded", ENOENT));
+    }
+    pr_info!(
+        "{} has called Xen to start the image: the kernel starts it\n",
+        Shown(task::Name::get())
+    );
+    system_call::reboot_by_kexec()?;
+    Ok(0)
+}
+
+/// Serves what is about an image of this type, if it can be read. Of a type that is not known it is Xen's
+/// to say so.
+fn of_known_type(raw: Result<i32>, serve: impl FnOnce(ImageType) -> Answer) -> Option<Answer> {
+    match raw.map(image_type) {
+        Ok(Some(kind)) => Some(serve(kind)),
+        Ok(None) => None,
+        Err(errno) => Some(Err(errno.into())),
+    }
 }
 
 fn image_type(raw: i32) -> Option<ImageType> {

@@ -18,7 +18,7 @@ static TROUBLE: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\(XEN\) .*(Xen BUG|Xen WARN|Xen call trace|[Aa]ssertion|FATAL|Panic on CPU)",
         r"\(XEN\) .*([Cc]rashed|watchdog|DOUBLE FAULT|Unhandled .*fault)",
         // rkexec.
-        r"rkexec: .*(not loaded|hand-over failed|failed \(error|does not start|does not unload|still use|lies over Xen)",
+        r"rkexec: .*(not loaded|refused, |hand-over failed|failed \(error|does not start|does not unload|still use|lies over Xen)",
         // A program in a dom0 that is on its way to the next kernel.
         r"processor \d+ of dom0 still runs",
         // The decompressor of the next kernel.
@@ -135,6 +135,7 @@ mod tests {
             "[    1.0] Kernel panic - not syncing: x",
             "(XEN) Xen BUG at common/page_alloc.c:2745",
             "[    1.0] rkexec: image not loaded: why",
+            "[    1.0] rkexec: kexec has called Xen to load an image: refused, why",
             "rkexec: hand-over failed: why",
         ] {
             assert!(is_trouble(line), "{line}");

@@ -63,6 +63,12 @@ impl StalledPage {
         &self.page
     }
 
+    /// Its first word, likewise.
+    pub fn word(&self) -> &[u64] {
+        // SAFETY: The page is larger, and aligned to more.
+        unsafe { std::slice::from_raw_parts(self.page.as_ptr().cast(), 1) }
+    }
+
     pub fn wait_for_reader(&self, patience: Duration) -> Result<()> {
         let mut wanted = [PollFd::new(self.faults.as_fd(), PollFlags::POLLIN)];
         poll(&mut wanted, PollTimeout::try_from(patience)?)?;

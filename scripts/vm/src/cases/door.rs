@@ -13,7 +13,8 @@ use crate::machine::{Machine, DOM0};
 const BRITTLE: Machine = DOM0.dom0_mem("512M,max:512M");
 
 /// By this the tests find out who answers.
-pub const V1_REFUSED: &[&str] = &["rkexec: .* and it is not loaded: by Xen's kexec interface V1"];
+pub const V1_REFUSED: &[&str] =
+    &["rkexec: .* has called Xen to load or unload an image by V1: refused, "];
 
 pub fn all() -> Vec<Case> {
     vec![
@@ -34,7 +35,7 @@ pub fn all() -> Vec<Case> {
             ],
             // The place that kexec-tools likes is the end of the memory below 4 GiB, where Xen is, too.
             expects_trouble: &[
-                "rkexec: .* and it is not loaded: ",
+                "rkexec: .* has called Xen to .*: refused, ",
                 "rkexec: image not loaded: ",
                 "rkexec: segment .* lies over Xen",
             ],
@@ -49,7 +50,7 @@ pub fn all() -> Vec<Case> {
             end: End::FirstKernel,
             says: &["rkexec: kexec is forwarded to Xen", "Lockdown: "],
             expects_trouble: &[
-                "rkexec: .* and it is not loaded: ",
+                "rkexec: .* has called Xen to .*: refused, ",
                 "rkexec: image not loaded: ",
                 "rkexec: not loaded: an image is (loaded|being loaded just now)",
                 "rkexec: Xen has an image that this kernel has not loaded",
