@@ -160,7 +160,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, and the way into the next kernel at a reboot and at a crash, all of it beside Linux's own; what two dumps of one crash differ in (40 minutes)
+bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, hypercalls of programs, and the way into the next kernel at a reboot and at a crash, all of it beside Linux's own; what two dumps of one crash differ in (40 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
