@@ -45,6 +45,15 @@ pub fn run(stage: &mut Stage<'_>, witnesses: &Witnesses) -> Result<()> {
         calls.load_all(&[calls.at(0)])?;
         witnesses.expect(Loaded::Default)
     });
+    // As kexec_load(2) has it; Xen has no such machine.
+    stage.test("an image for the machine that this is, by number 0", |_| {
+        let one = Locked::holding_all(&[calls.at(0)])?;
+        calls.door.load(xen_kexec_load {
+            arch: 0,
+            ..load(&one, 0)
+        })?;
+        witnesses.expect(Loaded::Default)
+    });
     calls.bad_images(stage)?;
     stage.test("requests that are nowhere", |_| calls.nowhere());
     stage.test("types of images that there are not", |_| calls.no_types());
