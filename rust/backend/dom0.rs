@@ -67,6 +67,7 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
     slot::init();
     crashk_res::find();
     acpi::find();
+    warn_of_images_in_xen();
     let takes_privcmd = parameters::takes_privcmd();
     let objects: &[&dyn Describe] = match takes_privcmd {
         true => &[&KERNEL, privcmd::object()],
@@ -80,16 +81,20 @@ pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static 
         Shown(&found.used),
         blob.size() >> 10
     );
+    if takes_privcmd {
+        pr_info!("programs that call Xen for kexec are served by the kernel, too\n");
+    }
+    Ok(found)
+}
+
+/// A program may have had Xen load an image before the kernel served programs.
+fn warn_of_images_in_xen() {
     for kind in [ImageType::Default, ImageType::Crash] {
         // It does not always tell.
         if hypercall::status(kind) == Some(true) {
             pr_warn!("Xen has an image that this kernel has not loaded, and may crash when another one takes its place: modprobe -r rkexec, kexec -u (or -p -u), modprobe rkexec\n");
         }
     }
-    if takes_privcmd {
-        pr_info!("programs that call Xen for kexec are served by the kernel, too\n");
-    }
-    Ok(found)
 }
 
 unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {

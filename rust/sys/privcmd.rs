@@ -24,8 +24,8 @@ impl KexecOp {
     /// The kexec hypercall that is at `data` in the program's memory; `None` if it is another one, or
     /// nothing can be read there.
     ///
-    /// Only the low 32 bits of either number count: the driver looks at no more of the first one, and if
-    /// Xen looks at more of the second, it knows no such command.
+    /// Only the low 32 bits of either number count, as for some versions of Xen. For others there is no
+    /// such hypercall, or no such command, if it has more.
     pub(crate) fn read(data: usize) -> Option<Self> {
         let at = UserSlice::new(UserPtr::from_addr(data), size_of::<c::privcmd_hypercall>());
         let call: c::privcmd_hypercall = at.reader().read().ok()?;
