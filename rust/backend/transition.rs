@@ -32,6 +32,11 @@ global_lock! {
     unsafe(uninit) static KEXEC_LOCK: Mutex<Option<KexecLock>> = None;
 }
 
+/// Whether every task uses the replacements, and none is on its way back.
+pub(super) fn is_complete() -> bool {
+    COMPLETE.load(Acquire)
+}
+
 /// How long `modprobe` waits until every task uses the replacements, in ms. Then it goes on, and so
 /// does the transition.
 const PATIENCE_MS: i64 = 60_000;

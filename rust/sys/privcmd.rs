@@ -92,7 +92,8 @@ impl Driver {
 
     /// Whether the driver makes no hypercalls for this file, but those for one guest
     /// (`IOCTL_PRIVCMD_RESTRICT`). That is the first thing that it looks at; the hypercall, which here
-    /// is nowhere, would be the second.
+    /// is nowhere, would be the second. (A driver that has it the other way round serves such a file; the tests
+    /// would notice.)
     ///
     /// # Safety
     ///

@@ -1,5 +1,5 @@
 //! System calls that the module makes in the place of the program that runs: all that the kernel checks
-//! of a caller, it checks of that one.
+//! of a caller, it checks of that one. (Not what stands before the system calls: seccomp, audit.)
 
 use core::ptr::{null_mut, without_provenance_mut};
 

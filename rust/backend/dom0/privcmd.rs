@@ -19,6 +19,7 @@ use core::fmt;
 use kernel::bindings;
 use kernel::prelude::*;
 
+use super::super::transition;
 use crate::abi::xen_kexec as xen;
 use crate::pure::addr::Maddr;
 use crate::sys::hypercall::ImageType;
@@ -28,6 +29,7 @@ use crate::sys::log::Shown;
 use crate::sys::privcmd::{read_segments, Driver, KexecOp, HYPERCALL};
 use crate::sys::system_call;
 use crate::sys::task;
+use crate::sys::wait;
 
 replacements! { in the module c"xen_privcmd":
     privcmd_ioctl => privcmd_ioctl,
@@ -165,13 +167,13 @@ fn load(op: &KexecOp) -> Answer {
         "{} has called Xen to load an image: the kernel loads it\n",
         Shown(task::Name::get())
     );
-    system_call::kexec_load(kind, load.arch, entry, &segments)?;
+    patiently(|| system_call::kexec_load(kind, load.arch, entry, &segments))?;
     Ok(0)
 }
 
 fn unload(op: &KexecOp) -> Option<Answer> {
     let unload = |kind| {
-        system_call::kexec_unload(kind)?;
+        patiently(|| system_call::kexec_unload(kind))?;
         Ok(0)
     };
     let argument = op.read_argument().map(|it: xen::Unload| it.kind.into());
@@ -203,8 +205,24 @@ fn start() -> Answer {
         "{} has called Xen to start the image: the kernel starts it\n",
         Shown(task::Name::get())
     );
-    system_call::reboot_by_kexec()?;
+    patiently(system_call::reboot_by_kexec)?;
     Ok(0)
+}
+
+/// Has the kernel do it when nobody else loads or unloads an image, if that is soon. In Xen one waits for the
+/// other; the kernel says `EBUSY`, and a program that has called Xen may take that for the end (systemd
+/// restarts the machine through its firmware then).
+///
+/// Not while the functions are replaced or come back: that waits for whoever is in here, and has the lock
+/// that this waits for.
+fn patiently(mut call: impl FnMut() -> Result) -> Result {
+    const PATIENCE_MS: i64 = 10_000;
+    let mut result = Err(EBUSY);
+    wait::until(PATIENCE_MS, || {
+        result = call();
+        result != Err(EBUSY) || !transition::is_complete()
+    });
+    result
 }
 
 /// Serves what is about an image of this type, if it can be read. Of a type that is not known it is Xen's

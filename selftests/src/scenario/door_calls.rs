@@ -69,6 +69,9 @@ pub fn run(stage: &mut Stage<'_>, witnesses: &Witnesses) -> Result<()> {
         calls.load_all(&many)?;
         witnesses.expect(Loaded::Default)
     });
+    stage.test("loads at the same time wait for one another", |_| {
+        calls.at_once()
+    });
     stage.test("it is unloaded, twice", |_| {
         for _ in 0..2 {
             calls.door.unload(door::DEFAULT)?;
@@ -268,6 +271,26 @@ impl Calls<'_> {
         );
         ensure!(version == wanted, "version {version:#x}, not {wanted:#x}");
         Ok(())
+    }
+
+    /// As Xen has it. The kernel's own system call says `EBUSY`.
+    fn at_once(&self) -> Result<()> {
+        const PROGRAMS: usize = 3;
+        const LOADS: usize = 30;
+        thread::scope(|scope| {
+            let loads = || -> Result<()> {
+                for number in 0..LOADS {
+                    let loaded = self.load_all(&[self.at(number as u64)]);
+                    loaded.with_context(|| format!("load {number}"))?;
+                }
+                Ok(())
+            };
+            let threads: Vec<_> = (0..PROGRAMS).map(|_| scope.spawn(loads)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| anyhow!("panic"))?)
+        })?;
+        self.untouched()
     }
 
     /// The kernel's own system call does not know them: V2 wants to have that memory mapped.
