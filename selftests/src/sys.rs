@@ -1,7 +1,6 @@
 //! Everything that needs `unsafe`: system calls, hypercalls, and the C layouts that they take.
 
 pub mod bindings;
-pub mod capability;
 pub mod compat;
 pub mod kexec;
 pub mod late;

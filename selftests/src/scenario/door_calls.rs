@@ -4,6 +4,7 @@
 use std::os::fd::AsFd;
 use std::{io, thread};
 
+use caps::{CapSet, Capability};
 use libc::{EADDRNOTAVAIL, EFAULT, EINVAL, ENOENT, ENOTTY, EOPNOTSUPP, EPERM};
 
 use super::loader::expect_refusal;
@@ -12,8 +13,8 @@ use super::witnesses::{Loaded, Witnesses};
 use crate::door::{self, load, map_only, segment, Door};
 use crate::files;
 use crate::sys::bindings::xen::{xen_kexec_load, xen_kexec_segment};
+use crate::sys::compat;
 use crate::sys::locked::Locked;
-use crate::sys::{capability, compat};
 
 /// Where a program has nothing: at its start, and where the kernel has its memory.
 const NOWHERE: [u64; 3] = [0, 0x10, 0xffff_8880_0010_0000];
@@ -250,7 +251,8 @@ impl Calls<'_> {
     fn incapable(&self) -> Result<()> {
         thread::scope(|scope| {
             let thread = scope.spawn(|| -> Result<()> {
-                capability::drop_boot().context("capset")?;
+                // What reboot(2) and kexec_load(2) want.
+                caps::drop(None, CapSet::Effective, Capability::CAP_SYS_BOOT)?;
                 expect_errno(kexec::unload(), &[EPERM]).context("kexec_load(2)")?;
                 expect_errno(self.load_all(&[self.at(0)]), &[EPERM]).context("a load")?;
                 expect_errno(self.door.unload(door::DEFAULT), &[EPERM]).context("an unload")?;
