@@ -21,9 +21,7 @@ use super::pages::{frame_of, Block, Page, RawPage, PAGE_BYTES};
 use crate::pure::addr::{Maddr, Pfn};
 use crate::pure::identity::{Table, Vaddr};
 use crate::pure::requested_segment::RequestedSegment;
-pub(crate) use loaded::{
-    crash_image_is_loaded, exec_is_in_progress, is_loaded, loaded, unload_all,
-};
+pub(crate) use loaded::{exec_is_in_progress, is_loaded, loaded, unload_all};
 
 /// An image, to look at.
 #[repr(transparent)]

@@ -33,7 +33,7 @@ impl Replacement {
     }
 }
 
-/// A static `OBJECT` with functions of one object, the kernel or the module of its that is named, and
+/// A static `KERNEL` or `MODULE`: functions of the kernel's own, or of the module of its that is named, and
 /// behind the name of each the function that replaces it. Their signatures must be the same: that of
 /// the kernel's is what bindgen makes of its prototype, which it looks for because the name is here
 /// (`Kbuild`; so a row begins its line).

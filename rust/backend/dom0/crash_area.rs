@@ -12,6 +12,7 @@ use crate::pure::mem_hole;
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
+use crate::sys::hypercall::ImageType;
 use crate::sys::iomem::{self, Ram};
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage;
@@ -98,7 +99,7 @@ pub(super) unsafe extern "C" fn crash_shrink_memory(new_size: c_ulong) -> c_int 
     let Some(lock) = KexecLock::try_take() else {
         return EBUSY.to_errno();
     };
-    let loaded = kimage::crash_image_is_loaded(&lock);
+    let loaded = kimage::is_loaded(ImageType::Crash);
     drop(lock);
     let size = crashk_res::get().map_or(0, MaRange::len_bytes);
     match (new_size as u64).checked_next_multiple_of(PAGE_SIZE) {

@@ -182,22 +182,20 @@ fn unload(op: &KexecOp) -> Option<Answer> {
 
 fn status(op: &KexecOp) -> Option<Answer> {
     let argument = op.read_argument().map(|it: xen::Status| it.kind.into());
-    of_known_type(argument, |kind| {
-        Ok(kimage::is_loaded(kind == ImageType::Crash).into())
-    })
+    of_known_type(argument, |kind| Ok(kimage::is_loaded(kind).into()))
 }
 
 /// A crash image is Xen's to start.
 fn exec(op: &KexecOp) -> Option<Answer> {
     let argument = op.read_argument().map(|it: xen::Exec| it.kind);
-    match argument.as_ref().copied().map(image_type) {
-        Ok(Some(ImageType::Crash)) => None,
-        _ => of_known_type(argument, |_| start()),
+    if argument.map(image_type) == Ok(Some(ImageType::Crash)) {
+        return None;
     }
+    of_known_type(argument, |_| start())
 }
 
 fn start() -> Answer {
-    if !kimage::is_loaded(false) {
+    if !kimage::is_loaded(ImageType::Default) {
         // As Xen says it; the kernel says `EINVAL`.
         return Err(Refusal::Request("for none is loaded", ENOENT));
     }

@@ -6,6 +6,7 @@ use kernel::sync::atomic::{Atomic, Full, Relaxed};
 
 use super::ImageView;
 use crate::sys::bindings::kernel as c;
+use crate::sys::hypercall::ImageType;
 use crate::sys::kexec_lock::KexecLock;
 
 /// Where the kernel has the image of each kind that is loaded, with its name. It exchanges them as
@@ -20,17 +21,15 @@ fn image_pointers() -> [(&'static str, &'static Atomic<*mut c::kimage>); 2] {
     }
 }
 
-/// Whether an image for a crash, or else a default image, is loaded right now (`/sys/kernel/kexec_crash_loaded`,
-/// `kexec_loaded`).
-pub(crate) fn is_loaded(is_crash: bool) -> bool {
+/// Whether an image of this type is loaded right now (`/sys/kernel/kexec_loaded`, `kexec_crash_loaded`). It stays
+/// so as long as nobody else has the kexec lock.
+pub(crate) fn is_loaded(kind: ImageType) -> bool {
     let [(_, default), (_, crash)] = image_pointers();
-    let pointer = if is_crash { crash } else { default };
+    let pointer = match kind {
+        ImageType::Default => default,
+        ImageType::Crash => crash,
+    };
     !pointer.load(Relaxed).is_null()
-}
-
-/// Whether an image for a crash is loaded.
-pub(crate) fn crash_image_is_loaded(lock: &KexecLock) -> bool {
-    loaded(lock).any(|(_, image)| image.is_crash())
 }
 
 /// The images that are loaded, with their names. They stay as long as nobody else has the lock.
