@@ -127,7 +127,7 @@ test: root ## all tests; the last line is their count
 	@status=0; $(MAKE) --keep-going test-machines || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
 
-test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian system in dom0 (ten minutes)
+test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian system in dom0 (five minutes)
 	@$(in-root) --root scripts/pieces/fetch debian-sid
 	@$(in-root) --root scripts/dom0-disk --check sid || \
 		$(step) dom0-disk-sid "making the disk of a dom0 of Debian sid" \
@@ -135,7 +135,7 @@ test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian 
 	@$(in-root) $(bin)/vm clients
 
 # Without the debug information some of its tests fail, which say so.
-test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (15 minutes; downloads 1.2 GB once)
+test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (six minutes; downloads 1.2 GB once)
 	@$(in-root) scripts/debug-vmlinux --check || \
 		$(step) debug-vmlinux "fetching the kernel's debug information (1.2 GB)" \
 			$(in-root) scripts/debug-vmlinux || true

@@ -17,9 +17,10 @@ use crate::xen_files::XenFiles;
 /// More than the memory of a test machine, and nothing on the real disk before it is written.
 const DISK_BYTES: u64 = 2 << 30;
 
-/// What a Debian system boots from, among the assets.
-const DEBIAN_TRIXIE: &str = "dom0/trixie/initrd";
-const DEBIAN_SID: &str = "dom0/sid/initrd";
+/// What a Debian system boots from.
+fn debian_initrd(release: &str) -> PathBuf {
+    asset(&format!("dom0/{release}/initrd"))
+}
 
 /// What it is made of.
 #[derive(Args)]
@@ -129,8 +130,8 @@ impl Files {
             Piece::Grub => asset("grub.efi").exists(),
             Piece::Makedumpfile => initramfs::has_dump_initrd(),
             Piece::Selftests => asset("kselftests").exists(),
-            Piece::DebianTrixie => asset(DEBIAN_TRIXIE).exists(),
-            Piece::DebianSid => asset(DEBIAN_SID).exists(),
+            Piece::DebianTrixie => debian_initrd("trixie").exists(),
+            Piece::DebianSid => debian_initrd("sid").exists(),
         }
     }
 
@@ -151,14 +152,9 @@ impl Files {
 
     /// The same files with another initramfs, which is somebody else's.
     #[must_use]
-    /// The same for a Debian system (`scripts/dom0-disk`).
-    pub fn with_debian(&self) -> Self {
-        self.with_initramfs(asset(DEBIAN_TRIXIE))
-    }
-
-    /// The same for one of sid.
-    pub fn with_debian_sid(&self) -> Self {
-        self.with_initramfs(asset(DEBIAN_SID))
+    /// The same for a Debian system of this release (`scripts/dom0-disk`).
+    pub fn with_debian(&self, release: &str) -> Self {
+        self.with_initramfs(debian_initrd(release))
     }
 
     pub fn with_initramfs(&self, initramfs: PathBuf) -> Self {

@@ -62,7 +62,7 @@ const WAYS: [(&str, &str, Client); 2] = [
 pub fn run(assets: &Assets) -> Result<bool> {
     let prepared = assets.prepare("kdump", 10, [XenBuild::Main])?;
     let output = prepared.output.clone();
-    let files = prepared.with_debian();
+    let files = prepared.with_debian("trixie");
     let vmlinux = Path::new(DEBUG).join(format!("vmlinux-{}", files.inputs.release()?));
     let mut suite = Suite::new(&output);
     for (name, question, client) in WAYS {

@@ -74,8 +74,8 @@ fn files_for(case: &Case, files: &Files) -> Result<Files> {
     }
     Ok(match case.needs {
         Needs::Selftests => files.with_selftests(),
-        Needs::Debian => files.with_debian(),
-        Needs::DebianSid => files.with_debian_sid(),
+        Needs::Debian => files.with_debian("trixie"),
+        Needs::DebianSid => files.with_debian("sid"),
         Needs::Nothing | Needs::XenTools => files.clone(),
     })
 }

@@ -6,6 +6,7 @@ use nix::fcntl::{fcntl, FcntlArg};
 use nix::unistd::{pipe, write};
 use rkexec_protocol::scenario::Boot;
 
+use super::door;
 use super::prelude::*;
 use crate::ownership::Ownership;
 use crate::{console, past_kernel};
@@ -52,11 +53,10 @@ pub fn run(stage: &mut Stage<'_>, boot: Boot) -> Result<Next> {
 
 /// Has kexec-tools load and unload, which calls Xen for that.
 fn served_by_the_kernel(loader: &Loader) -> Result<()> {
-    const SERVED: &str = "rkexec: kexec has called Xen to load an image: the kernel loads it";
     let mut log = KernelLog::from_now_on()?;
     let place = Ownership::read(&Xen::open()?)?.largest_run()?;
     past_kernel::load(Some(place), KERNEL, INITRD, loader.cmdline())?;
-    log.expect(SERVED)?;
+    log.expect_all(&["rkexec: kexec", door::SAYS])?;
     loader.expect_loaded(true)?;
     module::expect_map("default")?;
     past_kernel::unload()?;

@@ -10,7 +10,7 @@ use crate::end::End;
 use crate::machine::{Machine, DOM0};
 
 /// What dom0, Linux and Xen say of a crash that is wanted.
-const CRASH: &[&str] = &[
+pub const CRASH: &[&str] = &[
     "Kernel panic - not syncing: sysrq triggered crash",
     "Call Trace",
     "Hardware Dom0 crashed",
