@@ -22,8 +22,8 @@ headers = /usr/src/linux-headers-$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
-.PHONY: all root pieces test-pieces metadata tools guest probe handover module
-all: module tools guest probe assets ## the module (.build/rkexec.ko) and the tools; make run needs no more
+.PHONY: all root pieces test-pieces metadata tools guest command probe handover module
+all: module tools guest command probe assets ## the module (.build/rkexec.ko) and the tools; make run needs no more
 
 root: ## the build root
 	@scripts/buildroot
@@ -52,6 +52,12 @@ tools: root
 guest: root
 	@$(step) guest "building the programs of the test machines" \
 		$(in-root) cargo build --locked -p rkexec-selftests --release --target $(target) \
+			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
+
+# Static too: it may have been built for another release than the host's.
+command: root
+	@$(step) command "building rkexec-xen" \
+		$(in-root) cargo build --locked -p rkexec-xen --release --target $(target) \
 			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
 
 # Freestanding. pie, relro-level, switch-to-lookup: see scripts/handover-blob.
@@ -185,6 +191,7 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	install -D -m 644 .build/rkexec.ko "$(DESTDIR)/lib/modules/$(kernel)/updates/rkexec.ko"
 	install -D -m 644 scripts/modprobe.conf "$(DESTDIR)/etc/modprobe.d/rkexec.conf"
 	install -D -m 755 scripts/kexec-syscalls "$(DESTDIR)/usr/local/sbin/kexec-syscalls"
+	install -D -m 755 .build/target/$(target)/release/rkexec-xen "$(DESTDIR)/usr/local/sbin/rkexec-xen"
 	depmod -b "$(DESTDIR)/" $(kernel)
 
 install-dom0: ## beside install, for a dom0: rkexec at boot, and kdump-tools behind it

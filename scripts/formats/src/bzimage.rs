@@ -119,17 +119,26 @@ impl<'a> BzImage<'a> {
         Ok(String::from_utf8(word)?)
     }
 
+    /// The ELF file in it as it was packed, and what may be behind that.
+    ///
+    /// # Errors
+    ///
+    /// It is not in the file.
+    pub fn packed(&self) -> Result<&'a [u8]> {
+        let start = self.word(PAYLOAD_OFFSET) as usize;
+        start
+            .checked_add(self.word(PAYLOAD_LENGTH) as usize)
+            .and_then(|end| self.payload().get(start..end))
+            .context("its kernel is outside of the file")
+    }
+
     /// The ELF file in it, if that was packed with zstd: a kernel that anybody can load.
     ///
     /// # Errors
     ///
     /// It is packed in another way, or broken.
     pub fn unpack(&self) -> Result<Vec<u8>> {
-        let start = self.word(PAYLOAD_OFFSET) as usize;
-        let packed = start
-            .checked_add(self.word(PAYLOAD_LENGTH) as usize)
-            .and_then(|end| self.payload().get(start..end))
-            .context("its kernel is outside of the file")?;
+        let packed = self.packed()?;
         // Behind the frame is the length of what is in it, for the kernel's own use.
         let mut kernel = Vec::new();
         StreamingDecoder::new(packed)
