@@ -35,7 +35,7 @@ pieces: root
 test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
-test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils ovmf grub \
+test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
 	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8
 
 metadata: pieces
@@ -101,7 +101,8 @@ assets: pieces
 	@for name in main bullseye bookworm trixie sid; do \
 		ln -sfn /opt/xen/$$name $(assets)/xen/$$name; done
 	@ln -sfn /rkexec/.build/xen-without-kexec $(assets)/xen/without-kexec
-	@ln -sfn /opt/xen-utils $(assets)/xen-utils
+	@ln -sfn /opt/xen-utils/trixie $(assets)/xen-utils
+	@ln -sfn /opt/xen-utils/bookworm $(assets)/xen-utils-bookworm
 	@ln -sfn /usr/lib/grub/x86_64-efi/monolithic/grubx64.efi $(assets)/grub.efi
 	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
@@ -115,18 +116,23 @@ assets: pieces
 	@ln -sfn /var/lib/rkexec/missing $(assets)/missing
 
 # It has the module in it.
+make-dom0-disk = $(in-root) --root scripts/dom0-disk --check trixie || \
+	$(step) dom0-disk "making the disk of a Debian dom0" $(in-root) --root scripts/dom0-disk trixie
 dom0-disk: all test-pieces
-	@$(in-root) --root scripts/dom0-disk --check trixie || \
-		$(step) dom0-disk "making the disk of a Debian dom0" \
-			$(in-root) --root scripts/dom0-disk trixie
+	@$(make-dom0-disk)
 
 # Whatever the archive has of it.
 test-machines: all test-pieces kselftests xen-without-kexec dom0-disk
 
-.PHONY: run test test-machines test-clients test-kdump soak ktest map bench
+.PHONY: run run-xen test test-machines test-clients test-xen-to-xen test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
+
+run-xen: all ## boots Xen and Debian in QEMU, restarts that host into its Xen by rkexec-xen, and tells what happens
+	@$(in-root) --root scripts/pieces/fetch --needed xen-trixie debian-trixie
+	@$(make-dom0-disk)
+	@$(in-root) $(bin)/vm run-xen
 
 # What does not build makes tests fail, and others still pass.
 test: root ## all tests; the last line is their count
@@ -139,6 +145,9 @@ test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian 
 		$(step) dom0-disk-sid "making the disk of a dom0 of Debian sid" \
 			$(in-root) --root scripts/dom0-disk sid
 	@$(in-root) $(bin)/vm clients
+
+test-xen-to-xen: test-machines ## a Debian host restarts from Xen into another Xen, the same, one with another kernel; from Linux; with UEFI
+	@$(in-root) $(bin)/vm xen-to-xen
 
 # Without the debug information some of its tests fail, which say so.
 test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (six minutes; downloads 1.2 GB once)

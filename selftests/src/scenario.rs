@@ -57,7 +57,9 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Crash(crash) => crash::run(stage, crash),
         Scenario::CrashBadInput => crash_bad_input::run(stage),
         Scenario::CrashRefusal => crash_refusal::run(stage),
-        Scenario::Debian(_) => bail!("that is for a machine with scripts/dom0-guest"),
+        Scenario::Debian(_) | Scenario::XenToXen(_) => {
+            bail!("that is for a machine with scripts/dom0-guest")
+        }
         Scenario::Door(door) => door::run(stage, door),
         Scenario::DoorTurns => door_turns::run(stage),
         Scenario::Dump(dumped) => dump::run(stage, dumped),

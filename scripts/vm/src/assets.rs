@@ -126,6 +126,7 @@ impl Files {
             Piece::Xen(build) => self.xen.contains_key(&build),
             Piece::XenEfi(build) => self.xen(build).is_some_and(|xen| xen.efi.is_some()),
             Piece::XenUtils => asset("xen-utils").exists(),
+            Piece::XenUtilsBookworm => asset("xen-utils-bookworm").exists(),
             Piece::Ovmf => Path::new(OVMF).exists(),
             Piece::Grub => asset("grub.efi").exists(),
             Piece::Makedumpfile => initramfs::has_dump_initrd(),

@@ -39,6 +39,8 @@ pub enum Needs {
     /// The disk of a Debian system: the usual release, or sid.
     Debian,
     DebianSid,
+    /// That of the usual release, which has an older Xen beside its own.
+    TwoXens,
 }
 
 /// What a first kernel is told of the test.
@@ -76,7 +78,7 @@ impl Case {
             pieces.push(Piece::Ovmf);
             pieces.extend(self.machine.xen.map(Piece::XenEfi));
         }
-        if self.machine.holes.is_some() {
+        if self.machine.grub.is_some() {
             pieces.push(Piece::Grub);
         }
         if let End::Dump(_) = self.end {
@@ -88,6 +90,7 @@ impl Case {
             Needs::Selftests => pieces.push(Piece::Selftests),
             Needs::Debian => pieces.push(Piece::DebianTrixie),
             Needs::DebianSid => pieces.push(Piece::DebianSid),
+            Needs::TwoXens => pieces.extend([Piece::DebianTrixie, Piece::XenUtilsBookworm]),
         }
         pieces
     }

@@ -12,11 +12,13 @@ mod native;
 mod probe;
 mod rows;
 mod slot;
+mod xen_to_xen;
 mod xen_versions;
 
 pub use clients::{all as clients, kdump};
 pub use dump::MACHINE as DUMPED;
 pub use measure::all as measures;
+pub use xen_to_xen::{all as xen_to_xen, story as xen_story};
 pub use xen_versions::cycle;
 
 use rkexec_protocol::Scenario;
@@ -41,6 +43,7 @@ pub fn all() -> Vec<Case> {
         door::all(),
         dump::all(),
         clients::some(),
+        xen_to_xen::some(),
         slot::all(),
         crash::all(),
         xen_versions::all(),

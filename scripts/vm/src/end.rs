@@ -16,8 +16,8 @@ pub enum End {
     FirstKernel,
     /// Nor has the next one.
     NextKernel,
-    /// Nor has the next one, and no device was at work when it was entered.
-    Quiet,
+    /// Nor have so many kernels one after the other, and no device was at work when one was entered.
+    Quiet(u32),
     /// Nor have so many kernels one after the other.
     Kernels(u32),
     /// Nor has the next one, though the hand-over was interrupted by NMIs.
@@ -43,7 +43,7 @@ impl End {
         match self {
             Self::FirstKernel => Box::new(Kernels(1)),
             Self::NextKernel | Self::Dump(_) => Box::new(Kernels(2)),
-            Self::Quiet => Box::new(Quiet::default()),
+            Self::Quiet(number) => Box::new(Quiet::new(number)),
             Self::Kernels(number) => Box::new(Kernels(number)),
             Self::Interrupted => Box::new(Interrupted::default()),
             Self::CoreHeader => Box::new(CoreHeader::default()),

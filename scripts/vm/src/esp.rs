@@ -5,7 +5,8 @@
 //! very many entries. A BIOS tells Xen of 128 entries at most, so such a map can only come from UEFI; and
 //! the firmware's own map gets longer when somebody takes single pages for good before Xen asks for it.
 //! That is what GRUB's `cutmem` does: the pages are unusable memory from then on, for Xen and for all
-//! kernels.
+//! kernels. Or GRUB starts Xen itself, by multiboot2, as it does on a host: there Xen leaves more of the firmware
+//! to GRUB, and has other tables from it.
 
 use std::path::Path;
 
@@ -16,6 +17,8 @@ use fs_err::os::unix::fs::symlink;
 use crate::inputs::asset;
 
 const PAGE: u64 = 4096;
+/// The one that Debian installs.
+const HOSTS_XEN: &str = "/boot/xen-4.20-amd64.gz";
 
 /// Single pages, at equal distances. Each parts the memory where it is: two entries more. Xen itself
 /// can have about 256 ranges of RAM while it boots, and dies of more (`bootmem_region_add`).
@@ -37,10 +40,21 @@ impl Holes {
     }
 }
 
+/// What GRUB does, where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grub {
+    /// It takes these out of the memory, and starts xen.efi.
+    Holes(Holes),
+    /// It starts the Xen that is on the disk of a Debian host (`scripts/dom0-disk`), with the kernel of this release
+    /// there.
+    Host,
+}
+
 /// What is on it.
 pub struct Esp<'a> {
-    /// What GRUB takes out of the memory before Xen, if it is to.
-    pub holes: Option<Holes>,
+    pub grub: Option<Grub>,
+    /// The release of the kernel.
+    pub release: &'a str,
     pub xen: &'a Path,
     pub options: &'a str,
     pub kernel: &'a Path,
@@ -49,6 +63,25 @@ pub struct Esp<'a> {
 }
 
 impl Esp<'_> {
+    /// As grub-mkconfig would have it. This GRUB has not all its modules in it: the disk has the others.
+    fn host_commands(&self) -> String {
+        let Self {
+            release,
+            options,
+            words,
+            ..
+        } = self;
+        format!(
+            "search --set=root --file {HOSTS_XEN}\n\
+            set prefix=($root)/usr/lib/grub\n\
+            insmod multiboot2\n\
+            multiboot2 {HOSTS_XEN} placeholder {options} no-real-mode edd=off\n\
+            module2 /boot/vmlinuz-{release} placeholder {words}\n\
+            module2 --nounzip /boot/initrd.img-{release}\n\
+            boot\n"
+        )
+    }
+
     /// Makes the directory `dir` new; the programs in it are links.
     pub fn write(&self, dir: &Path) -> Result<()> {
         if dir.exists() {
@@ -63,12 +96,15 @@ impl Esp<'_> {
         };
         // UEFI looks for this name on a disk that it knows nothing about.
         let mut xen = "BOOTX64";
-        if let Some(holes) = self.holes {
+        if let Some(grub) = self.grub {
             link(&asset("grub.efi"), "BOOTX64.EFI")?;
             xen = "XEN";
             // Where Debian's GRUB looks for what to do.
             fs::create_dir_all(dir.join("EFI/debian"))?;
-            let commands = holes.commands("/EFI/BOOT/XEN.EFI");
+            let commands = match grub {
+                Grub::Holes(holes) => holes.commands("/EFI/BOOT/XEN.EFI"),
+                Grub::Host => self.host_commands(),
+            };
             fs::write(dir.join("EFI/debian/grub.cfg"), commands)?;
         }
         link(self.xen, &format!("{xen}.EFI"))?;

@@ -8,7 +8,7 @@ use rkexec_protocol::Told;
 use strum::Display;
 
 use crate::assets::Files;
-use crate::esp::{Esp, Holes};
+use crate::esp::{Esp, Grub};
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
@@ -60,8 +60,8 @@ pub struct Machine {
     pub dom0_mem: &'static str,
     pub xen_options: &'static str,
     pub firmware: Firmware,
-    /// Pages that are taken out of its memory: only for a dom0 with UEFI.
-    pub holes: Option<Holes>,
+    /// What GRUB does before Xen starts: only for a dom0 with UEFI.
+    pub grub: Option<Grub>,
     /// More words for the first kernel.
     pub kernel: &'static str,
     /// Whether it has an empty disk ([`Files::disk`]).
@@ -79,7 +79,7 @@ pub const DOM0: Machine = Machine {
     dom0_mem: "1G,max:1G",
     xen_options: "",
     firmware: Firmware::Bios,
-    holes: None,
+    grub: None,
     kernel: "",
     disk: false,
     qemu: &[],
@@ -166,7 +166,8 @@ impl Machine {
             memory_mib, cpus, ..
         } = self;
         let thread = if self.parallel { "multi" } else { "single" };
-        let mut args = Vec::new();
+        // Its disk is the first one.
+        let mut args: Vec<_> = self.qemu.iter().map(ToString::to_string).collect();
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
         add("-accel", format!("tcg,thread={thread}"));
         add("-cpu", self.cpu.to_string());
@@ -177,8 +178,8 @@ impl Machine {
             add("-bios", OVMF.to_owned());
         }
         ensure!(
-            self.holes.is_none() || (self.xen.is_some() && self.firmware == Firmware::Uefi),
-            "holes are made by GRUB, which starts no other machine than a dom0 with UEFI"
+            self.grub.is_none() || (self.xen.is_some() && self.firmware == Firmware::Uefi),
+            "GRUB starts no other machine than a dom0 with UEFI"
         );
         // `panic=-1`: reboot at once, which is QEMU's end. The report is not to be rate-limited.
         let words = format!("panic=-1 printk.devkmsg=on {words} {}", self.words());
@@ -216,7 +217,8 @@ impl Machine {
                     add("-initrd", format!("{kernel} {words},{initramfs}"));
                 } else {
                     let esp = Esp {
-                        holes: self.holes,
+                        grub: self.grub,
+                        release: &files.inputs.release()?,
                         xen: xen.efi.as_deref().context("there is no xen.efi")?,
                         options: &options,
                         kernel: &kernel,
@@ -235,7 +237,6 @@ impl Machine {
             let disk = quoted(&files.make_disk(name)?);
             add("-drive", format!("file={disk},format=raw,if=virtio"));
         }
-        args.extend(self.qemu.iter().map(ToString::to_string));
         Ok(args)
     }
 }

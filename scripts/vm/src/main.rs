@@ -66,12 +66,16 @@ enum Command {
     Boot(BootArgs),
     /// Show the whole thing working, and tell what happens.
     Run,
+    /// The same from Xen to Xen, on a Debian system.
+    RunXen,
     /// Run the tests; the exit status is 0 if none failed.
     Test(TestArgs),
     /// Load and boot again and again, on every Xen in all ways.
     Soak(SoakArgs),
     /// Have the programs that people use load and start kernels, on a Debian system in dom0.
     Clients(TestArgs),
+    /// Have such a system restart from Xen into Xen, in all ways.
+    XenToXen(TestArgs),
     /// Crash such a system, which has kdump-tools, and have crash(8) read the dump.
     Kdump,
     /// Measure; the results are what the tests have to say.
@@ -123,10 +127,12 @@ fn run(cli: Cli) -> Result<bool> {
     let assets = &cli.assets;
     match cli.command {
         Command::Boot(args) => boot(assets, &args).map(|()| true),
-        Command::Run => narrate::run(assets),
+        Command::Run => narrate::to_linux(assets),
+        Command::RunXen => narrate::to_xen(assets),
         Command::Test(args) => test_run::run("test", cases::all(), assets, &args),
         Command::Soak(args) => soak::run(assets, &args),
         Command::Clients(args) => test_run::run("clients", cases::clients(), assets, &args),
+        Command::XenToXen(args) => test_run::run("xen-to-xen", cases::xen_to_xen(), assets, &args),
         Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),

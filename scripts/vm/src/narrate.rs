@@ -1,4 +1,7 @@
-//! `vm run`: one boot of everything, told on the terminal while it happens.
+//! `vm run` and `vm run-xen`: one machine's way, told on the terminal while it goes it.
+
+mod linux;
+mod xen;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
@@ -9,8 +12,9 @@ use rkexec_protocol::Record;
 
 use crate::assets::Assets;
 use crate::attempts;
-use crate::cases;
+use crate::case::Case;
 use crate::run_case;
+use crate::test_run;
 
 /// A part of the story: the line that begins it, its headline, and the lines of the log that belong in it.
 struct Chapter {
@@ -19,63 +23,42 @@ struct Chapter {
     quotes: &'static str,
 }
 
-/// The whole story, in order.
-const STORY: [Chapter; 8] = [
-    Chapter {
-        begins: |_, _| true,
-        title: "Xen boots",
-        quotes: r"^\(XEN\) (Xen version|System RAM|Command line)",
-    },
-    Chapter {
-        begins: |line, _| line.contains(LINUX),
-        title: "A stock Debian kernel boots as its dom0, with half of the memory",
-        quotes: r"\] (Linux version|Hypervisor detected|Memory: )",
-    },
-    Chapter {
-        begins: |_, record| record == Some(&Record::Begins(1)),
-        title: "modprobe rkexec",
-        quotes: r"\] (rkexec: kexec|livepatch: )",
-    },
-    Chapter {
-        begins: |_, record| matches!(record, Some(Record::Passed(1, _))),
-        title: "kexec -l, kexec -u: kexec-tools as it is calls Xen, and is served by the kernel",
-        quotes: r"\] rkexec: ",
-    },
-    Chapter {
-        begins: |_, record| matches!(record, Some(Record::Passed(2, _))),
-        title: "kexec_file_load(2): the same kernel, with 38 MB of random bytes in its initrd",
-        quotes: r"\] rkexec: ",
-    },
-    Chapter {
-        begins: |_, record| record == Some(&Record::Enters),
-        title: "reboot(LINUX_REBOOT_CMD_KEXEC): Xen jumps into the hand-over",
-        quotes: r"^rkexec: |\(XEN\) Executing|\] kexec_core: ",
-    },
-    Chapter {
-        begins: |line, _| line.contains(LINUX),
-        title: "The next kernel boots",
-        quotes: r"\] (Linux version|Command line|BIOS-e820: .*System RAM|Memory: |smp: Brought up)",
-    },
-    Chapter {
-        begins: |_, record| record == Some(&Record::Begins(2)),
-        title: "It checks what it was handed",
-        quotes: NOTHING,
-    },
-];
+/// What is told, and of which machine.
+struct Tale {
+    /// Of the folder with its log.
+    name: &'static str,
+    case: Case,
+    opening: &'static str,
+    /// The whole story, in order.
+    chapters: &'static [Chapter],
+    /// If it ends well.
+    moral: &'static str,
+}
 
 /// What a kernel says first.
 const LINUX: &str = "] Linux version";
 /// A pattern that no line has.
 const NOTHING: &str = "$^";
 
-pub fn run(assets: &Assets) -> Result<bool> {
-    let case = cases::story();
-    let files = assets.prepare("run", 1, case.machine.xen)?;
+/// From Xen to Linux.
+pub fn to_linux(assets: &Assets) -> Result<bool> {
+    run(assets, &linux::tale())
+}
+
+/// From Xen to Xen.
+pub fn to_xen(assets: &Assets) -> Result<bool> {
+    run(assets, &xen::tale())
+}
+
+fn run(assets: &Assets, tale: &Tale) -> Result<bool> {
+    let case = &tale.case;
+    let files = assets.prepare(tale.name, 1, case.machine.xen)?;
+    let files = test_run::files_for(case, &files)?;
     let log = files.output.join("serial.log");
-    let mut story = Story::new(io::stdout(), io::stdout().is_terminal())?;
-    story.say("An emulated PC with 2 processors and 2 GiB. This takes about a minute.")?;
+    let mut story = Story::new(io::stdout(), io::stdout().is_terminal(), tale)?;
+    story.say(tale.opening)?;
     let started = Instant::now();
-    let result = attempts::run(&case, &files, &log, &mut |line, record| {
+    let result = attempts::run(case, &files, &log, &mut |line, record| {
         // A terminal that is gone is no reason to stop: the exit status still tells.
         let _ = story.tell(line, record);
     });
@@ -86,7 +69,8 @@ pub fn run(assets: &Assets) -> Result<bool> {
 }
 
 /// How far the story has come.
-struct Story<W> {
+struct Story<'a, W> {
+    tale: &'a Tale,
     out: W,
     color: bool,
     started: Instant,
@@ -95,9 +79,10 @@ struct Story<W> {
     quotes: Regex,
 }
 
-impl<W: Write> Story<W> {
-    fn new(out: W, color: bool) -> Result<Self> {
+impl<'a, W: Write> Story<'a, W> {
+    fn new(out: W, color: bool, tale: &'a Tale) -> Result<Self> {
         Ok(Self {
+            tale,
             out,
             color,
             started: Instant::now(),
@@ -131,7 +116,11 @@ impl<W: Write> Story<W> {
             Some(Record::Remark(note)) => self.say(&format!("      {note}"))?,
             _ => {}
         }
-        let next = STORY.get(self.begun).filter(|it| (it.begins)(line, record));
+        let next = self
+            .tale
+            .chapters
+            .get(self.begun)
+            .filter(|it| (it.begins)(line, record));
         if let Some(chapter) = next {
             self.begun += 1;
             self.quotes = Regex::new(chapter.quotes)?;
@@ -148,11 +137,7 @@ impl<W: Write> Story<W> {
 
     fn end(&mut self, seconds: u64, result: &Result<run_case::Notes>) -> io::Result<()> {
         let (code, text) = match result {
-            Ok(_) => (
-                "1;32",
-                "It works: Xen and dom0 are gone, and the machine is all the new kernel's"
-                    .to_owned(),
-            ),
+            Ok(_) => ("1;32", self.tale.moral.to_owned()),
             Err(error) => ("1;31", format!("It did not work: {error:#}")),
         };
         let text = self.styled(code, &format!("{text} ({seconds} s)."));
@@ -183,7 +168,8 @@ mod tests {
     #[test]
     fn the_story_follows_the_log() {
         let mut out = Vec::new();
-        let mut story = Story::new(&mut out, false).unwrap();
+        let tale = linux::tale();
+        let mut story = Story::new(&mut out, false, &tale).unwrap();
         for line in [
             "(XEN) Xen version 4.20",
             "[    0.0] Linux version 7.3.4",
@@ -212,7 +198,10 @@ mod tests {
 
     #[test]
     fn all_patterns_work() {
-        for chapter in STORY {
+        for chapter in [linux::tale(), xen::tale()]
+            .iter()
+            .flat_map(|tale| tale.chapters)
+        {
             Regex::new(chapter.quotes).unwrap();
         }
     }

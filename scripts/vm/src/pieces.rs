@@ -19,6 +19,7 @@ pub enum Piece {
     /// The same as a program for UEFI.
     XenEfi(XenBuild),
     XenUtils,
+    XenUtilsBookworm,
     Ovmf,
     Grub,
     Makedumpfile,
@@ -45,6 +46,7 @@ impl Piece {
             Self::XenEfi(XenBuild::Main) => "xen.efi beside the Xen that was given",
             Self::XenEfi(build) => return format!("xen.efi of {build}"),
             Self::XenUtils => "Xen's own tools",
+            Self::XenUtilsBookworm => "Xen's own tools of Debian 12",
             Self::Ovmf => "UEFI for virtual machines (OVMF)",
             Self::Grub => "GRUB for UEFI",
             Self::Makedumpfile => "makedumpfile",
@@ -95,6 +97,7 @@ mod tests {
             (Piece::Xen(XenBuild::Sid), "xen-sid"),
             (Piece::Xen(XenBuild::WithoutKexec), "xen-without-kexec"),
             (Piece::XenUtils, "xen-utils"),
+            (Piece::XenUtilsBookworm, "xen-utils-bookworm"),
             (Piece::Ovmf, "ovmf"),
             (Piece::Grub, "grub"),
             (Piece::Makedumpfile, "makedumpfile"),

@@ -9,11 +9,18 @@ use crate::ending::{Ending, Outside};
 /// What Xen says when it is about to enter the image. The next kernel has a driver for a device seconds later.
 const BEGINS: &str = "(XEN) Executing kexec image";
 
-/// One machine's way to the next kernel.
-#[derive(Default)]
+/// One machine's way from kernel to kernel.
 pub struct Quiet {
-    /// How many devices were asked.
+    /// The kernel with which it ends.
+    last: u32,
+    /// How many devices were asked since the last one began.
     asked: usize,
+}
+
+impl Quiet {
+    pub fn new(last: u32) -> Self {
+        Self { last, asked: 0 }
+    }
 }
 
 impl Ending for Quiet {
@@ -36,7 +43,12 @@ impl Ending for Quiet {
             stage == 1 || self.asked > 0,
             "nobody has asked the devices: Xen did not say: {BEGINS}"
         );
+        self.asked = 0;
         Ok(())
+    }
+
+    fn last_stage(&self) -> u32 {
+        self.last
     }
 }
 

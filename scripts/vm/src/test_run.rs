@@ -63,7 +63,7 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
 }
 
 /// The files for a test; [`Skipped`] if something is missing for it.
-fn files_for(case: &Case, files: &Files) -> Result<Files> {
+pub fn files_for(case: &Case, files: &Files) -> Result<Files> {
     for piece in case.pieces() {
         files.need(piece).map_err(Skipped)?;
     }
@@ -74,7 +74,7 @@ fn files_for(case: &Case, files: &Files) -> Result<Files> {
     }
     Ok(match case.needs {
         Needs::Selftests => files.with_selftests(),
-        Needs::Debian => files.with_debian("trixie"),
+        Needs::Debian | Needs::TwoXens => files.with_debian("trixie"),
         Needs::DebianSid => files.with_debian("sid"),
         Needs::Nothing | Needs::XenTools => files.clone(),
     })

@@ -50,6 +50,11 @@ choices! {
     /// reboot`; `kexec -e`; `systemctl kexec` of a systemd that loads what the boot loader would.
     Client { Kdump, KdumpSyscalls, SystemctlKexec, SystemctlReboot, KexecExec, BootEntry }
 
+    /// From which Xen to which a host goes (`scripts/dom0-xen-to-xen`): the newer one, the older, and the newer
+    /// twice; once to the same, to an older, to a newer; to the same with another kernel; to the same, and there
+    /// it crashes; from Linux alone.
+    Journey { ThereAndBack, Same, Older, Newer, OtherKernel, Kdump, FromLinux }
+
     /// What a crash kernel does with the dump: what people do, it writes it to a disk by makedumpfile; it
     /// only tells what is in it; it copies it to a disk as it is.
     Dump { Whole, Headers, Raw }

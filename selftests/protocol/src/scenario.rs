@@ -9,7 +9,9 @@ use anyhow::{bail, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
-use crate::choice::{Abi, By, Call, Client, Destination, Extra, Gone, Lockdown, Trigger, Way};
+use crate::choice::{
+    Abi, By, Call, Client, Destination, Extra, Gone, Journey, Lockdown, Trigger, Way,
+};
 use crate::text;
 
 /// MiB of random bytes in the next kernel's initrd, if nothing else is said.
@@ -164,6 +166,12 @@ parameters! {
         hotplug: bool = false,
     }
 
+    /// A Debian system that restarts into Xen (`scripts/dom0-xen-to-xen`, which reads this as text).
+    XenToXen {
+        /// By way of these.
+        journey: Journey = Journey::ThereAndBack,
+    }
+
     /// The kernel's own code and the module by turns, on the bare machine.
     Turns {
         /// The image that boots is the kernel's own.
@@ -265,6 +273,7 @@ scenarios! {
     Timed(Timed) = "timed",
     Tools(Tools) = "tools",
     Turns(Turns) = "turns",
+    XenToXen(XenToXen) = "xen-to-xen",
 }
 
 impl fmt::Display for Scenario {

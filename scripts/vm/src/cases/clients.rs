@@ -33,7 +33,7 @@ macro_rules! qemu {
     };
 }
 
-const DEBIAN: Machine = Machine {
+pub const DEBIAN: Machine = Machine {
     kernel: "root=/dev/vda ro net.ifnames=0 systemd.show_status=0",
     qemu: qemu!("trixie"),
     ..DOM0
@@ -45,7 +45,7 @@ const SID: Machine = Machine {
 };
 
 /// kexec-tools puts the kernel to the end of memory, where Xen is. No processor is offline here.
-const OVER_XEN: &str = "rkexec: segment . .* lies over Xen";
+pub const OVER_XEN: &str = "rkexec: segment . .* lies over Xen";
 /// What comes of a start without an image.
 const NONE_IS_LOADED: &str =
     "rkexec: kexec has called Xen to start an image: refused, for none is loaded";
@@ -53,7 +53,7 @@ const NONE_IS_LOADED: &str =
 /// A row without content: a dom0 whose programs boot the next kernel.
 const STARTS: Case = Case {
     machine: DEBIAN,
-    end: End::Quiet,
+    end: End::Quiet(2),
     says: &[
         "rkexec: kexec has called Xen to load an image: the kernel loads it",
         "rkexec: kexec has called Xen to start the image: the kernel starts it",

@@ -7,7 +7,7 @@ use rkexec_protocol::Scenario;
 use super::rows::BOOTS;
 use crate::case::Case;
 use crate::end::End;
-use crate::esp::Holes;
+use crate::esp::{Grub, Holes};
 use crate::machine::{Firmware, Machine, DOM0};
 use crate::probe::{Entered, Maker};
 use crate::xen_build::XenBuild;
@@ -152,11 +152,11 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "more than 128 entries: a panic of dom0: the crash kernel gets all that are not RAM",
             machine: Machine {
-                holes: Some(Holes {
+                grub: Some(Grub::Holes(Holes {
                     first: 768 << 20,
                     distance: 0x2000,
                     count: 140,
-                }),
+                })),
                 firmware: Firmware::Uefi,
                 ..AREA
             },

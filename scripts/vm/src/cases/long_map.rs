@@ -5,7 +5,7 @@ use rkexec_protocol::Scenario;
 
 use super::rows::{BOOTS, FILE, LOAD};
 use crate::case::Case;
-use crate::esp::Holes;
+use crate::esp::{Grub, Holes};
 use crate::machine::{Firmware, Machine, DOM0};
 
 const MIB: u64 = 1 << 20;
@@ -13,11 +13,11 @@ const MIB: u64 = 1 << 20;
 /// A dom0 on a machine with 80 pages of bad memory, close together.
 const LONG: Machine = Machine {
     firmware: Firmware::Uefi,
-    holes: Some(Holes {
+    grub: Some(Grub::Holes(Holes {
         first: 768 * MIB,
         distance: 0x2000,
         count: 80,
-    }),
+    })),
     ..DOM0
 };
 /// The same with one in every 12 MiB of the first GiB, from where kernels are usually put: neither a
@@ -25,11 +25,11 @@ const LONG: Machine = Machine {
 const TORN: Machine = Machine {
     memory_mib: 4096,
     dom0_mem: "2G,max:2G",
-    holes: Some(Holes {
+    grub: Some(Grub::Holes(Holes {
         first: 24 * MIB,
         distance: 12 * MIB,
         count: 80,
-    }),
+    })),
     ..LONG
 };
 
