@@ -29,6 +29,7 @@ mod reboot_time;
 mod reset;
 mod run_case;
 mod soak;
+mod spread;
 mod suite;
 mod test_run;
 mod vmcore;

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use plotters::prelude::*;
 
 use super::place::Place;
-use super::table::{own, phases, Spread};
+use super::table::{own, phases};
 use super::Kind;
+use crate::spread::Spread;
 
 /// The picture's size, where its bars begin, and how long they may get, in px.
 const SIZE: (u32, u32) = (1100, 330);

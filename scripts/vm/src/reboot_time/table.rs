@@ -5,30 +5,10 @@ use std::fmt::Write as _;
 use super::journey::Journey;
 use super::place::Place;
 use super::Kind;
+use crate::spread::Spread;
 
 /// Seconds. What is shorter has no ratio that says anything.
 const BRIEF: f64 = 0.05;
-
-/// A median, with the least and the most.
-#[derive(Clone, Copy)]
-pub struct Spread {
-    pub median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    /// Of these; nothing of nothing.
-    pub fn of(samples: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut samples: Vec<_> = samples.into_iter().collect();
-        samples.sort_by(f64::total_cmp);
-        Some(Self {
-            median: *samples.get(samples.len() / 2)?,
-            least: *samples.first()?,
-            most: *samples.last()?,
-        })
-    }
-}
 
 /// The phases of journeys, in their order: those that all of them had.
 pub fn phases(journeys: &[Journey]) -> Vec<((Place, Place), Spread)> {
@@ -61,7 +41,7 @@ pub fn table(what: &str, [stock, ours]: &[Kind; 2]) -> String {
     );
     let mut row = |name: &str, pair: [Option<Spread>; 2], about: &str| {
         let cell = |it: Option<Spread>| match it {
-            Some(it) => format!("{:.2} ({:.2} - {:.2})", it.median, it.least, it.most),
+            Some(it) => it.to_string(),
             None => "-".to_owned(),
         };
         let ratio = match pair {
