@@ -104,6 +104,7 @@ assets: pieces
 	@ln -sfn /opt/xen-utils/trixie $(assets)/xen-utils
 	@ln -sfn /opt/xen-utils/bookworm $(assets)/xen-utils-bookworm
 	@ln -sfn /usr/lib/grub/x86_64-efi/monolithic/grubx64.efi $(assets)/grub.efi
+	@ln -sfn /usr/lib/grub/i386-pc $(assets)/grub-pc
 	@ln -sfn /lib/modules/$(kernel) $(assets)/modules
 	@ln -sfn /lib/modules/$(kernel)/vmlinuz $(assets)/vmlinuz
 	@ln -sfn /rkexec/.build/rkexec.ko $(assets)/rkexec.ko
@@ -175,7 +176,7 @@ else
 	@$(in-root) $(bin)/identity-map --title "$$(basename "$(E820)" .txt)" $(MAPFLAGS) - <"$(E820)"
 endif
 
-bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, hypercalls of programs, and the way into the next kernel at a reboot and at a crash, all of it beside Linux's own; what two dumps of one crash differ in (40 minutes)
+bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, hypercalls of programs, and the way into the next kernel at a reboot and at a crash, all of it beside Linux's own; a restart from Xen into Xen beside one through the firmware; what two dumps of one crash differ in (40 minutes)
 	@$(step) ident-map "compiling Linux's builder of identity maps" \
 		$(in-root) scripts/identity-bench/linux/build .build/bench
 	@$(step) bench "building the benchmarks" \
@@ -188,6 +189,8 @@ bench: test-machines ## benchmarks: the identity map, SHA-256, whole loads, hype
 	@$(in-root) $(bin)/vm reboot-time --crash --output .build/vm/reboot-time-crash
 	@$(in-root) $(bin)/vm measure --output .build/vm/measure
 	@$(in-root) $(bin)/vm crash-time --output .build/vm/crash-time
+	@$(in-root) --root scripts/pieces/fetch grub-pc
+	@$(in-root) $(bin)/vm restart-time --output .build/vm/restart-time
 	@$(in-root) $(bin)/vm dump-bytes --output .build/vm/dump-bytes
 
 .PHONY: rust-project

@@ -129,6 +129,7 @@ impl Files {
             Piece::XenUtilsBookworm => asset("xen-utils-bookworm").exists(),
             Piece::Ovmf => Path::new(OVMF).exists(),
             Piece::Grub => asset("grub.efi").exists(),
+            Piece::GrubPc => asset("grub-pc").exists(),
             Piece::Makedumpfile => initramfs::has_dump_initrd(),
             Piece::Selftests => asset("kselftests").exists(),
             Piece::DebianTrixie => debian_initrd("trixie").exists(),

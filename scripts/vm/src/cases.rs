@@ -15,6 +15,7 @@ mod slot;
 mod xen_to_xen;
 mod xen_versions;
 
+pub use clients::DEBIAN;
 pub use clients::{all as clients, kdump};
 pub use dump::MACHINE as DUMPED;
 pub use measure::all as measures;

@@ -38,7 +38,7 @@ pub fn name(log: &Path) -> String {
 }
 
 /// A path in a list of QEMU's, whose members commas part.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 

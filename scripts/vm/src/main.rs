@@ -27,6 +27,7 @@ mod probe;
 mod quiet;
 mod reboot_time;
 mod reset;
+mod restart_time;
 mod run_case;
 mod soak;
 mod spread;
@@ -49,6 +50,7 @@ use crate::crash_time::CrashTimeArgs;
 use crate::machine::DOM0;
 use crate::pieces::Piece;
 use crate::reboot_time::RebootTimeArgs;
+use crate::restart_time::RestartTimeArgs;
 use crate::soak::SoakArgs;
 use crate::test_run::TestArgs;
 
@@ -86,6 +88,9 @@ enum Command {
     /// Measure how long it takes on the bare machine from reboot(2), or from a crash, to the next
     /// kernel's first line, and where the time goes: without rkexec and with it.
     RebootTime(RebootTimeArgs),
+    /// Measure how long a Debian host takes to restart from Xen into Xen, and where the time goes: by
+    /// rkexec-xen, and through the firmware and GRUB.
+    RestartTime(RestartTimeArgs),
     /// Compare the dumps of one crash, by kexec-tools and by rkexec, byte by byte.
     DumpBytes,
 }
@@ -138,6 +143,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),
         Command::RebootTime(args) => reboot_time::run(assets, &args).map(|()| true),
+        Command::RestartTime(args) => restart_time::run(assets, &args).map(|()| true),
         Command::DumpBytes => dump_bytes::run(assets).map(|()| true),
     }
 }
