@@ -31,8 +31,9 @@ pub enum End {
     /// Nor has a crash kernel, whose dump on the disk the tools can read. The dump has all that it has
     /// when the first kernel does that other thing.
     Dump(Scenario),
-    /// It crashes, and a crash kernel that reports nothing saves what it wants and restarts the machine.
-    Saved,
+    /// The last of so many kernels crashes, and a crash kernel that reports nothing saves what it wants and restarts
+    /// the machine.
+    Saved(u32),
     /// The probe finds the page tables to be such as their maker should make them.
     Probe(Maker, Entered),
 }
@@ -48,7 +49,7 @@ impl End {
             Self::Interrupted => Box::new(Interrupted::default()),
             Self::CoreHeader => Box::new(CoreHeader::default()),
             Self::Restart => Box::new(Restart(1)),
-            Self::Saved => Box::new(Restart(2)),
+            Self::Saved(number) => Box::new(Restart(number + 1)),
             Self::Reset(target) => Box::new(Reset::new(target)),
             Self::Probe(maker, entered) => Box::new(Probe::new(maker, entered)),
         }

@@ -63,6 +63,10 @@ impl Ending for Restart {
         Ok(())
     }
 
+    fn last_stage(&self) -> u32 {
+        self.0 + 1
+    }
+
     fn machine_ended(&mut self, _stage: u32) -> Result<Vec<String>> {
         Ok(Vec::new())
     }

@@ -154,7 +154,7 @@ pub fn kdump(name: &'static str, client: Client, disk: &Path) -> Case {
             ..DOM0
         },
         scenario: debian(client),
-        end: End::Saved,
+        end: End::Saved(1),
         says: &[
             "Hardware Dom0 crashed: Executing kexec image",
             "rkexec: entering 0x",

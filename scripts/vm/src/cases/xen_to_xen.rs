@@ -90,7 +90,7 @@ pub fn all() -> Vec<Case> {
         Case {
             name: "Xen to Xen: dom0 crashes there, and kdump-tools saves a dump",
             scenario: on(Journey::Kdump),
-            end: End::Saved,
+            end: End::Saved(2),
             says: &[
                 "kexec_core: Starting new kernel",
                 "Hardware Dom0 crashed: Executing kexec image",
