@@ -44,7 +44,7 @@ pub enum Place {
     Loaded,
     #[strum(serialize = "the old system's last line")]
     Down,
-    #[strum(serialize = "the hand-over's first line")]
+    #[strum(serialize = "the hand-over's last line")]
     Handover,
     #[strum(serialize = "the firmware's first line")]
     Firmware,
