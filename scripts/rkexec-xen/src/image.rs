@@ -137,12 +137,8 @@ impl<'a> Building<'a> {
                 mib(bytes)
             );
         };
-        self.segments.push(Segment {
-            at: place.start(),
-            bytes: hypervisor.bytes.clone(),
-            memory_bytes: bytes,
-        });
         self.taken.push(place);
+        self.add(place, hypervisor.bytes.clone());
         Ok(place.start())
     }
 
