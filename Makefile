@@ -19,6 +19,11 @@ step := scripts/step
 export RKEXEC_KERNEL := $(KERNEL)
 kernel = $(shell cat .build/root/etc/rkexec-kernel)
 headers = /usr/src/linux-headers-$(kernel)
+# linux-source is named after the upstream series: 7.3.4+deb13-amd64 comes from 7.3.
+dot := .
+source = /usr/src/linux-source-$(subst $() ,$(dot),$(wordlist 1,2,$(subst $(dot), ,$(kernel)))).tar.xz
+# What is made for that kernel.
+made = .build/kernels/$(kernel)
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
@@ -39,9 +44,10 @@ test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build
 	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8
 
 metadata: pieces
-	@$(in-root) --root scripts/rust-metadata --check || \
+	@$(in-root) scripts/rust-metadata --check $(headers) $(made)/metadata || \
 		$(step) metadata "rebuilding the kernel's Rust metadata" \
-			$(in-root) --root scripts/rust-metadata
+			$(in-root) scripts/rust-metadata --editor $(made)/editor \
+				$(headers) $(source) $(made)/metadata
 
 # The programs that run inside the test machines are static: there is no library there.
 tools: root
@@ -74,16 +80,13 @@ handover: root
 	@$(step) handover "building the hand-over" \
 		$(in-root) scripts/handover-blob .build/handover
 
-# Kbuild's modpost only warns of symbols that nobody exports; klp-relocs then decides about each.
-# An old module must not pass for the new one.
 module: metadata handover tools
 	@rm -f .build/rkexec.ko
 	@$(step) module "building the module for $(kernel)" \
-		$(in-root) make -C /lib/modules/$(kernel)/build M=/rkexec MO=/rkexec/.build/module \
-			KBUILD_MODPOST_WARN=1
-	@$(step) livepatch "making it a livepatch" \
-		$(in-root) $(bin)/klp-relocs --symvers $(headers)/Module.symvers \
-			--allow rust/klp.allow .build/module/rkexec.ko .build/rkexec.ko
+		$(in-root) scripts/build-module $(made)/metadata .build/handover/handover.bin \
+			$(bin)/klp-relocs $(made)
+	@for name in editor module rkexec.ko; do \
+		rm -rf .build/$$name && ln -s kernels/$(kernel)/$$name .build/$$name; done
 
 .PHONY: kselftests xen-without-kexec dom0-disk assets
 kselftests: test-pieces
@@ -212,7 +215,7 @@ install-dom0: ## beside install, for a dom0: rkexec at boot, and kdump-tools beh
 	echo rkexec >"$(DESTDIR)/etc/modules-load.d/rkexec.conf"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/dom0 .build/handover .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

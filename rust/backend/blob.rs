@@ -12,7 +12,7 @@ use crate::pure::addr::{Addr, Maddr, Mfn, PAGE_SIZE};
 use crate::sys::sha256::Sha256;
 
 /// It.
-static BLOB: &[u8] = include_bytes!("../../.build/handover/handover.bin");
+static BLOB: &[u8] = include_bytes!(env!("RKEXEC_HANDOVER"));
 
 /// The blob, which is whole, and one that this module understands.
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ pub(crate) mod kernel {
         reason = "generated code"
     )]
     use ::kernel::bindings::*;
-    include!("../../.build/module/rust/kernel.rs");
+    include!(concat!(env!("RKEXEC_OBJ"), "/rust/kernel.rs"));
 }
 
 /// From `xen.h`.
@@ -41,5 +41,5 @@ pub(crate) mod xen {
         unsafe_op_in_unsafe_fn,
         reason = "generated code"
     )]
-    include!("../../.build/module/rust/xen.rs");
+    include!(concat!(env!("RKEXEC_OBJ"), "/rust/xen.rs"));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What rkexec needs of the kernel's headers and the `kernel` crate does not cover. bindgen turns it
- * into .build/module/rust/kernel.rs; which items are taken stands in kernel.bindgen.
+ * into rust/kernel.rs of the folder that Kbuild builds in; which items are taken stands in kernel.bindgen.
  */
 #include <linux/cc_platform.h>
 #include <linux/crash_reserve.h>
