@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 
-/// Without xenstored `xl` waits for it, for ever.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Without xenstored `xl` waits for it, for ever. A host that is just starting a guest may take long (20 s were
+/// seen, with both processors of an emulated machine busy).
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Their names.
 ///
