@@ -18,6 +18,7 @@ use kernel::prelude::*;
 
 use crate::pure::xen_abi::Wish;
 use crate::sys::debugfs::Dir;
+use crate::sys::errno;
 use crate::sys::machine::Host;
 
 use inspect::IdentityMap;
@@ -53,5 +54,5 @@ pub(crate) fn start(module: &'static ThisModule, xen_abi: Wish) -> Result<Files>
         Host::XenPvDomU => "this is a Xen PV guest, and only dom0 can start another kernel",
     };
     pr_err!("not loaded: {why}\n");
-    Err(EOPNOTSUPP)
+    Err(errno::not_supported())
 }

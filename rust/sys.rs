@@ -10,6 +10,7 @@ pub(crate) mod crash_notes;
 pub(crate) mod crashk_res;
 pub(crate) mod debugfs;
 pub(crate) mod efi;
+pub(crate) mod errno;
 pub(crate) mod firmware_map;
 pub(crate) mod hypercall;
 pub(crate) mod iomem;

@@ -30,6 +30,7 @@ use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
 use crate::sys::crashk_res;
+use crate::sys::errno;
 use crate::sys::hypercall::{self, ImageType};
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{self, shadow, ImageView, Kimage};
@@ -58,7 +59,7 @@ replacements! { in the kernel:
 pub(super) fn start(module: &'static ThisModule, wish: Wish) -> Result<&'static Found> {
     let found = xen::find(wish).map_err(|why| {
         pr_err!("not loaded: {}\n", Shown(&why));
-        EOPNOTSUPP
+        errno::not_supported()
     })?;
     let Ok(blob) = Blob::get() else {
         pr_err!("not loaded: the hand-over in this module is damaged or of another version\n");

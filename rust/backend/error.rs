@@ -7,11 +7,11 @@ use kernel::prelude::*;
 use crate::pure::boot_params::BootParamsError;
 use crate::pure::copylist::ListError;
 use crate::pure::elfcore::ElfCoreError;
-use crate::pure::errno::Errno;
 use crate::pure::identity::{BuildError, IdentityError};
 use crate::pure::range::MaRange;
 use crate::pure::requested_segment::SegmentError;
 use crate::sys::crashk_res;
+use crate::sys::errno;
 use crate::sys::log::Shown;
 
 /// Why an image is not loaded.
@@ -126,33 +126,21 @@ impl LoadError {
     /// The error of the system call.
     pub(crate) fn errno(&self) -> Error {
         match self {
-            Self::Segment(e) => number(e.errno()),
-            Self::BootParams(e) => number(e.errno()),
+            Self::Segment(e) => e.errno().into(),
+            Self::BootParams(e) => e.errno().into(),
             // The machine's own map is not something that the caller could do anything about.
             Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
             Self::NoMemory(_) | Self::NoSafeMemory(_) => ENOMEM,
             Self::Killed => EINTR,
             Self::Unreadable { .. } => EFAULT,
             Self::NoCrashArea | Self::CrashAreaFull { .. } | Self::NoMemHole { .. } => {
-                number(Errno::AddressNotAvailable)
+                errno::address_not_available()
             }
             Self::TooManySegments { .. } => EINVAL,
             Self::Header(_) => EIO,
             Self::Xen(_, e) | Self::Kernel(_, e) => *e,
-            Self::Unsupported(_) => EOPNOTSUPP,
+            Self::Unsupported(_) => errno::not_supported(),
         }
-    }
-}
-
-/// The kernel's number for an error of the pure core.
-fn number(errno: Errno) -> Error {
-    match errno {
-        Errno::Invalid => EINVAL,
-        Errno::AddressNotAvailable => {
-            Error::from_errno(-(kernel::bindings::EADDRNOTAVAIL as c_int))
-        }
-        Errno::NotExecutable => ENOEXEC,
-        Errno::TooBig => E2BIG,
     }
 }
 

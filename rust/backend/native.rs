@@ -31,6 +31,7 @@ use crate::pure::{boot_params, requested_segment};
 use crate::sys::acpi;
 use crate::sys::bindings::kernel as c;
 use crate::sys::cpu;
+use crate::sys::errno;
 use crate::sys::kexec_lock::KexecLock;
 use crate::sys::kimage::{ImageView, Kimage};
 use crate::sys::livepatch::replacements;
@@ -48,11 +49,11 @@ replacements! { in the kernel:
 pub(super) fn start(module: &'static ThisModule) -> Result {
     if cpu::encrypts_memory() {
         pr_err!("not loaded: this machine encrypts its memory (SME, SEV or TDX), which rkexec cannot do yet\n");
-        return Err(EOPNOTSUPP);
+        return Err(errno::not_supported());
     }
     if !relocate::is_known() {
         pr_err!("not loaded: this kernel's relocate_kernel is larger than its control page\n");
-        return Err(EOPNOTSUPP);
+        return Err(errno::not_supported());
     }
     acpi::find();
     // SAFETY: This is the module's init. The function below may be called where the kernel's is.

@@ -12,6 +12,7 @@ use crate::pure::mem_hole;
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
 use crate::sys::crashk_res;
+use crate::sys::errno;
 use crate::sys::hypercall::ImageType;
 use crate::sys::iomem::{self, Ram};
 use crate::sys::kexec_lock::KexecLock;
@@ -107,7 +108,7 @@ pub(super) unsafe extern "C" fn crash_shrink_memory(new_size: c_ulong) -> c_int 
         Some(new_size) if new_size == size => 0,
         Some(new_size) if new_size < size => {
             pr_err!("the crash area stays as it is: it is Xen's (Xen option crashkernel=)\n");
-            EOPNOTSUPP.to_errno()
+            errno::not_supported().to_errno()
         }
         _ => EINVAL.to_errno(),
     }

@@ -22,6 +22,7 @@ use kernel::prelude::*;
 use super::super::transition;
 use crate::abi::xen_kexec as xen;
 use crate::pure::addr::Maddr;
+use crate::sys::errno;
 use crate::sys::hypercall::ImageType;
 use crate::sys::kimage;
 use crate::sys::livepatch::{replacements, Describe};
@@ -132,7 +133,7 @@ fn serve(op: &KexecOp) -> Option<(&'static str, Answer)> {
             let why = "for V1 says nothing that can be checked";
             Some((
                 "load or unload an image by V1",
-                Err(Refusal::Request(why, EOPNOTSUPP)),
+                Err(Refusal::Request(why, errno::not_supported())),
             ))
         }
         xen::CMD_LOAD => Some(("load an image", load(op))),

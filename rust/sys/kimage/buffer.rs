@@ -8,6 +8,7 @@ use crate::pure::addr::{Addr, Maddr};
 use crate::pure::mem_hole::{Constraints, End};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::bindings::kernel as c;
+use crate::sys::errno;
 
 /// What the loader asks for.
 pub(crate) struct KexecBuf<'a>(&'a mut c::kexec_buf);
@@ -72,7 +73,7 @@ impl ImageView {
         for segment in self.segments() {
             let place = Addr::new(segment.mem as u64)
                 .and_then(|at| Range::from_len(at, segment.memsz as u64));
-            places.push(place.ok_or(EADDRNOTAVAIL)?, GFP_KERNEL)?;
+            places.push(place.ok_or_else(errno::address_not_available)?, GFP_KERNEL)?;
         }
         Ok(places)
     }
