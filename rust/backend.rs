@@ -17,10 +17,12 @@ mod transition;
 use kernel::prelude::*;
 
 use crate::pure::xen_abi::Wish;
+use crate::sys::cpu;
 use crate::sys::debugfs::Dir;
 use crate::sys::errno;
 use crate::sys::machine::Host;
 
+use error::LoadError;
 use inspect::IdentityMap;
 
 /// What can be looked at in debugfs. It goes with this value.
@@ -55,4 +57,14 @@ pub(crate) fn start(module: &'static ThisModule, xen_abi: Wish) -> Result<Files>
     };
     pr_err!("not loaded: {why}\n");
     Err(errno::not_supported())
+}
+
+/// What the kernel's own `machine_kexec_prepare` refuses, whatever the image is.
+fn check_processor() -> Result<(), LoadError> {
+    match cpu::tdx_forbids_kexec() {
+        false => Ok(()),
+        true => Err(LoadError::Unsupported(
+            "this kernel starts no other on a processor with the erratum tdx_pw_mce (Linux 7.2 does)",
+        )),
+    }
 }

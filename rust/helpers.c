@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cpuid/api.h>
@@ -221,6 +222,12 @@ bool rkexec_cpuid_gib_pages(void)
 bool rkexec_five_levels(void)
 {
 	return native_read_cr4() & X86_CR4_LA57;
+}
+
+bool rkexec_tdx_forbids_kexec(void)
+{
+	/* Since 7.2 the kernel has the processor clear TDX's memory before it leaves (tdx_sys_disable()). */
+	return LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0) && boot_cpu_has_bug(X86_BUG_TDX_PW_MCE);
 }
 
 void *rkexec_ram_address(u64 pfn)

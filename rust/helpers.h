@@ -44,6 +44,7 @@ unsigned int rkexec_online_cpus(void);
 void rkexec_local_irq_disable(void);
 bool rkexec_cpuid_gib_pages(void);
 bool rkexec_five_levels(void);
+bool rkexec_tdx_forbids_kexec(void);
 
 void *rkexec_ram_address(u64 pfn);
 bool rkexec_efi_boot(void);

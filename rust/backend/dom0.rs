@@ -22,6 +22,7 @@ use core::fmt;
 use kernel::prelude::*;
 
 use super::blob::Blob;
+use super::check_processor;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::transition;
@@ -115,6 +116,7 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
     const NO_MEMORY: LoadError = LoadError::NoMemory("the image");
     let record = KBox::new(None, GFP_KERNEL).map_err(|_| NO_MEMORY)?;
     shadow::attach::<Record>(kimage, record).map_err(|_| NO_MEMORY)?;
+    check_processor()?;
     if kimage.preserves_context() {
         return Err(LoadError::Unsupported(
             "nobody can come back to a dom0 (KEXEC_PRESERVE_CONTEXT)",

@@ -20,6 +20,7 @@ use core::fmt;
 use kernel::prelude::*;
 
 use super::blob::Blob;
+use super::check_processor;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::requested_segments::file_entry;
@@ -78,6 +79,7 @@ unsafe extern "C" fn machine_kexec_prepare(image: *mut c::kimage) -> c_int {
 
 /// All that the image needs beside its segments. On an error the kernel frees what was allocated.
 fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
+    check_processor()?;
     if kimage.uses_cma() {
         check_alignment(kimage)?;
     }

@@ -34,6 +34,13 @@ pub(crate) fn encrypts_memory() -> bool {
     }
 }
 
+/// Whether this kernel loads no image at all on this processor: what TDX leaves in memory would be the end
+/// of the next kernel (erratum `tdx_pw_mce`), and Linux before 7.2 does not clear it.
+pub(crate) fn tdx_forbids_kexec() -> bool {
+    // SAFETY: The function only answers a question.
+    unsafe { c::rkexec_tdx_forbids_kexec() }
+}
+
 /// Stops all other processors of this kernel for good, and interrupts on this one: nothing runs from
 /// here on but the caller. False if some have not stopped within a second.
 ///
