@@ -7,6 +7,7 @@
 #include <linux/crash_reserve.h>
 #include <linux/efi.h>
 #include <linux/elf.h>
+#include <linux/ftrace.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kexec.h>

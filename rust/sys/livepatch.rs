@@ -205,7 +205,7 @@ unsafe extern "C" fn pre_patch<const N: usize>(object: *mut c::klp_object) -> c_
     let funcs = unsafe { &*(*object).funcs.cast::<Funcs<N>>() };
     for (func, original) in (funcs.funcs.iter()).zip(funcs.originals.into_iter().flatten()) {
         // SAFETY: Any address will do.
-        let call = unsafe { kernel::bindings::ftrace_location(func.old_func as c_ulong) };
+        let call = unsafe { c::ftrace_location(func.old_func as c_ulong) };
         // There is one: else the core refuses the patch.
         original.store(call.wrapping_add(CALL_BYTES), Relaxed);
     }
