@@ -28,6 +28,9 @@
 /* The kernel hands the module to the livepatch core, and resolves its livepatch relocations. */
 MODULE_INFO(livepatch, "Y");
 
+/* Whoever asks sees it for the module that is loaded, too; an upgrade leaves that in. */
+MODULE_VERSION(RKEXEC_VERSION);
+
 /*
  * Parameters that the macro of the `kernel` crate cannot make: those of hardware, which a kernel that is
  * locked down refuses, and those of types that it does not have (bool, before Linux 7.3; strings).
