@@ -60,10 +60,11 @@ guest: root
 		$(in-root) cargo build --locked -p rkexec-selftests --release --target $(target) \
 			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
 
-# Static too: it may have been built for another release than the host's.
+# Static too: they may have been built for another release than the host's.
 command: root
-	@$(step) command "building rkexec-xen" \
-		$(in-root) cargo build --locked -p rkexec-xen --release --target $(target) \
+	@$(step) command "building the commands" \
+		$(in-root) cargo build --locked -p rkexec-xen -p rkexec-status -p identity-map -p klp-relocs \
+			--release --target $(target) \
 			--config 'target.$(target).rustflags=["-Ctarget-feature=+crt-static"]'
 
 # Freestanding. pie, relro-level, switch-to-lookup: see scripts/handover-blob.
@@ -127,6 +128,12 @@ dom0-disk: all test-pieces
 
 # Whatever the archive has of it.
 test-machines: all test-pieces kselftests xen-without-kexec dom0-disk
+
+.PHONY: deb
+deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ has what is for one kernel
+	@$(in-root) --root scripts/pieces/fetch --needed deb
+	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
+		"$$(scripts/version maintainer)" "$$(scripts/version date)"
 
 .PHONY: run run-xen test test-machines test-clients test-xen-to-xen test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
@@ -215,7 +222,7 @@ install-dom0: ## beside install, for a dom0: rkexec at boot, and kdump-tools beh
 	echo rkexec >"$(DESTDIR)/etc/modules-load.d/rkexec.conf"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build
