@@ -18,12 +18,19 @@ step := scripts/step
 # The kernel that the root has: known once it has one. KERNEL=RELEASE chooses it by name.
 export RKEXEC_KERNEL := $(KERNEL)
 kernel = $(shell cat .build/root/etc/rkexec-kernel)
-headers = /usr/src/linux-headers-$(kernel)
-# linux-source is named after the upstream series: 7.3.4+deb13-amd64 comes from 7.3.
+# Tests have one more, if the archive has it.
+second = $(shell cat .build/root/etc/rkexec-kernel-second 2>/dev/null)
+# That of Debian sid, in a root of its own.
+sid = $(shell cat .build/root-sid/etc/rkexec-kernel)
+in-sid := scripts/in-root --sid
+# For a kernel $(1): its headers and its source, named after the upstream series: 7.3.4+deb13-amd64 comes from
+# 7.3; and the folder of what is made for it.
+headers = /usr/src/linux-headers-$(1)
 dot := .
-source = /usr/src/linux-source-$(subst $() ,$(dot),$(wordlist 1,2,$(subst $(dot), ,$(kernel)))).tar.xz
-# What is made for that kernel.
-made = .build/kernels/$(kernel)
+source = /usr/src/linux-source-$(subst $() ,$(dot),$(wordlist 1,2,$(subst $(dot), ,$(1)))).tar.xz
+made = .build/kernels/$(1)
+# What the test machines are made of, where scripts/vm looks for it.
+assets := .build/vm/assets
 bin := .build/bin
 target := x86_64-unknown-linux-gnu
 
@@ -40,14 +47,19 @@ pieces: root
 test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
-test-pieces := xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
+test-pieces := kernel-second xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
 	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8
 
+# Of the kernel $(1), in the root by $(2), with these options.
+make-metadata = $(2) scripts/rust-metadata --check $(headers) $(made)/metadata || \
+	$(step) $@ "rebuilding the Rust metadata of $(1)" \
+		$(2) scripts/rust-metadata $(3) $(headers) $(source) $(made)/metadata
+for-editor = --editor $(made)/editor
+make-module = $(step) $@ "building the module for $(1)" \
+	$(2) scripts/build-module $(made)/metadata .build/handover/handover.bin $(bin)/klp-relocs $(made)
+
 metadata: pieces
-	@$(in-root) scripts/rust-metadata --check $(headers) $(made)/metadata || \
-		$(step) metadata "rebuilding the kernel's Rust metadata" \
-			$(in-root) scripts/rust-metadata --editor $(made)/editor \
-				$(headers) $(source) $(made)/metadata
+	@$(call make-metadata,$(kernel),$(in-root),$(call for-editor,$(kernel)))
 
 # The programs that run inside the test machines are static: there is no library there.
 tools: root
@@ -83,13 +95,33 @@ handover: root
 
 module: metadata handover tools
 	@rm -f .build/rkexec.ko
-	@$(step) module "building the module for $(kernel)" \
-		$(in-root) scripts/build-module $(made)/metadata .build/handover/handover.bin \
-			$(bin)/klp-relocs $(made)
+	@$(call make-module,$(kernel),$(in-root))
 	@for name in editor module rkexec.ko; do \
 		rm -rf .build/$$name && ln -s kernels/$(kernel)/$$name .build/$$name; done
 
-.PHONY: kselftests xen-without-kexec dom0-disk assets
+# Links to the kernel $(3) and its module, by the name $(1); below $(2) is the root that has it.
+link-linux = mkdir -p $(assets)/linux/$(1) && \
+	ln -sfn $(2)/lib/modules/$(3) $(assets)/linux/$(1)/modules && \
+	ln -sfn $(2)/lib/modules/$(3)/vmlinuz $(assets)/linux/$(1)/vmlinuz && \
+	ln -sfn /rkexec/$(call made,$(3)) $(assets)/linux/$(1)/made && \
+	ln -sfn made/rkexec.ko $(assets)/linux/$(1)/rkexec.ko
+
+module-second: handover tools test-pieces
+	@$(if $(second),$(call make-metadata,$(second),$(in-root),$(call for-editor,$(second))))
+	@$(if $(second),$(call make-module,$(second),$(in-root)))
+	@$(if $(second),$(call link-linux,second,,$(second)))
+
+# With the compilers of sid, which its kernel was built with: in a root of its own.
+pieces-sid:
+	@scripts/buildroot sid
+	@$(in-sid) --root scripts/pieces/fetch --needed kernel-sid
+
+module-sid: handover tools pieces-sid
+	@$(call make-metadata,$(sid),$(in-sid))
+	@$(call make-module,$(sid),$(in-sid))
+	@$(call link-linux,sid,/rkexec/.build/root-sid,$(sid))
+
+.PHONY: module-second pieces-sid module-sid kselftests xen-without-kexec dom0-disk assets
 kselftests: test-pieces
 	@$(in-root) scripts/kselftests --check || \
 		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
@@ -98,8 +130,6 @@ xen-without-kexec: test-pieces
 	@$(in-root) scripts/xen-without-kexec --check || \
 		$(step) xen-without-kexec "building a Xen without kexec" $(in-root) scripts/xen-without-kexec
 
-# What the test machines are made of, where scripts/vm looks for it.
-assets := .build/vm/assets
 assets: pieces
 	@mkdir -p $(assets)/xen
 	@for name in main bullseye bookworm trixie sid; do \
@@ -127,7 +157,7 @@ dom0-disk: all test-pieces
 	@$(make-dom0-disk)
 
 # Whatever the archive has of it.
-test-machines: all test-pieces kselftests xen-without-kexec dom0-disk
+test-machines: all test-pieces module-second kselftests xen-without-kexec dom0-disk
 
 .PHONY: deb
 deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ has what is for one kernel
@@ -135,7 +165,7 @@ deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ ha
 	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
 		"$$(scripts/version maintainer)" "$$(scripts/version date)"
 
-.PHONY: run run-xen test test-machines test-clients test-xen-to-xen test-kdump soak ktest map bench
+.PHONY: run run-xen test test-machines test-sid test-clients test-xen-to-xen test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
@@ -149,6 +179,9 @@ run-xen: all ## boots Xen and Debian in QEMU, restarts that host into its Xen by
 test: root ## all tests; the last line is their count
 	@status=0; $(MAKE) --keep-going test-machines || status=$$?; \
 		$(in-root) scripts/check --build-status $$status
+
+test-sid: all module-sid ## the core of the tests on the newest kernel of Debian sid, built with sid's compilers (ten minutes)
+	@$(in-root) $(bin)/vm sid
 
 test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian system in dom0 (five minutes)
 	@$(in-root) --root scripts/pieces/fetch debian-sid

@@ -145,11 +145,11 @@ class Pieces(unittest.TestCase):
                              stderr=subprocess.STDOUT)
         return ran.returncode, ran.stdout
 
-    def choose(self, rows: str, **knobs: str) -> tuple[int, str]:
+    def choose(self, rows: str, *options: str, **knobs: str) -> tuple[int, str]:
         """The choice of a kernel by a table."""
         table = self.work / "kernels"
         table.write_text(rows)
-        return self.run_piece("kernel", "--choose", str(table), **knobs)
+        return self.run_piece("kernel", "--choose", str(table), *options, **knobs)
 
     @property
     def known(self) -> str:
@@ -173,6 +173,13 @@ class Pieces(unittest.TestCase):
         self.assertEqual(status, 0, said)
         self.assertIn("kernel 9.9.9+deb13-amd64: not complete in the archive: Unable to", said)
         self.assertIn(f"CHOSEN: {RELEASE} ", said)
+
+    def test_the_second_kernel_is_of_another_series(self):
+        rows = f"{self.known}\n9.9.9+deb13-amd64 9.9.9-1 9.9\n"
+        status, said = self.choose(rows, "--second", RKEXEC_KERNEL=RELEASE)
+        self.assertEqual(status, GONE, said)
+        self.assertRegex(said.splitlines()[-1], "^GONE: no such kernel .*; 9.9.9.*: Unable to")
+        self.assertNotIn(RELEASE, said.splitlines()[-1])
 
     def test_headers_without_source_are_no_kernel(self):
         self.hide("/linux-source-")

@@ -10,6 +10,7 @@ use fs_err::{self as fs, File};
 
 use crate::initramfs;
 use crate::inputs::{asset, Inputs};
+use crate::linux_build::LinuxBuild;
 use crate::pieces::{Piece, OVMF};
 use crate::xen_build::{unpacks_zstd, XenBuild};
 use crate::xen_files::XenFiles;
@@ -57,6 +58,7 @@ impl Assets {
         let dir = output.join("files");
         fs::create_dir_all(&dir)?;
         let mut files = Files {
+            linux: LinuxBuild::Main,
             inputs: self.inputs.clone(),
             xen: BTreeMap::new(),
             initramfs: dir.join("initramfs"),
@@ -70,14 +72,7 @@ impl Assets {
                 files.xen.insert(build, xen);
             }
         }
-        if files.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
-            let vmlinuz = &self.inputs.vmlinuz;
-            let image = fs::read(vmlinuz)?;
-            let kernel = BzImage::parse(&image).and_then(|image| image.unpack());
-            let kernel = kernel.with_context(|| vmlinuz.display().to_string())?;
-            fs::write(files.vmlinux(), kernel)?;
-        }
-        initramfs::build(&self.inputs, &files.initramfs)?;
+        files.make()?;
         Ok(files)
     }
 
@@ -98,6 +93,8 @@ impl Assets {
 /// What QEMU is given.
 #[derive(Clone)]
 pub struct Files {
+    /// The kernel that it is about.
+    linux: LinuxBuild,
     /// What it was made of.
     pub inputs: Inputs,
     xen: BTreeMap<XenBuild, XenFiles>,
@@ -118,13 +115,50 @@ impl Files {
 
     /// The stock kernel unpacked, for a Xen that cannot do that: only if one of the builds is such.
     pub fn vmlinux(&self) -> PathBuf {
-        self.dir.join("vmlinux")
+        self.dir.join(format!("vmlinux-{}", self.linux))
+    }
+
+    /// Makes what there is of the kernel.
+    fn make(&self) -> Result<()> {
+        if self.xen.values().any(|xen| !unpacks_zstd(xen.version)) {
+            let vmlinuz = &self.inputs.vmlinuz;
+            let image = fs::read(vmlinuz)?;
+            let kernel = BzImage::parse(&image).and_then(|image| image.unpack());
+            let kernel = kernel.with_context(|| vmlinuz.display().to_string())?;
+            fs::write(self.vmlinux(), kernel)?;
+        }
+        initramfs::build(&self.inputs, &self.initramfs)
+    }
+
+    /// The same for another kernel. [`Self::add_linux`] makes it.
+    #[must_use]
+    pub fn with_linux(&self, linux: LinuxBuild) -> Self {
+        if linux == self.linux {
+            return self.clone();
+        }
+        let inputs = Inputs::of(linux);
+        Self {
+            linux,
+            initramfs: self.dir.join(format!("initramfs-{linux}")),
+            has_module: inputs.ko.exists(),
+            inputs,
+            ..self.clone()
+        }
+    }
+
+    /// Makes what there is of another kernel, too, if there is such a kernel.
+    pub fn add_linux(&self, linux: LinuxBuild) -> Result<()> {
+        match linux != self.linux && self.has(Piece::Linux(linux)) {
+            true => self.with_linux(linux).make(),
+            false => Ok(()),
+        }
     }
 
     fn has(&self, piece: Piece) -> bool {
         match piece {
             Piece::Xen(build) => self.xen.contains_key(&build),
             Piece::XenEfi(build) => self.xen(build).is_some_and(|xen| xen.efi.is_some()),
+            Piece::Linux(linux) => Inputs::of(linux).vmlinuz.exists(),
             Piece::XenUtils => asset("xen-utils").exists(),
             Piece::XenUtilsBookworm => asset("xen-utils-bookworm").exists(),
             Piece::Ovmf => Path::new(OVMF).exists(),

@@ -5,6 +5,7 @@ use rkexec_protocol::{Scenario, Told};
 
 use crate::assets::Files;
 use crate::end::End;
+use crate::linux_build::LinuxBuild;
 use crate::machine::{Firmware, Machine};
 use crate::pieces::Piece;
 
@@ -74,6 +75,9 @@ impl Case {
     /// All that it needs that may not be there.
     pub fn pieces(&self) -> Vec<Piece> {
         let mut pieces: Vec<_> = self.machine.xen.map(Piece::Xen).into_iter().collect();
+        if self.machine.linux != LinuxBuild::Main {
+            pieces.push(Piece::Linux(self.machine.linux));
+        }
         if self.machine.firmware == Firmware::Uefi {
             pieces.push(Piece::Ovmf);
             pieces.extend(self.machine.xen.map(Piece::XenEfi));

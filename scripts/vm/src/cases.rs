@@ -2,6 +2,7 @@
 //! and the rows that others are made from are in [`rows`].
 
 mod clients;
+mod core;
 mod crash;
 mod dom0;
 mod door;
@@ -25,6 +26,7 @@ pub use xen_versions::cycle;
 use rkexec_protocol::Scenario;
 
 use crate::case::Case;
+use crate::linux_build::LinuxBuild;
 use rows::{BOOTS, FILE};
 
 /// The one that `vm run` tells of.
@@ -38,6 +40,18 @@ pub fn story() -> Case {
 
 /// All tests.
 pub fn all() -> Vec<Case> {
+    let mut rows = on_main();
+    rows.extend(core::on(LinuxBuild::Second, &rows));
+    rows
+}
+
+/// The core of them, on this kernel.
+pub fn core(linux: LinuxBuild) -> Vec<Case> {
+    core::on(linux, &on_main())
+}
+
+/// Those on the usual kernel.
+fn on_main() -> Vec<Case> {
     let tables = [
         native::all(),
         dom0::all(),
@@ -96,6 +110,7 @@ mod tests {
         };
         all_have(Piece::Makedumpfile, "dom0: makedumpfile");
         all_have(Piece::XenUtils, "PV guest");
+        all_have(Piece::Linux(LinuxBuild::Second), "another kernel");
         all_have(Piece::Xen(XenBuild::Sid), "Xen of sid");
         let (with_grub, with_uefi) = (needing(Piece::Grub), needing(Piece::Ovmf));
         assert!(with_grub.len() < with_uefi.len());

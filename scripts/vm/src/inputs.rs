@@ -7,6 +7,8 @@ use clap::Args;
 use formats::bzimage::BzImage;
 use fs_err as fs;
 
+use crate::linux_build::LinuxBuild;
+
 /// Something that the build provides, by its name.
 pub fn asset(name: &str) -> PathBuf {
     Path::new(".build/vm/assets").join(name)
@@ -27,6 +29,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Another kernel, and the module that was built for it.
+    pub fn of(linux: LinuxBuild) -> Self {
+        let part = |name| asset(&format!("linux/{linux}/{name}"));
+        Self {
+            vmlinuz: part("vmlinuz"),
+            modules: part("modules"),
+            ko: part("rkexec.ko"),
+        }
+    }
+
     pub fn release(&self) -> Result<String> {
         let kernel = fs::read(&self.vmlinuz)?;
         let release = BzImage::parse(&kernel).and_then(|image| image.version());

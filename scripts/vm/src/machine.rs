@@ -9,6 +9,7 @@ use strum::Display;
 
 use crate::assets::Files;
 use crate::esp::{Esp, Grub};
+use crate::linux_build::LinuxBuild;
 use crate::pieces::OVMF;
 use crate::xen_build::{unpacks_zstd, XenBuild};
 
@@ -59,6 +60,8 @@ pub struct Machine {
     pub xen: Option<XenBuild>,
     pub dom0_mem: &'static str,
     pub xen_options: &'static str,
+    /// The first kernel ([`Files::with_linux`]).
+    pub linux: LinuxBuild,
     pub firmware: Firmware,
     /// What GRUB does before Xen starts: only for a dom0 with UEFI.
     pub grub: Option<Grub>,
@@ -78,6 +81,7 @@ pub const DOM0: Machine = Machine {
     xen: Some(XenBuild::Main),
     dom0_mem: "1G,max:1G",
     xen_options: "",
+    linux: LinuxBuild::Main,
     firmware: Firmware::Bios,
     grub: None,
     kernel: "",

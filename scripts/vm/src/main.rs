@@ -19,6 +19,7 @@ mod initramfs;
 mod inputs;
 mod interrupted;
 mod kdump;
+mod linux_build;
 mod machine;
 mod narrate;
 mod owners;
@@ -47,6 +48,7 @@ use rkexec_protocol::Scenario;
 
 use crate::assets::Assets;
 use crate::crash_time::CrashTimeArgs;
+use crate::linux_build::LinuxBuild;
 use crate::machine::DOM0;
 use crate::pieces::Piece;
 use crate::reboot_time::RebootTimeArgs;
@@ -79,6 +81,10 @@ enum Command {
     Clients(TestArgs),
     /// Have such a system restart from Xen into Xen, in all ways.
     XenToXen(TestArgs),
+    /// Run the core of the tests.
+    Core(TestArgs),
+    /// Run it on the kernel of Debian's unstable release.
+    Sid(TestArgs),
     /// Crash such a system, which has kdump-tools, and have crash(8) read the dump.
     Kdump,
     /// Measure; the results are what the tests have to say.
@@ -139,6 +145,8 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Soak(args) => soak::run(assets, &args),
         Command::Clients(args) => test_run::run("clients", cases::clients(), assets, &args),
         Command::XenToXen(args) => test_run::run("xen-to-xen", cases::xen_to_xen(), assets, &args),
+        Command::Core(args) => test_run::run("core", cases::core(LinuxBuild::Main), assets, &args),
+        Command::Sid(args) => test_run::run("sid", cases::core(LinuxBuild::Sid), assets, &args),
         Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),
         Command::CrashTime(args) => crash_time::run(assets, &args).map(|()| true),

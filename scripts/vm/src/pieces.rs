@@ -6,6 +6,7 @@ use std::path::Path;
 
 use strum::Display;
 
+use crate::linux_build::LinuxBuild;
 use crate::xen_build::XenBuild;
 
 /// UEFI for virtual machines, as the Debian package `ovmf` has it.
@@ -18,6 +19,8 @@ pub enum Piece {
     Xen(XenBuild),
     /// The same as a program for UEFI.
     XenEfi(XenBuild),
+    /// A kernel beside the usual one.
+    Linux(LinuxBuild),
     XenUtils,
     XenUtilsBookworm,
     Ovmf,
@@ -34,6 +37,7 @@ impl Piece {
     fn name(self) -> String {
         match self {
             Self::Xen(build) | Self::XenEfi(build) => format!("xen-{build}"),
+            Self::Linux(build) => format!("kernel-{build}"),
             other => other.to_string(),
         }
     }
@@ -46,6 +50,7 @@ impl Piece {
             Self::Xen(release) => return format!("the Xen of {release}"),
             Self::XenEfi(XenBuild::Main) => "xen.efi beside the Xen that was given",
             Self::XenEfi(build) => return format!("xen.efi of {build}"),
+            Self::Linux(build) => build.what(),
             Self::XenUtils => "Xen's own tools",
             Self::XenUtilsBookworm => "Xen's own tools of Debian 12",
             Self::Ovmf => "UEFI for virtual machines (OVMF)",
@@ -98,6 +103,7 @@ mod tests {
             (Piece::Xen(XenBuild::Trixie), "xen-trixie"),
             (Piece::Xen(XenBuild::Sid), "xen-sid"),
             (Piece::Xen(XenBuild::WithoutKexec), "xen-without-kexec"),
+            (Piece::Linux(LinuxBuild::Second), "kernel-second"),
             (Piece::XenUtils, "xen-utils"),
             (Piece::XenUtilsBookworm, "xen-utils-bookworm"),
             (Piece::Ovmf, "ovmf"),

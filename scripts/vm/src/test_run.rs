@@ -1,5 +1,6 @@
 //! `vm test` and `vm measure`: the rows of [`crate::cases`] as a [`Suite`], the longest first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{ensure, Result};
@@ -45,6 +46,10 @@ pub fn run(command: &str, mut cases: Vec<Case>, assets: &Assets, args: &TestArgs
     if cases.iter().any(|case| case.needs == Needs::Selftests) {
         files.add_selftests()?;
     }
+    let builds = BTreeSet::from_iter(cases.iter().map(|case| case.machine.linux));
+    builds
+        .into_iter()
+        .try_for_each(|build| files.add_linux(build))?;
     files.need_module()?;
     let files = Arc::new(files);
     let mut suite = Suite::new(&files.output);
@@ -72,11 +77,13 @@ pub fn files_for(case: &Case, files: &Files) -> Result<Files> {
         let v1 = "kexec interface V1, which newer versions of Xen do not have";
         return Err(Skipped(v1.to_owned()).into());
     }
+    let files = files.with_linux(case.machine.linux);
+    files.need_module()?;
     Ok(match case.needs {
         Needs::Selftests => files.with_selftests(),
         Needs::Debian | Needs::TwoXens => files.with_debian("trixie"),
         Needs::DebianSid => files.with_debian("sid"),
-        Needs::Nothing | Needs::XenTools => files.clone(),
+        Needs::Nothing | Needs::XenTools => files,
     })
 }
 
