@@ -48,7 +48,7 @@ test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
 test-pieces := kernel-second xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
-	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8
+	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8 deb
 
 # Of the kernel $(1), in the root by $(2), with these options.
 make-metadata = $(2) scripts/rust-metadata --check $(headers) $(made)/metadata || \
