@@ -30,6 +30,9 @@ pub fn verdict(facts: &Facts) -> Verdict {
         true => Verdict::Good(format!(
             "{what}; kexec does not work in this dom0, and nothing is set up that needs it"
         )),
-        false => Verdict::Bad(format!("{what}; {} depends on it", why.join(" and "))),
+        false => {
+            let depends = if why.len() == 1 { "depends" } else { "depend" };
+            Verdict::Bad(format!("{what}; {} {depends} on it", why.join(" and ")))
+        }
     }
 }

@@ -154,7 +154,7 @@ fn is_refused_module(text: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     text.starts_with(NOT_LOADED)
         || text.starts_with("rkexec: ") && has(&loader)
-        || has(&signature) && text.ends_with("is rejected")
+        || signature.iter().any(|start| text.starts_with(start)) && text.ends_with("is rejected")
         || text.starts_with("Lockdown: modprobe: unsigned module loading")
         || text.starts_with("livepatch: ") && text.contains("failed") && has(&livepatch)
 }

@@ -8,12 +8,17 @@ use crate::host::{Host, Kind};
 use crate::images::{CrashArea, Image, Keeper};
 use crate::log::Extent;
 use crate::module::{Module, State};
-use crate::trouble::{self, Trouble};
+use crate::trouble::Trouble;
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rkexec = trouble::of_module(self).unwrap_or_else(|| at_work(&self.host).to_owned());
-        row(f, "rkexec", &rkexec)?;
+        // What is wrong with the module is the first problem, and the first line.
+        let is_loaded = self.module.state == State::Loaded;
+        let (module, problems) = self.problems.split_at((!is_loaded).into());
+        if is_loaded {
+            row(f, "rkexec", at_work(&self.host))?;
+        }
+        troubles(f, "rkexec", module)?;
         row(f, "versions", &versions(&self.module))?;
         row(f, "kernel", &kernels(self))?;
         row(f, "host", &host(&self.host))?;
@@ -22,15 +27,9 @@ impl fmt::Display for Facts {
         row(f, "crash area", &crash_area(&self.crash_area))?;
         row(f, "programs", &programs(self))?;
         row(f, "last refusal", &refusal(&self.log))?;
-        if let Some(remedy) = self
-            .log
-            .last_refusal
-            .as_ref()
-            .and_then(|it| it.remedy.as_ref())
-        {
-            row(f, "", &format!("-> {remedy}"))?;
-        }
-        troubles(f, "problem", &self.problems)?;
+        let last = self.log.last_refusal.as_ref();
+        remedy(f, last.and_then(|it| it.remedy.as_ref()))?;
+        troubles(f, "problem", problems)?;
         troubles(f, "note", &self.notes)?;
         if !self.unreadable.is_empty() {
             row(f, "not readable", &self.unreadable.join(", "))?;
@@ -46,11 +45,13 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
 fn troubles(f: &mut fmt::Formatter<'_>, name: &str, troubles: &[Trouble]) -> fmt::Result {
     for trouble in troubles {
         row(f, name, &trouble.what)?;
-        if let Some(remedy) = &trouble.remedy {
-            row(f, "", &format!("-> {remedy}"))?;
-        }
+        remedy(f, trouble.remedy.as_ref())?;
     }
     Ok(())
+}
+
+fn remedy(f: &mut fmt::Formatter<'_>, remedy: Option<&String>) -> fmt::Result {
+    remedy.map_or(Ok(()), |it| row(f, "", &format!("-> {it}")))
 }
 
 fn at_work(host: &Host) -> &'static str {
@@ -62,7 +63,10 @@ fn at_work(host: &Host) -> &'static str {
 
 fn versions(module: &Module) -> String {
     let mut versions = Vec::new();
-    if module.state != State::NoModule && module.state != State::NotLoaded {
+    if !matches!(
+        module.state,
+        State::NoModule | State::NotLoaded | State::Refused
+    ) {
         let version = module.version.as_deref().unwrap_or("without a version");
         versions.push(format!("loaded: {version}"));
     }
