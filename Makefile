@@ -247,12 +247,16 @@ install: ## installs the module on this machine (DESTDIR=DIR: below DIR)
 	install -D -m 644 scripts/modprobe.conf "$(DESTDIR)/etc/modprobe.d/rkexec.conf"
 	install -D -m 755 scripts/kexec-syscalls "$(DESTDIR)/usr/local/sbin/kexec-syscalls"
 	install -D -m 755 .build/target/$(target)/release/rkexec-xen "$(DESTDIR)/usr/local/sbin/rkexec-xen"
+	install -D -m 755 .build/target/$(target)/release/rkexec-status "$(DESTDIR)/usr/local/sbin/rkexec-status"
 	depmod -b "$(DESTDIR)/" $(kernel)
 
-install-dom0: ## beside install, for a dom0: rkexec at boot, and kdump-tools behind it
+install-dom0: ## beside install, for a dom0: rkexec at boot, kdump-tools behind it, and a unit that fails without it
 	install -D -m 644 scripts/kdump-tools.conf "$(DESTDIR)/etc/systemd/system/kdump-tools.service.d/rkexec.conf"
 	install -d "$(DESTDIR)/etc/modules-load.d"
 	echo rkexec >"$(DESTDIR)/etc/modules-load.d/rkexec.conf"
+	install -D -m 644 scripts/rkexec.service "$(DESTDIR)/etc/systemd/system/rkexec.service"
+	install -d "$(DESTDIR)/etc/systemd/system/multi-user.target.wants"
+	ln -sfn ../rkexec.service "$(DESTDIR)/etc/systemd/system/multi-user.target.wants/rkexec.service"
 
 clean: ## removes what was built, but for the root and what was fetched
 	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
