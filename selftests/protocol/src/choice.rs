@@ -47,8 +47,9 @@ choices! {
 
     /// How a Debian system comes into the next kernel (`scripts/dom0-guest`): it crashes, and has
     /// kdump-tools; the same by way of the system calls; `kexec -l` and `systemctl kexec`, or `systemctl
-    /// reboot`; `kexec -e`; `systemctl kexec` of a systemd that loads what the boot loader would.
-    Client { Kdump, KdumpSyscalls, SystemctlKexec, SystemctlReboot, KexecExec, BootEntry }
+    /// reboot`; `kexec -e`; `systemctl kexec` of a systemd that loads what the boot loader would. Or it does not: it
+    /// has `rkexec-status` tell what there is.
+    Client { Kdump, KdumpSyscalls, SystemctlKexec, SystemctlReboot, KexecExec, BootEntry, Status }
 
     /// From which Xen to which a host goes (`scripts/dom0-xen-to-xen`): the newer one, the older, and the newer
     /// twice; once to the same, to an older, to a newer; to the same with another kernel; to the same, and there

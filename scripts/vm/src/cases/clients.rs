@@ -39,6 +39,13 @@ pub const DEBIAN: Machine = Machine {
     ..DOM0
 };
 
+/// kdump-tools wants to see a crashkernel=, whatever it says; the area is Xen's.
+const WITH_KDUMP: Machine = Machine {
+    xen_options: "crashkernel=256M",
+    kernel: "root=/dev/vda ro net.ifnames=0 crashkernel=256M systemd.show_status=0",
+    ..DEBIAN
+};
+
 const SID: Machine = Machine {
     qemu: qemu!("sid"),
     ..DEBIAN
@@ -100,6 +107,16 @@ pub fn all() -> Vec<Case> {
     let mut rows = some();
     rows.extend([
         Case {
+            name: "Debian in dom0: rkexec-status tells what there is, what was refused, and what is missing",
+            machine: WITH_KDUMP,
+            scenario: debian(Client::Status),
+            end: End::FirstKernel,
+            says: &["rkexec: kexec has called Xen to load an image: the kernel loads it"],
+            // What it says of a refusal.
+            expects_trouble: &[OVER_XEN, NONE_IS_LOADED, "rkexec: not loaded: xen_abi=v9", "vmtest: # "],
+            ..STARTS
+        },
+        Case {
             name: "Debian in dom0: kexec -l, systemctl kexec",
             scenario: debian(Client::SystemctlKexec),
             ..STARTS
@@ -145,13 +162,10 @@ pub fn kdump(name: &'static str, client: Client, disk: &Path) -> Case {
     Case {
         name,
         machine: Machine {
-            xen_options: "crashkernel=256M",
-            // kdump-tools wants to see a crashkernel=, whatever it says.
-            kernel: "root=/dev/vda ro net.ifnames=0 crashkernel=256M systemd.show_status=0",
             qemu: vec!["-nodefaults", "-drive", disk.leak()].leak(),
             // It runs alone, for minutes.
             parallel: true,
-            ..DOM0
+            ..WITH_KDUMP
         },
         scenario: debian(client),
         end: End::Saved(1),
