@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::mem::zeroed;
-use core::ptr::null;
+use core::ptr::{null, with_exposed_provenance_mut};
 
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -91,8 +91,9 @@ unsafe extern "C" fn post_patch<C: Callbacks>(_object: *mut c::klp_object) {
         // Whoever asked for the opposite (`__klp_disable_patch()`) has marked the patch as disabled
         // after it was turned round. Behind this callback the core looks at the mark, and would forget
         // a patch that is disabled.
+        let patch = with_exposed_provenance_mut::<c::klp_patch>(PATCH.load(Relaxed));
         // SAFETY: The patch is static, and the core's lock, under which it calls, is held.
-        unsafe { (*PATCH.load(Relaxed)).enabled = true };
+        unsafe { (*patch).enabled = true };
     }
     C::after_patch();
 }
@@ -111,8 +112,8 @@ unsafe extern "C" fn post_unpatch<C: Callbacks>(_object: *mut c::klp_object) {
     C::after_unpatch();
 }
 
-/// The patch that is enabled.
-static PATCH: Atomic<*mut c::klp_patch> = Atomic::new(core::ptr::null_mut());
+/// The address of the patch that is enabled.
+static PATCH: Atomic<usize> = Atomic::new(0);
 
 /// How many bytes ftrace's call takes at the start of a function (`MCOUNT_INSN_SIZE`).
 const CALL_BYTES: usize = 5;
@@ -267,7 +268,7 @@ pub(crate) unsafe fn enable<C: Callbacks>(
     storage.patch.objs = storage.objs.as_mut_ptr();
     storage.patch.states = storage.states.as_mut_ptr();
     let patch = &raw mut storage.patch;
-    PATCH.store(patch, Relaxed);
+    PATCH.store(patch.expose_provenance(), Relaxed);
 
     // SAFETY: The structure is static and complete, and this is the init of the module in it.
     to_result(unsafe { c::klp_enable_patch(patch) })

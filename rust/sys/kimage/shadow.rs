@@ -16,12 +16,12 @@ const ID: c_ulong = 0x726b_6578_6563;
 
 /// How many images have something attached that is not all freed: a transition would have to wait for
 /// the task that frees it. It grows under the kexec lock only.
-static ATTACHED: Atomic<usize> = Atomic::new(0);
+static ATTACHED: Atomic<isize> = Atomic::new(0);
 
 /// Whether nothing is attached but to loaded images: none is being freed by another task, nor is to be.
 /// As long as nobody else has the lock, that remains so.
 pub(crate) fn only_loaded_are_left(lock: &KexecLock) -> bool {
-    let loaded = loaded(lock).filter(|(_, image)| has_any(image)).count();
+    let loaded = loaded(lock).filter(|(_, image)| has_any(image)).count() as isize;
     ATTACHED.load(Acquire) == loaded
 }
 
@@ -95,6 +95,6 @@ pub(crate) unsafe fn free<T>(image: &mut Kimage<'_>) -> bool {
         KBox::from_raw(value)
     };
     drop(value);
-    ATTACHED.fetch_sub(1, Release);
+    ATTACHED.fetch_add(-1, Release);
     true
 }
