@@ -146,7 +146,10 @@ struct page *rkexec_alloc_pages(unsigned int order)
 
 void *rkexec_vzalloc(size_t len)
 {
-	return __vmalloc(len, GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	/* As above; before 7.1 it does not take that flag, and warns. */
+	gfp_t mayfail = LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0) ? 0 : __GFP_RETRY_MAYFAIL;
+
+	return __vmalloc(len, GFP_KERNEL | __GFP_ZERO | mayfail | __GFP_NOWARN);
 }
 
 void *rkexec_page_address(const struct page *page)
