@@ -148,6 +148,7 @@ assets: pieces
 	@ln -sfn /rkexec/.build/probe.bin $(assets)/probe
 	@ln -sfn /rkexec/.build/kselftests $(assets)/kselftests
 	@ln -sfn /rkexec/.build/dom0 $(assets)/dom0
+	@ln -sfn /rkexec/.build/life-cycle/disks $(assets)/life-cycle
 	@ln -sfn /var/lib/rkexec/missing $(assets)/missing
 
 # It has the module in it.
@@ -165,7 +166,7 @@ deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ ha
 	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
 		"$$(scripts/version maintainer)" "$$(scripts/version date)"
 
-.PHONY: run run-xen test test-machines test-sid test-clients test-xen-to-xen test-kdump soak ktest map bench
+.PHONY: run run-xen test test-machines test-sid test-clients test-xen-to-xen test-package test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
@@ -192,6 +193,12 @@ test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian 
 
 test-xen-to-xen: test-machines ## a Debian host restarts from Xen into another Xen, the same, one with another kernel; from Linux; with UEFI
 	@$(in-root) $(bin)/vm xen-to-xen
+
+test-package: deb ## the life cycle of the packages on Debian systems: installed, upgraded, booted, purged (15 minutes)
+	@$(in-root) --root scripts/pieces/fetch debian-life-cycle
+	@$(step) life-cycle "installing the packages on Debian systems" \
+		$(in-root) --root scripts/life-cycle/install .build/deb
+	@$(in-root) $(bin)/vm life-cycle --timeout-factor 2
 
 # Without the debug information some of its tests fail, which say so.
 test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what they save (six minutes; downloads 1.2 GB once)

@@ -57,7 +57,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Crash(crash) => crash::run(stage, crash),
         Scenario::CrashBadInput => crash_bad_input::run(stage),
         Scenario::CrashRefusal => crash_refusal::run(stage),
-        Scenario::Debian(_) | Scenario::XenToXen(_) => {
+        Scenario::Debian(_) | Scenario::LifeCycle(_) | Scenario::XenToXen(_) => {
             bail!("that is for a machine with scripts/dom0-guest")
         }
         Scenario::Door(door) => door::run(stage, door),

@@ -187,6 +187,21 @@ impl Files {
     }
 
     /// The same files with another initramfs, which is somebody else's.
+    /// The same for a Debian system with rkexec's packages (`scripts/life-cycle`), which has a kernel of its own. An
+    /// error is why there is none.
+    pub fn with_installed(&self, name: &str) -> Result<Self, String> {
+        let dir = asset(&format!("life-cycle/{name}"));
+        let mut files = self.with_initramfs(dir.join("initrd"));
+        files.inputs.vmlinuz = dir.join("vmlinuz");
+        match files.initramfs.exists() {
+            true => Ok(files),
+            false => Err(match fs::read_to_string(dir.join("missing")) {
+                Ok(reason) => reason.trim().to_owned(),
+                Err(_) => format!("a system with the packages ({})", dir.display()),
+            }),
+        }
+    }
+
     #[must_use]
     /// The same for a Debian system of this release (`scripts/dom0-disk`).
     pub fn with_debian(&self, release: &str) -> Self {

@@ -42,6 +42,8 @@ pub enum Needs {
     DebianSid,
     /// That of the usual release, which has an older Xen beside its own.
     TwoXens,
+    /// A Debian system with the packages installed, by its name.
+    Installed(&'static str),
 }
 
 /// What a first kernel is told of the test.
@@ -89,7 +91,8 @@ impl Case {
             pieces.push(Piece::Makedumpfile);
         }
         match self.needs {
-            Needs::Nothing => {}
+            // It is no piece of the archive's.
+            Needs::Nothing | Needs::Installed(_) => {}
             Needs::XenTools => pieces.push(Piece::XenUtils),
             Needs::Selftests => pieces.push(Piece::Selftests),
             Needs::Debian => pieces.push(Piece::DebianTrixie),

@@ -72,6 +72,9 @@ pub fn files_for(case: &Case, files: &Files) -> Result<Files> {
     for piece in case.pieces() {
         files.need(piece).map_err(Skipped)?;
     }
+    if let Needs::Installed(name) = case.needs {
+        return files.with_installed(name).map_err(|why| Skipped(why).into());
+    }
     let xen = case.machine.xen.and_then(|build| files.xen(build));
     if xen.is_some_and(|xen| case.abi() == Some(Abi::V1) && !has_v1(xen.version)) {
         let v1 = "kexec interface V1, which newer versions of Xen do not have";
@@ -83,7 +86,7 @@ pub fn files_for(case: &Case, files: &Files) -> Result<Files> {
         Needs::Selftests => files.with_selftests(),
         Needs::Debian | Needs::TwoXens => files.with_debian("trixie"),
         Needs::DebianSid => files.with_debian("sid"),
-        Needs::Nothing | Needs::XenTools => files,
+        Needs::Nothing | Needs::XenTools | Needs::Installed(_) => files,
     })
 }
 

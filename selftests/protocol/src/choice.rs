@@ -56,6 +56,11 @@ choices! {
     /// it crashes; from Linux alone.
     Journey { ThereAndBack, Same, Older, Newer, OtherKernel, Kdump, FromLinux }
 
+    /// What is installed on a Debian system by its packages (`scripts/life-cycle`), and what it does there: kernels one
+    /// after the other; dom0 crashes; there is a kernel more; that has no headers; there is none with Rust; all of it
+    /// is prebuilt, and goes through an upgrade and away.
+    Installed { Fresh, Crash, Upgraded, NoHeaders, NoRust, Prebuilt }
+
     /// What a crash kernel does with the dump: what people do, it writes it to a disk by makedumpfile; it
     /// only tells what is in it; it copies it to a disk as it is.
     Dump { Whole, Headers, Raw }

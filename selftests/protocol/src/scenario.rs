@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::choice::{
-    Abi, By, Call, Client, Destination, Extra, Gone, Journey, Lockdown, Trigger, Way,
+    Abi, By, Call, Client, Destination, Extra, Gone, Installed, Journey, Lockdown, Trigger, Way,
 };
 use crate::text;
 
@@ -113,6 +113,12 @@ parameters! {
     Debian {
         /// What they do.
         client: Client = Client::Kdump,
+    }
+
+    /// A Debian system with rkexec's packages (`scripts/dom0-life-cycle`, which reads this as text).
+    LifeCycle {
+        /// With these.
+        installed: Installed = Installed::Fresh,
     }
 
     /// How long whole loads take, in a dom0 or on the bare machine.
@@ -253,6 +259,8 @@ scenarios! {
     Guest = "guest",
     /// Everything that can happen to an image before one is booted.
     Lifecycle = "lifecycle",
+    /// rkexec's packages.
+    LifeCycle(LifeCycle) = "life-cycle",
     LoadTime(LoadTime) = "load-time",
     /// How long `machine_kexec_prepare` takes.
     PrepareTime = "prepare-time",
