@@ -25,21 +25,30 @@ ours() {
 # What apt and the packages say is in $said.
 said=$systems/said
 
-# install NAME WORD...: by apt, as people do it.
+# install NAME WORD...: by apt, as people do it. $took says how long it took.
 install() {
 	system=$1
 	shift
 	installed=0
 	begun=$(date +%s)
+	times >"$systems/times"
+	cpu=$(cpu_seconds)
 	apt "$system" install "$@" >"$said" 2>&1 || installed=$?
-	took=$(($(date +%s) - begun))
+	times >"$systems/times"
+	cpu=$(($(cpu_seconds) - cpu))
+	took="$(($(date +%s) - begun)) s ($cpu s of processors)"
 	cat "$said"
 	return "$installed"
 }
 
+# What the programs have taken that this one has run: the second line of `times`, as 1m2.3s 0m4.5s.
+cpu_seconds() {
+	sed -n '2s/[ms]/ /gp' "$systems/times" | awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }'
+}
+
 # says PATTERN...: each is in what was said last.
 says() {
-	for pattern; do grep -E -e "$pattern" "$said" || return; done
+	for pattern; do grep -e "$pattern" "$said" || return; done
 }
 
 # dpkg has nothing to complain about.

@@ -31,7 +31,7 @@ first_install() {
 	# shellcheck disable=SC2046
 	ok "$title" install "$host" $(ours rkexec rkexec-dkms)
 	[ "$result" -eq 0 ] || return
-	note "it takes $took s beside the download of packages, and $(($(megabytes "$host") - before)) MB;" \
+	note "it takes $took beside the download of packages, and $(($(megabytes "$host") - before)) MB;" \
 		"$(says ' newly installed' | sed 's/.*upgraded, //')"
 	ok 'the module is there' has_module "$host" "$old"
 	ok 'it is signed' is_signed "$host" "$old"
@@ -55,7 +55,7 @@ new_kernel() {
 	ok 'dpkg is content' audited "$host"
 	ok 'there is a disk of it' make_disk "$host" no-headers "$new"
 	ok "apt installs the headers" install "$host" "linux-headers-$new"
-	note "it takes $took s"
+	note "it takes $took"
 	ok 'the module is there' has_module "$host" "$new"
 	ok 'it is signed' is_signed "$host" "$new"
 	ok 'it has the relocations of a livepatch' livepatched "$host" "$new"

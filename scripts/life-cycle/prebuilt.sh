@@ -24,7 +24,7 @@ if has "$host" "linux-image-$new"; then
 	packages "$host" >"$systems/$host/usr/local/lib/packages-before"
 	# shellcheck disable=SC2046 # one word for each
 	ok "$title" install "$host" $(ours rkexec "rkexec-modules-$new")
-	note "it takes $took s"
+	note "it takes $took"
 	ok 'no compiler comes with it' without_compiler
 	ok 'the module is there' has_module "$host" "$new"
 	ok 'it has the relocations of a livepatch' livepatched "$host" "$new"
