@@ -17,13 +17,22 @@ has() {
 	sure in_system "$system" apt-get -y --download-only install "$@" >>"$log" 2>&1
 }
 
+# lacks NAME: what was to be tested cannot be, for `has` has failed: skipped, if it is the archive that says no.
+lacks() {
+	if [ -n "$refusal" ]; then
+		skip "$1" "$refusal"
+	else
+		ok "$1" eval 'tail -n 20 "$log"; false'
+	fi
+}
+
 # The files of our packages, as the systems see them.
 ours() {
 	for package; do (cd "$systems/packages" && ls "${package}"_*.deb); done | sed 's,^,/run/packages/,'
 }
 
-# What apt and the packages say is in $said.
-said=$systems/said
+# What apt and the packages say is in $answer.
+answer=$systems/answer
 
 # install NAME WORD...: by apt, as people do it. $took says how long it took.
 install() {
@@ -33,11 +42,11 @@ install() {
 	begun=$(date +%s)
 	times >"$systems/times"
 	cpu=$(cpu_seconds)
-	apt "$system" install "$@" >"$said" 2>&1 || installed=$?
+	apt "$system" install "$@" >"$answer" 2>&1 || installed=$?
 	times >"$systems/times"
 	cpu=$(($(cpu_seconds) - cpu))
 	took="$(($(date +%s) - begun)) s ($cpu s of processors)"
-	cat "$said"
+	cat "$answer"
 	return "$installed"
 }
 
@@ -48,7 +57,7 @@ cpu_seconds() {
 
 # says PATTERN...: each is in what was said last.
 says() {
-	for pattern; do grep -e "$pattern" "$said" || return; done
+	for pattern; do grep -e "$pattern" "$answer" || return; done
 }
 
 # dpkg has nothing to complain about.

@@ -18,8 +18,8 @@ first_install() {
 	make_system "$host"
 	# shellcheck disable=SC2046 # one word for each
 	if ! has "$host" $(kernel_packages "$old"); then
-		skip "$title" "$refusal"
-		no_disk "$refusal" fresh upgraded no-headers
+		lacks "$title"
+		no_disk "${refusal:-it could not be installed}" fresh upgraded no-headers
 		return 1
 	fi
 	# shellcheck disable=SC2046
@@ -44,8 +44,8 @@ new_kernel() {
 	title="apt installs Linux $new without its headers"
 	# shellcheck disable=SC2046
 	if ! has "$host" $(kernel_packages "$new"); then
-		skip "$title" "$refusal"
-		no_disk "$refusal" upgraded no-headers
+		lacks "$title"
+		no_disk "${refusal:-it could not be installed}" upgraded no-headers
 		return
 	fi
 	ok "$title" install "$host" "linux-image-$new"
@@ -96,7 +96,7 @@ exceptions() {
 other_compiler() {
 	title='apt installs rkexec beside a rustc of backports'
 	if ! has "$host" -t trixie-backports rustc; then
-		skip "$title" "$refusal"
+		lacks "$title"
 		return
 	fi
 	install "$host" -t trixie-backports rustc >>"$log" 2>&1

@@ -16,7 +16,7 @@ if has "$host" linux-image-amd64/trixie linux-headers-amd64/trixie; then
 	ok 'dpkg is content' audited "$host"
 	ok 'there is a disk of it' make_disk "$host" no-rust "$kernel"
 else
-	skip "$title" "$refusal"
-	no_disk "$refusal" no-rust
+	lacks "$title"
+	no_disk "${refusal:-it could not be installed}" no-rust
 fi
 rm -rf --one-file-system "${systems:?}/$host"

@@ -32,7 +32,7 @@ if has "$host" "linux-image-$new"; then
 	ok 'there are newer packages' leave_newer
 	ok 'there is a disk of it' make_disk "$host" prebuilt "$new"
 else
-	skip "$title" "$refusal"
-	no_disk "$refusal" prebuilt
+	lacks "$title"
+	no_disk "${refusal:-it could not be installed}" prebuilt
 fi
 rm -rf --one-file-system "${systems:?}/$host"
