@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 
-/// Without xenstored `xl` waits for it, for ever. A host that is just starting a guest may take long (20 s were
-/// seen, with both processors of an emulated machine busy).
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Without xenstored `xl` waits for it, for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Their names.
 ///
@@ -32,7 +31,10 @@ pub fn running() -> Result<Vec<String>> {
     });
     let Ok(list) = receive.recv_timeout(PATIENCE) else {
         xl.kill()?;
-        bail!("xl list does not answer (are Xen's daemons running?)");
+        bail!(
+            "xl list has not answered in {} s (are Xen's daemons running, and well?)",
+            PATIENCE.as_secs()
+        );
     };
     let status = xl.wait()?;
     ensure!(status.success(), "xl list: {status}");
