@@ -67,6 +67,14 @@ audited() {
 	[ -z "$complaint" ]
 }
 
+# configured NAME PACKAGE...: dpkg has configured them.
+configured() {
+	system=$1
+	shift
+	packages "$system" | grep rkexec
+	for package; do packages "$system" | grep -q "^ii  *$package " || return; done
+}
+
 # module NAME KERNEL: the module of that kernel in a system.
 module() {
 	find "$systems/$1/usr/lib/modules/$2" -name 'rkexec.ko*' 2>/dev/null

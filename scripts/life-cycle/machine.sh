@@ -107,13 +107,6 @@ other_compiler() {
 	ok 'dpkg is content' audited "$host"
 }
 
-configured() {
-	system=$1
-	shift
-	packages "$system" | grep rkexec
-	for package; do packages "$system" | grep -q "^ii  *$package " || return; done
-}
-
 if first_install; then
 	new_kernel
 	removal
