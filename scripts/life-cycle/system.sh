@@ -86,7 +86,7 @@ no_disk() {
 # out: lists, logs, caches, backups of dpkg's, whose state is listed by `packages`.
 files() {
 	(
-		cd "$systems/$1"
+		cd "$systems/$1" || exit
 		find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./var/log \
 			-o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/lib/dpkg -o -path ./var/backups \) -prune \
 			-o -printf '%y %m %u:%g %p %l\n'
