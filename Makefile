@@ -161,6 +161,8 @@ dom0-disk: all test-pieces
 test-machines: all test-pieces module-second kselftests xen-without-kexec dom0-disk
 
 .PHONY: deb
+# The prebuilt module says it, as those do that DKMS builds.
+deb: export RKEXEC_VERSION = $(shell scripts/version)
 deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ has what is for one kernel
 	@$(in-root) --root scripts/pieces/fetch --needed deb
 	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
