@@ -104,7 +104,7 @@ is_signed() {
 livepatched() {
 	relocations "$(module "$1" "$2")" >"$systems/relocations"
 	cat "$systems/relocations"
-	[ "$(cat "$systems/relocations")" = "$(relocations "$scripts/../.build/rkexec.ko")" ]
+	[ -s "$systems/relocations" ] && [ "$(cat "$systems/relocations")" = "$(relocations "$scripts/../.build/rkexec.ko")" ]
 }
 
 relocations() {
@@ -124,6 +124,7 @@ nothing_of_ours() {
 
 # same NAME WHAT PATTERN: what `files` or `packages` say now is what $systems/NAME.WHAT says, but for that.
 same() {
-	"$2" "$1" >"$systems/$1.$2.now"
+	[ -s "$systems/$1.$2" ] || return
+	"$2" "$1" >"$systems/$1.$2.now" || return
 	! diff "$systems/$1.$2" "$systems/$1.$2.now" | grep '^[<>]' | grep -vE -e "$3"
 }
