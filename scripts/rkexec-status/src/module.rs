@@ -120,9 +120,18 @@ fn is_wanted_at_boot(root: &Root) -> bool {
         let text = root.text(path).unwrap_or_default();
         text.lines().any(|line| line.trim() == "rkexec")
     };
-    let in_folder = |folder: &str| {
-        let mut names = root.names(folder).into_iter();
-        names.any(|name| name.ends_with(".conf") && has_line(&format!("{folder}/{name}")))
+    // A file stands for all of its name in the folders behind: an empty one takes a package's back.
+    let mut files = BTreeMap::new();
+    for folder in ["usr/lib", "usr/local/lib", "run", "etc"] {
+        let folder = format!("{folder}/modules-load.d");
+        for name in root.names(&folder) {
+            let path = format!("{folder}/{name}");
+            files.insert(name, path);
+        }
+    }
+    let by_file = || {
+        let mut files = files.iter();
+        files.any(|(name, path)| name.ends_with(".conf") && has_line(path))
     };
     let by_command_line = || {
         let text = root.text("proc/cmdline").unwrap_or_default();
@@ -133,11 +142,7 @@ fn is_wanted_at_boot(root: &Root) -> bool {
                 .is_some_and(|names| names.split(',').any(|name| name == "rkexec"))
         })
     };
-    ["etc", "run", "usr/local/lib", "usr/lib"]
-        .iter()
-        .any(|folder| in_folder(&format!("{folder}/modules-load.d")))
-        || has_line("etc/modules")
-        || by_command_line()
+    by_file() || has_line("etc/modules") || by_command_line()
 }
 
 /// Those that are installed, by dpkg's own list.

@@ -345,6 +345,10 @@ fn at_boot_a_dom0_fails_where_the_module_was_wanted_and_refused() {
             .0,
         0
     );
+    let taken_back = refused()
+        .file("usr/lib/modules-load.d/rkexec.conf", "rkexec")
+        .file("etc/modules-load.d/rkexec.conf", "");
+    assert_eq!(taken_back.boot().0, 0);
 }
 
 #[test]
