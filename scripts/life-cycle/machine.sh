@@ -67,6 +67,33 @@ new_kernel() {
 	ok 'so is all that was made for it' no_traces_of "$new"
 }
 
+# rkexec-dkms takes away what the old version has built, and the new one builds it again, of metadata that is there.
+newer_version() {
+	dkms=$(ours rkexec-dkms)
+	ok 'there is a newer rkexec-dkms' "$scripts/life-cycle/newer" "$systems/packages/${dkms##*/}" "$systems/newer"
+	newer=$(cd "$systems/newer" && ls rkexec-dkms_*)
+	mv "$systems/newer/$newer" "$systems/packages/"
+	newer=${newer#*_}
+	newer=${newer%_*}
+	ok 'apt upgrades it' install "$host" "/run/packages/rkexec-dkms_${newer}_amd64.deb"
+	note "it takes $took"
+	rm "$systems/packages/rkexec-dkms_${newer}_amd64.deb"
+	ok 'the module is there' has_module "$host" "$old"
+	ok 'it is that of the newer version' is_of "$newer"
+	ok 'it is signed' is_signed "$host" "$old"
+	ok 'the sources of the older one are gone' only_source "$newer"
+	ok 'dpkg is content' audited "$host"
+}
+
+is_of() {
+	modinfo -F version "$(module "$host" "$old")" | grep -Fx "$1"
+}
+
+only_source() {
+	ls "$systems/$host/usr/src" "$systems/$host/var/lib/dkms/rkexec"
+	[ "$(cd "$systems/$host/usr/src" && echo rkexec-*)" = "rkexec-$1" ]
+}
+
 # The kernel's own packages leave what they leave.
 no_traces_of() {
 	! find "$systems/$host/var/lib/dkms" "$systems/$host/var/lib/rkexec" "$systems/$host/usr/lib" -name "*$1*" |
@@ -109,6 +136,7 @@ other_compiler() {
 
 if first_install; then
 	new_kernel
+	newer_version
 	removal
 	other_compiler
 fi
