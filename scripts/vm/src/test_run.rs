@@ -73,7 +73,9 @@ pub fn files_for(case: &Case, files: &Files) -> Result<Files> {
         files.need(piece).map_err(Skipped)?;
     }
     if let Needs::Installed(name) = case.needs {
-        return files.with_installed(name).map_err(|why| Skipped(why).into());
+        return files
+            .with_installed(name)
+            .map_err(|why| Skipped(why).into());
     }
     let xen = case.machine.xen.and_then(|build| files.xen(build));
     if xen.is_some_and(|xen| case.abi() == Some(Abi::V1) && !has_v1(xen.version)) {

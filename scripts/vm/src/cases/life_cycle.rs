@@ -18,8 +18,7 @@ macro_rules! host {
     ($system:literal) => {
         Machine {
             xen_options: "crashkernel=256M",
-            kernel:
-                "root=/dev/vda ro net.ifnames=0 crashkernel=256M systemd.show_status=0",
+            kernel: "root=/dev/vda ro net.ifnames=0 crashkernel=256M systemd.show_status=0",
             qemu: &[
                 "-nodefaults",
                 "-drive",
