@@ -26,7 +26,13 @@ pub struct Told {
     /// Which kernel this is, in the order in which they run on the machine.
     #[default = 1]
     pub stage: u32,
-    /// What it does.
+    /// What it does. (In a box, for the tests: all that makes up each scenario is too much for a thread's stack.)
+    #[cfg_attr(
+        test,
+        proptest(
+            strategy = "proptest::option::of(proptest::strategy::Strategy::boxed(proptest::arbitrary::any::<Scenario>()))"
+        )
+    )]
     pub scenario: Option<Scenario>,
     /// Whether there is a module to test.
     pub module: bool,
