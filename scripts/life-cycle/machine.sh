@@ -107,8 +107,10 @@ removal() {
 	# apt does not know those any more of which nothing is left.
 	ok 'dpkg purges them' in_system "$host" dpkg --purge rkexec rkexec-dkms
 	ok 'nothing is there that has their name' nothing_of_ours "$host"
-	# apt keeps what another package merely suggests, such as a compiler.
-	ok 'apt removes what came with them' apt "$host" -o APT::AutoRemove::SuggestsImportant=false purge --autoremove
+	# apt keeps what another package suggests or recommends, such as a compiler or openssl. The system has none of these
+	# from before.
+	ok 'apt removes what came with them' apt "$host" -o APT::AutoRemove::SuggestsImportant=false \
+		-o APT::AutoRemove::RecommendsImportant=false purge --autoremove
 	ok 'the packages are those from before' same "$host" packages '^$'
 	# What others make anew, or leave when they are purged.
 	ok 'the files are those from before' same "$host" files "$(exceptions)"
