@@ -105,7 +105,8 @@ fn a_kernel_without_a_module_is_told_why_and_which_kernels_have_one() {
         .file(build, "")
         .run(&[]);
     assert!(
-        said.row("rkexec").contains("-> with the package /usr/lib/rkexec/install"),
+        said.row("rkexec")
+            .contains("-> with the package /usr/lib/rkexec/install"),
         "{}",
         said.text
     );
