@@ -8,8 +8,16 @@ kernel_packages() {
 	echo "linux-image-$1" "linux-headers-$1"
 }
 
+# apt keeps what came for one package and is suggested or recommended by another, such as a compiler or openssl: to
+# compare before and after it is to keep neither.
+only_what_is_needed() {
+	apt "$host" -o APT::AutoRemove::SuggestsImportant=false -o APT::AutoRemove::RecommendsImportant=false \
+		purge --autoremove
+}
+
 # What is there before anything is installed.
 remember() {
+	only_what_is_needed >>"$log" 2>&1
 	files "$host" >"$systems/$host.files" && packages "$host" >"$systems/$host.packages"
 }
 
@@ -107,10 +115,7 @@ removal() {
 	# apt does not know those any more of which nothing is left.
 	ok 'dpkg purges them' in_system "$host" dpkg --purge rkexec rkexec-dkms
 	ok 'nothing is there that has their name' nothing_of_ours "$host"
-	# apt keeps what another package suggests or recommends, such as a compiler or openssl. The system has none of these
-	# from before.
-	ok 'apt removes what came with them' apt "$host" -o APT::AutoRemove::SuggestsImportant=false \
-		-o APT::AutoRemove::RecommendsImportant=false purge --autoremove
+	ok 'apt removes what came with them' only_what_is_needed
 	ok 'the packages are those from before' same "$host" packages '^$'
 	# What others make anew, or leave when they are purged.
 	ok 'the files are those from before' same "$host" files "$(exceptions)"
