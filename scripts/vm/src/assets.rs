@@ -186,7 +186,6 @@ impl Files {
         Ok(())
     }
 
-    /// The same files with another initramfs, which is somebody else's.
     /// The same for a Debian system with rkexec's packages (`scripts/life-cycle`), which has a kernel of its own. An
     /// error is why there is none.
     pub fn with_installed(&self, name: &str) -> Result<Self, String> {
@@ -202,12 +201,14 @@ impl Files {
         }
     }
 
-    #[must_use]
     /// The same for a Debian system of this release (`scripts/dom0-disk`).
+    #[must_use]
     pub fn with_debian(&self, release: &str) -> Self {
         self.with_initramfs(debian_initrd(release))
     }
 
+    /// The same files with another initramfs, which is somebody else's.
+    #[must_use]
     pub fn with_initramfs(&self, initramfs: PathBuf) -> Self {
         Self {
             initramfs,

@@ -33,6 +33,13 @@ macro_rules! qemu {
     };
 }
 
+/// What Xen, the hand-over and kdump-tools say of a dom0 that crashes.
+pub const SAVES_DUMP: &[&str] = &[
+    "Hardware Dom0 crashed: Executing kexec image",
+    "rkexec: entering 0x",
+    "saved vmcore in /var/crash/",
+];
+
 pub const DEBIAN: Machine = Machine {
     kernel: "root=/dev/vda ro net.ifnames=0 systemd.show_status=0",
     qemu: qemu!("trixie"),
@@ -169,11 +176,7 @@ pub fn kdump(name: &'static str, client: Client, disk: &Path) -> Case {
         },
         scenario: debian(client),
         end: End::Saved(1),
-        says: &[
-            "Hardware Dom0 crashed: Executing kexec image",
-            "rkexec: entering 0x",
-            "saved vmcore in /var/crash/",
-        ],
+        says: SAVES_DUMP,
         expects_trouble: CRASH,
         seconds: 150,
         ..BOOTS

@@ -5,7 +5,7 @@ use rkexec_protocol::choice::Installed;
 use rkexec_protocol::scenario::LifeCycle;
 use rkexec_protocol::Scenario;
 
-use super::clients::OVER_XEN;
+use super::clients::{OVER_XEN, SAVES_DUMP};
 use super::dump::CRASH;
 use super::rows::BOOTS;
 use crate::case::{Case, Needs};
@@ -79,11 +79,7 @@ pub fn all() -> Vec<Case> {
             machine: host!("fresh"),
             scenario: with(Installed::Crash),
             end: End::Saved(1),
-            says: &[
-                "Hardware Dom0 crashed: Executing kexec image",
-                "rkexec: entering 0x",
-                "saved vmcore in /var/crash/",
-            ],
+            says: SAVES_DUMP,
             expects_trouble: CRASH,
             needs: Needs::Installed("fresh"),
             ..BOOTS_NEXT
