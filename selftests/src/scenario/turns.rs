@@ -137,7 +137,9 @@ fn killed(report: &mut Report, load: &dyn Fn() -> io::Result<()>) -> Result<()> 
     Ok(())
 }
 
-/// Loads images of both kinds without a pause while the module goes and comes back.
+/// Loads images of both kinds while the module goes and comes back. Between two loads the loader sleeps:
+/// ftrace gives its code back when each task has slept once or was met outside the kernel
+/// (`synchronize_rcu_tasks()`), and a task that does nothing but load is hardly ever met there.
 fn race(
     report: &mut Report,
     load: &(dyn Fn() -> io::Result<()> + Sync),
@@ -150,6 +152,7 @@ fn race(
                 load().context("a default image")?;
                 load_crash().context("a crash image")?;
                 loads.fetch_add(2, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(10));
             }
             Ok(())
         });
