@@ -41,11 +41,10 @@ root: ## the build root
 	@scripts/buildroot
 
 pieces: root
-	@$(in-root) --root scripts/pieces/fetch --needed kernel xen qemu
+	@$(in-root) --root scripts/pieces/fetch --needed kernel xen qemu python3
 
 # What the archive does not have is no failure: the tests that want it are skipped.
 test-pieces: pieces
-	@$(in-root) --root scripts/pieces/fetch --needed python3
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
 test-pieces := kernel-second xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
 	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8 deb
