@@ -62,7 +62,8 @@ new_kernel() {
 	ok 'that for the other one is there' has_module "$host" "$old"
 	ok 'dpkg is content' audited "$host"
 	ok 'there is a disk of it' make_disk "$host" no-headers "$new"
-	ok "apt installs the headers" install "$host" "linux-headers-$new"
+	cannot_be_built
+	ok 'it is built when that is mended' install_anew
 	note "it takes $took"
 	ok 'the module is there' has_module "$host" "$new"
 	ok 'it is signed' is_signed "$host" "$new"
@@ -75,11 +76,55 @@ new_kernel() {
 	ok 'so is all that was made for it' no_traces_of "$new"
 }
 
+# What a build wants and does not get. No package is the worse for it.
+cannot_be_built() {
+	default=$systems/$host/etc/default/rkexec-dkms
+	echo 'DOWNLOAD=no' >"$default"
+	ok 'apt installs the headers, and nothing may be downloaded' install "$host" "linux-headers-$new"
+	ok 'it says which source is wanted' says "Linux $new does NOT have it: linux-source-.* is wanted, and DOWNLOAD=no"
+	rm "$default"
+	ok 'it is tried again, and the disk is full' eval 'on_a_full_disk >"$answer" 2>&1'
+	ok 'that is said' says "Linux $new does NOT have it: .* MB are wanted below .*, and there are "
+	ok 'there is no module for it' has_no_module "$host" "$new"
+	ok 'that for the other one is there' has_module "$host" "$old"
+	ok 'dpkg is content' audited "$host"
+}
+
+on_a_full_disk() {
+	# shellcheck disable=SC2016 # dollars of the system's shell
+	in_system "$host" sh -c '
+		metadata=/var/lib/rkexec/metadata
+		mount -t tmpfs -o size=20m tmpfs "$metadata" && /usr/lib/rkexec/install
+	'
+}
+
+fails() {
+	! "$@"
+}
+
+# As people do it.
+install_anew() {
+	begun=$(date +%s)
+	in_system "$host" /usr/lib/rkexec/install
+	took="$(($(date +%s) - begun)) s"
+}
+
+# An upgrade that fails in its first step leaves what was there, built.
+failed_upgrade() {
+	ok 'apt fails to upgrade it' fails install "$host" "/run/packages/$1"
+	ok 'the old version is configured' configured "$host" rkexec-dkms
+	ok 'its module is there' has_module "$host" "$old"
+	ok 'dpkg is content' audited "$host"
+}
+
 # rkexec-dkms takes away what the old version has built, and the new one builds it again, of metadata that is there.
 newer_version() {
 	dkms=$(ours rkexec-dkms)
 	ok 'there is a newer rkexec-dkms' "$scripts/life-cycle/newer" "$systems/packages/${dkms##*/}" "$systems/newer"
 	newer=$(cd "$systems/newer" && ls rkexec-dkms_*)
+	ok 'there is one that cannot be unpacked' refuse "$systems/newer/$newer" "$systems/packages/refuses.deb"
+	failed_upgrade refuses.deb
+	rm -f "$systems/packages/refuses.deb"
 	mv "$systems/newer/$newer" "$systems/packages/"
 	newer=${newer#*_}
 	newer=${newer%_*}
@@ -91,6 +136,16 @@ newer_version() {
 	ok 'it is signed' is_signed "$host" "$old"
 	ok 'the sources of the older one are gone' only_source "$newer"
 	ok 'dpkg is content' audited "$host"
+}
+
+# refuse PACKAGE NEW: the same with a preinst that fails.
+refuse() {
+	rm -rf "$systems/newer/tree"
+	dpkg-deb --raw-extract "$1" "$systems/newer/tree"
+	printf '#!/bin/sh\nexit 1\n' >"$systems/newer/tree/DEBIAN/preinst"
+	chmod 755 "$systems/newer/tree/DEBIAN/preinst"
+	dpkg-deb --root-owner-group --build "$systems/newer/tree" "$2"
+	rm -rf "$systems/newer/tree"
 }
 
 is_of() {
@@ -122,8 +177,14 @@ removal() {
 }
 
 exceptions() {
+	# initrds are made anew; ca-certificates, which came with openssl, takes the certificates along that the system
+	# had been given for its mirror; DKMS leaves its keys; make_disk has made the last one.
 	cat <<-END | paste -sd '|'
-		^[<>] .* ./boot/initrd
+		^[<>] .* \./boot/initrd
+		^[<>] .* \./etc/ssl(/.*)? $
+		^[<>] .* \./etc/ssl/certs/ca-certificates\.crt$
+		^[<>] .* \./var/lib/dkms(/mok\..*)? $
+		^[<>] .* \./var/lib/kdump/latest_sysctls-
 	END
 }
 
