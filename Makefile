@@ -208,9 +208,9 @@ test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what 
 			$(in-root) scripts/debug-vmlinux || true
 	@$(in-root) $(bin)/vm kdump
 
-# Beside what make test does, for no failure in a hundred is another thing than none in one.
-soak: test-machines ## loads and boots CYCLES=100 times, on every Xen in all ways by turns (half an hour)
-	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)"
+# Beside what make test does, for no failure in a thousand is another thing than none in one.
+soak: test-machines ## loads and boots, or crashes, CYCLES=100 times: all kernels, Xens, firmware, calls by turns (20 minutes); goes on where it was left
+	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)" --of "$$(scripts/version)"
 
 ktest: test-machines ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
 	@$(in-root) --root scripts/pieces/fetch --needed ktest

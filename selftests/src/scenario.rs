@@ -1,5 +1,6 @@
 //! What stage 1 does: one of the [`Scenario`]s.
 
+mod amid;
 mod bad_input;
 mod balloon;
 mod boot;
@@ -28,6 +29,7 @@ mod refusal;
 mod refuse;
 mod selftests;
 mod stage;
+mod stalled_load;
 mod stalls;
 mod state;
 mod timed;
@@ -35,6 +37,7 @@ mod tools;
 mod turns;
 mod witnesses;
 
+pub use amid::crash as crash_amid;
 pub use clients::exec as exec_by_kexec_tools;
 pub use door::exec as exec_through_door;
 pub use guest::relay;

@@ -12,6 +12,9 @@ use crate::machine;
 use crate::run_case::{self, NeverStarted, Notes, Observer, Skipped};
 use crate::vmcore::{self, Vmcore};
 
+/// How the note begins that a second machine was started.
+pub const SECOND: &str = "a second machine was started";
+
 /// Runs `case`; the serial log goes to `log`, and each line to `observer`.
 pub fn run(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Notes> {
     let mut notes = one(case, files, log, observer)?;
@@ -55,6 +58,6 @@ fn one(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result
     fs::rename(log, log.with_extension("first"))?;
     let mut notes = attempt()
         .with_context(|| format!("the second machine, after this of the first: {error}"))?;
-    notes.insert(0, format!("a second machine was started: {error}"));
+    notes.insert(0, format!("{SECOND}: {error}"));
     Ok(notes)
 }

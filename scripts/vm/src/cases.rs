@@ -4,6 +4,7 @@
 mod clients;
 mod core;
 mod crash;
+pub mod cycle;
 mod dom0;
 mod door;
 mod dump;
@@ -23,7 +24,6 @@ pub use dump::MACHINE as DUMPED;
 pub use life_cycle::all as life_cycle;
 pub use measure::all as measures;
 pub use xen_to_xen::{all as xen_to_xen, story as xen_story};
-pub use xen_versions::cycle;
 
 use rkexec_protocol::Scenario;
 

@@ -69,6 +69,11 @@ choices! {
     /// unloads it, and loads another by itself.
     Gone { Exec, Unload }
 
+    /// In the midst of what a kernel with a crash image panics: of the load of another one, of which some is in
+    /// the crash area already; of the load of a default image; of the module's leaving; of the way into a
+    /// default image.
+    Amid { CrashLoad, Load, Leaving, Exec }
+
     /// A word for the next kernel, which changes how it starts: page tables of 4 levels; a console that
     /// is not there without Xen; the serial port from the first line on.
     Extra { FourLevels, XenConsole, EarlyConsole }

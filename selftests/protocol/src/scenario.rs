@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::choice::{
-    Abi, By, Call, Client, Destination, Extra, Gone, Installed, Journey, Lockdown, Trigger, Way,
+    Abi, Amid, By, Call, Client, Destination, Extra, Gone, Installed, Journey, Lockdown, Trigger,
+    Way,
 };
 use crate::text;
 
@@ -81,6 +82,8 @@ parameters! {
         call: Way = Way::File,
         /// How it crashes.
         trigger: Trigger = Trigger::Sysrq,
+        /// In the midst of this.
+        amid: Option<Amid> = None,
         /// A default image is loaded, too.
         default: bool = false,
         /// It is loaded, replaced, unloaded, gone with the module and loaded again before.
@@ -156,6 +159,8 @@ parameters! {
         syscall: Call = Call::File,
         /// The next kernel reads the dump of this one.
         crash: bool = false,
+        /// This one crashes in the midst of this.
+        amid: Option<Amid> = None,
         /// The module goes.
         gone: Option<Gone> = None,
         /// So many kernels one after the other, the first of them entered from the last processor, the

@@ -77,14 +77,18 @@ fn go_on(report: &mut Report, told: &Told, next: Next) -> Result<()> {
         Next::PowerOff => return Ok(()),
         Next::Guest => return scenario::relay(report),
         Next::Exec | Next::Door if !kexec::loaded()? => return Ok(()),
-        Next::Exec | Next::KexecTools | Next::Door | Next::Race | Next::Crash(_) => {
-            report.record(&Record::Enters);
-        }
+        Next::Exec
+        | Next::KexecTools
+        | Next::Door
+        | Next::Race
+        | Next::Crash(_)
+        | Next::CrashAmid(_) => report.record(&Record::Enters),
     }
     let error = match next {
         Next::KexecTools => return scenario::exec_by_kexec_tools(),
         Next::Door => return scenario::exec_through_door(),
         Next::Race => return scenario::race_to_exec(report, told),
+        Next::CrashAmid(what) => return scenario::crash_amid(what),
         Next::Crash(how) => trigger::pull(how).err().map(|error| format!("{error:#}")),
         _ => Some(kexec::exec().to_string()),
     };

@@ -63,7 +63,10 @@ pub fn run(stage: &mut Stage<'_>, crash: Crash) -> Result<Next> {
         });
     }
     stage.test("this kernel has had no trouble", |_| no_trouble());
-    Ok(Next::Crash(crash.trigger))
+    Ok(match crash.amid {
+        Some(what) => Next::CrashAmid(what),
+        None => Next::Crash(crash.trigger),
+    })
 }
 
 fn load(report: &mut Report, image: &CrashImage, name: &str) {
@@ -149,7 +152,7 @@ fn without_v2(image: &CrashImage) -> Result<()> {
 }
 
 /// The lines of `/proc/iomem` for a crash area: start and last byte.
-fn areas() -> Result<Vec<(u64, u64)>> {
+pub fn areas() -> Result<Vec<(u64, u64)>> {
     let lines = procfs::iomem()?.into_iter().map(|(_, line)| line);
     let found = lines.filter(|line| line.name == "Crash kernel");
     Ok(found.map(|line| line.address).collect())

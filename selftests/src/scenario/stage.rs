@@ -1,7 +1,7 @@
 //! What a scenario works with, and what may come after it.
 
 use anyhow::Result;
-use rkexec_protocol::choice::Trigger;
+use rkexec_protocol::choice::{Amid, Trigger};
 use rkexec_protocol::Told;
 
 use crate::module;
@@ -22,6 +22,8 @@ pub enum Next {
     Race,
     /// Crash this kernel.
     Crash(Trigger),
+    /// The same in the midst of something.
+    CrashAmid(Amid),
     /// Let the guest go that the scenario has made, and tell what it says.
     Guest,
 }

@@ -7,18 +7,17 @@
 //! And an image is freed when the kexec lock is free again: then the module may have come meanwhile, or
 //! somebody may want its functions to go.
 
-use std::io;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
-use std::thread::{self, JoinHandle};
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::prelude::*;
+use super::stalled_load::StalledLoad;
 use crate::files;
 use crate::program::said;
 use crate::sys::schedule;
-use crate::sys::stalled::StalledPage;
 
 /// MiB of random bytes in the initrd, so that it takes long to free.
 const BLOB: u64 = 96;
@@ -47,7 +46,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     report.test(
         "modprobe does not wait for a load that stands still, nor do other modules",
         |report| {
-            let load = StalledLoad::begin()?;
+            let load = StalledLoad::begin(PLACE, kexec::ARCH_X86_64)?;
             let mut modprobe = Running::start("modprobe", &[module::NAME])?;
             other_modules_go_on_until(report, || Ok(!modprobe.goes_on()?))?;
             let said = modprobe.fails_within(AT_ONCE)?;
@@ -61,7 +60,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     report.test(
         "the functions stay in use while a load stands still, and nobody waits",
         |report| {
-            let load = StalledLoad::begin()?;
+            let load = StalledLoad::begin(PLACE, kexec::ARCH_X86_64)?;
             let write = format!("echo 0 > {ENABLED}");
             let mut echo = Running::start("sh", &["-c", &write])?;
             other_modules_go_on_until(report, || Ok(!echo.goes_on()?))?;
@@ -75,7 +74,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     report.test(
         "modprobe -r waits for a load that stands still, and other modules do not",
         |report| {
-            let load = StalledLoad::begin()?;
+            let load = StalledLoad::begin(PLACE, kexec::ARCH_X86_64)?;
             let mut log = KernelLog::from_now_on()?;
             let mut modprobe = Running::start("modprobe", &["-r", module::NAME])?;
             other_modules_go_on_until(report, || log.says(BEING_LOADED))?;
@@ -202,47 +201,6 @@ fn time_of_modprobe(arguments: &[&str]) -> Result<Duration> {
     let started = Instant::now();
     Running::start("modprobe", arguments)?.succeeds_within(AT_ONCE)?;
     Ok(started.elapsed())
-}
-
-/// A load of a small image that has come to its data, and not further. It goes on when it is dropped.
-struct StalledLoad {
-    page: Arc<StalledPage>,
-    load: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl StalledLoad {
-    fn begin() -> Result<Self> {
-        let page = Arc::new(StalledPage::new()?);
-        let data = Arc::clone(&page);
-        let load = thread::spawn(move || {
-            let segment = Segment::new(data.bytes(), PLACE, PAGE);
-            kexec::load(PLACE, &[segment], kexec::ARCH_X86_64)
-        });
-        let load = Self {
-            page,
-            load: Some(load),
-        };
-        load.page.wait_for_reader(AT_ONCE)?;
-        Ok(load)
-    }
-
-    /// Lets it go on to its end, which must be a good one.
-    fn ends_well(mut self) -> Result<()> {
-        self.page.release()?;
-        let load = self.load.take().context("there is no load")?;
-        load.join()
-            .map_err(|_| anyhow!("the loader has panicked"))?
-            .context("kexec_load")
-    }
-}
-
-impl Drop for StalledLoad {
-    fn drop(&mut self) {
-        if let Some(load) = self.load.take() {
-            let _ = self.page.release();
-            let _ = load.join();
-        }
-    }
 }
 
 /// A program that may take too long.

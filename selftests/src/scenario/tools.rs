@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use rkexec_protocol::choice::{Gone, Trigger};
+use rkexec_protocol::choice::{Amid, Gone, Trigger};
 use rkexec_protocol::scenario::Tools;
 use rkexec_protocol::Scenario;
 
@@ -70,10 +70,15 @@ pub fn run(stage: &mut Stage<'_>, tools: Tools) -> Result<Next> {
         let note = format!("entering it from processor {left}, {left} to come");
         stage.report.note(&note);
     }
-    Ok(if crash {
-        Next::Crash(Trigger::Sysrq)
-    } else {
-        Next::KexecTools
+    if tools.amid == Some(Amid::Exec) {
+        stage.test("a default image is loaded, too", |_| {
+            loader.load(Call::File)
+        });
+    }
+    Ok(match (crash, tools.amid) {
+        (true, Some(what)) => Next::CrashAmid(what),
+        (true, None) => Next::Crash(Trigger::Sysrq),
+        (false, _) => Next::KexecTools,
     })
 }
 

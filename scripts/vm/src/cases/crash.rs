@@ -1,6 +1,6 @@
 //! Tests of a dom0, or its Xen, that crashes into a crash kernel.
 
-use rkexec_protocol::choice::{Extra, Lockdown, Trigger, Way};
+use rkexec_protocol::choice::{Amid, Extra, Lockdown, Trigger, Way};
 use rkexec_protocol::scenario::Crash;
 use rkexec_protocol::Scenario;
 
@@ -42,6 +42,34 @@ const CRASHES: Case = Case {
     seconds: 45,
     ..BOOTS
 };
+
+/// A dom0 on this Xen that loads a crash kernel so, and panics.
+pub fn cycle(xen: XenBuild, firmware: Firmware, call: Way) -> Case {
+    Case {
+        machine: AREA.xen(Some(xen)).firmware(firmware),
+        scenario: Scenario::Crash(Crash::NEW.call(call)),
+        ..CRASHES
+    }
+}
+
+/// In the midst of what dom0 panics. The kernel starts no crash image while its kexec lock is taken, and the module takes
+/// its images along when it leaves: so the machine restarts.
+const AMID: [(Amid, &str); 4] = [
+    (Amid::CrashLoad, "the load of another crash image"),
+    (Amid::Load, "the load of a default image"),
+    (Amid::Leaving, "modprobe -r"),
+    (Amid::Exec, "the way into a default image"),
+];
+
+fn amid() -> impl Iterator<Item = Case> {
+    AMID.into_iter().map(|(amid, what)| Case {
+        name: format!("dom0: a panic in the midst of {what}: a restart").leak(),
+        scenario: Scenario::Crash(Crash::NEW.default(true).amid(Some(amid))),
+        says: &["Kernel panic - not syncing: sysrq triggered crash"],
+        end: End::Restart,
+        ..CRASHES
+    })
+}
 
 pub fn all() -> Vec<Case> {
     const FILE: Crash = Crash::NEW;
@@ -170,14 +198,14 @@ pub fn all() -> Vec<Case> {
         },
     ];
     let builds = [XenBuild::Bullseye, XenBuild::Bookworm, XenBuild::Sid];
+    rows.extend(amid());
     rows.extend(builds.map(|xen| {
         Case {
             name: format!(
                 "Xen of {xen}: a panic of dom0: the crash kernel reads the machine's dump"
             )
             .leak(),
-            machine: AREA.xen(Some(xen)),
-            ..CRASHES
+            ..cycle(xen, Firmware::Bios, Way::File)
         }
     }));
     rows

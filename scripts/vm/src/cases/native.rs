@@ -1,13 +1,13 @@
 //! Tests on a machine without Xen.
 
-use rkexec_protocol::choice::{Call, Extra, Gone};
+use rkexec_protocol::choice::{Amid, Call, Extra, Gone};
 use rkexec_protocol::scenario::{Tools, Turns};
 use rkexec_protocol::Scenario;
 
 use super::rows::{BOOTS, FILE, LOAD, NATIVE, NATIVE_BOOTS, NATIVE_BOOTS_BY_LOAD, SELFTESTS, UEFI};
 use crate::case::Case;
 use crate::end::End;
-use crate::machine::Machine;
+use crate::machine::{Firmware, Machine};
 use crate::reset::Target;
 
 /// A row without content: a bare machine on which kexec-tools boots the next kernel.
@@ -52,6 +52,20 @@ const CRASHES_BY_LOAD: Case = Case {
     ..CRASHES
 };
 
+/// A machine with this firmware on which kexec-tools takes one of these ways.
+pub fn way(firmware: Firmware, call: Call, crash: bool) -> Case {
+    let case = match (call, crash) {
+        (Call::File, false) => TOOLS,
+        (Call::Load, false) => BOOTS_BY_LOAD,
+        (Call::File, true) => CRASHES,
+        (Call::Load, true) => CRASHES_BY_LOAD,
+    };
+    Case {
+        machine: case.machine.firmware(firmware),
+        ..case
+    }
+}
+
 /// Those machines, by how many of these ways they take, in that order.
 const MACHINES: [(&str, Machine, usize); 5] = [
     ("bare metal", NATIVE, 4),
@@ -76,8 +90,47 @@ fn many() -> impl Iterator<Item = Case> {
     })
 }
 
+/// In the midst of what the kernel panics, and how it ends. It starts no crash image while its kexec lock is taken, as it
+/// does not without the module either.
+const AMID: [(Amid, &str, End); 4] = [
+    (
+        Amid::CrashLoad,
+        "the load of another crash image: a restart",
+        End::Restart,
+    ),
+    (
+        Amid::Load,
+        "the load of a default image: a restart",
+        End::Restart,
+    ),
+    (
+        Amid::Leaving,
+        "modprobe -r: the crash kernel reads the dump",
+        End::NextKernel,
+    ),
+    (
+        Amid::Exec,
+        "the way into a default image: a restart",
+        End::Restart,
+    ),
+];
+
+fn amid() -> impl Iterator<Item = Case> {
+    AMID.into_iter().map(|(amid, what, end)| Case {
+        name: format!("bare metal: a panic in the midst of {what}").leak(),
+        scenario: Scenario::Tools(BY_FILE.crash(true).amid(Some(amid))),
+        says: &["Kernel panic - not syncing: sysrq triggered crash"],
+        end,
+        ..CRASHES
+    })
+}
+
 pub fn all() -> Vec<Case> {
-    many().chain(changed()).chain(others()).collect()
+    many()
+        .chain(amid())
+        .chain(changed())
+        .chain(others())
+        .collect()
 }
 
 /// What is changed in an image before it is verified, and whether that is one for a crash.
