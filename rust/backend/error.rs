@@ -7,7 +7,7 @@ use kernel::prelude::*;
 use crate::pure::boot_params::BootParamsError;
 use crate::pure::copylist::ListError;
 use crate::pure::elfcore::ElfCoreError;
-use crate::pure::identity::{BuildError, IdentityError};
+use crate::pure::identity::{BuildError, Flaw, IdentityError};
 use crate::pure::range::MaRange;
 use crate::pure::requested_segment::SegmentError;
 use crate::sys::crashk_res;
@@ -24,6 +24,8 @@ pub(crate) enum LoadError {
     Map(IdentityError),
     /// Nor can its page table be built.
     Table(BuildError),
+    /// It has been built, and is not what it should be.
+    Flaw(Flaw),
     /// The image cannot be laid out.
     List(ListError),
     /// There is not enough memory for this.
@@ -76,6 +78,7 @@ impl fmt::Display for LoadError {
             Self::BootParams(e) => e.fmt(f),
             Self::Map(e) => e.fmt(f),
             Self::Table(e) => e.fmt(f),
+            Self::Flaw(e) => e.fmt(f),
             Self::List(e) => e.fmt(f),
             Self::NoMemory(what) => write!(f, "not enough memory for {what}"),
             Self::NoSafeMemory(what) => write!(
@@ -129,7 +132,7 @@ impl LoadError {
             Self::Segment(e) => e.errno().into(),
             Self::BootParams(e) => e.errno().into(),
             // The machine's own map is not something that the caller could do anything about.
-            Self::Map(_) | Self::Table(_) | Self::List(_) => EIO,
+            Self::Map(_) | Self::Table(_) | Self::Flaw(_) | Self::List(_) => EIO,
             Self::NoMemory(_) | Self::NoSafeMemory(_) => ENOMEM,
             Self::Killed => EINTR,
             Self::Unreadable { .. } => EFAULT,
@@ -165,6 +168,12 @@ impl From<BootParamsError> for LoadError {
 impl From<BuildError> for LoadError {
     fn from(e: BuildError) -> Self {
         Self::Table(e)
+    }
+}
+
+impl From<Flaw> for LoadError {
+    fn from(e: Flaw) -> Self {
+        Self::Flaw(e)
     }
 }
 

@@ -24,7 +24,6 @@ use super::check_processor;
 use super::error::LoadError;
 use super::inspect::Tables;
 use super::requested_segments::file_entry;
-use super::tables::AllMemory;
 use super::transition;
 use crate::pure::addr::{Addr, Mfn, PAGE_SIZE};
 use crate::pure::range::PaRange;
@@ -88,9 +87,7 @@ fn prepare(kimage: &mut Kimage<'_>) -> Result<(), LoadError> {
         (true, false) => default_image::prepare(kimage, &memory),
         (true, true) => crash_image::prepare(kimage, &memory),
         (false, _) => {
-            let mut scratch = memory.scratch()?;
-            let runs = memory.runs(&mut scratch)?;
-            let root = tables::make(kimage, runs, memory.paging())?;
+            let root = tables::make(kimage, &memory)?;
             install(kimage, root)
         }
     }

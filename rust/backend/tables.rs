@@ -6,7 +6,8 @@ use super::error::LoadError;
 use super::handover::{safe_block, Place};
 use super::image::Verified;
 use crate::pure::addr::{Maddr, Mfn, PAGE_SIZE};
-use crate::pure::identity::{self, Mark, Paging, Runs, Table};
+use crate::pure::identity::{self, Finished, Mark, Origin, Paging, Runs, Sources, Table};
+use crate::pure::range::MaRange;
 use crate::pure::segment::Segments;
 use crate::sys::p2m::P2m;
 use crate::sys::pages::Block;
@@ -14,14 +15,27 @@ use crate::sys::sha256::Sha256;
 
 /// All that is to be mapped.
 pub(super) trait AllMemory {
-    /// Memory for [`Self::runs`] to work in.
-    fn scratch(&self) -> Result<KVVec<Mark>, LoadError>;
-
-    /// It.
-    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError>;
+    /// What is said of it, in no order.
+    fn said(&self) -> impl Iterator<Item = (Origin, MaRange)>;
 
     /// The shape of the tables.
     fn paging(&self) -> Paging;
+
+    /// Memory for [`Self::runs`] to work in.
+    fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
+        let nr_marks = Sources::marks_needed(self.said().count());
+        KVVec::from_elem(Mark::default(), nr_marks, GFP_KERNEL)
+            .map_err(|_| LoadError::NoMemory("the machine's memory map"))
+    }
+
+    /// What all that comes to.
+    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
+        let mut sources = Sources::new(scratch)?;
+        for (origin, range) in self.said() {
+            sources.add(origin, range)?;
+        }
+        Ok(sources.runs())
+    }
 }
 
 /// How many tables the map takes.
@@ -31,7 +45,7 @@ pub(super) fn count(memory: &impl AllMemory) -> Result<usize, LoadError> {
     Ok(identity::table_count(runs, memory.paging())?)
 }
 
-/// Builds the map in `tables`, which will follow one another from `first` on. Returns the root.
+/// Builds the map in `tables`, which will follow one another from `first` on, and has it certified. Returns the root.
 pub(super) fn build(
     memory: &impl AllMemory,
     tables: &mut [Table],
@@ -39,11 +53,24 @@ pub(super) fn build(
 ) -> Result<Mfn, LoadError> {
     let mut scratch = memory.scratch()?;
     let runs = memory.runs(&mut scratch)?;
+    let paging = memory.paging();
     let frame = |index: usize, _: &Table| {
         let offset = (index as u64).checked_mul(PAGE_SIZE)?;
         Mfn::new(first.checked_add(offset)?)
     };
-    Ok(identity::build(runs, memory.paging(), tables, frame)?)
+    let root = identity::build(runs, paging, tables, frame)?;
+    let finished = Finished {
+        root,
+        paging,
+        number: identity::table_count(runs, paging)?,
+        alias: None,
+        table_at: |mfn: Mfn| {
+            let offset = mfn.start().checked_offset_from(first)?;
+            tables.get((offset / PAGE_SIZE) as usize)
+        },
+    };
+    finished.certify(|| memory.said())?;
+    Ok(root)
 }
 
 /// The map, in pages of this kernel's that are in one piece.

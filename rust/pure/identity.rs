@@ -8,6 +8,7 @@
 //!     -> tables                           build (build.rs; level.rs, table.rs)
 //!     -> one page at another address too  link_alias (alias.rs)
 //!     -> and back, to see what is mapped  walk (walk.rs)
+//!     -> and whether that is what was to be  Finished::certify (certify.rs)
 //! ```
 //!
 //! Nothing here allocates: the caller brings the memory to sort in and the tables. Nothing
@@ -20,6 +21,7 @@
 
 mod alias;
 mod build;
+mod certify;
 mod count;
 mod error;
 mod layers;
@@ -34,6 +36,7 @@ mod walk;
 
 pub use alias::{alias_table_count, link_alias, Alias, Vaddr};
 pub use build::build;
+pub use certify::{Finished, Flaw};
 pub use count::table_count;
 pub use error::{BuildError, IdentityError};
 pub use layers::Layers;
@@ -96,14 +99,22 @@ impl<'a> Sources<'a> {
         Ok(Self(layers))
     }
 
+    /// Adds what something says of a range.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::ScratchFull`]
+    pub fn add(&mut self, origin: Origin, range: MaRange) -> Result<(), IdentityError> {
+        self.0.add(Rule::of(origin), range)
+    }
+
     /// Adds an entry of the memory map.
     ///
     /// # Errors
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_entry(&mut self, entry: MapEntry) -> Result<(), IdentityError> {
-        self.0
-            .add(Rule::of(Origin::Map(entry.kind())), entry.range())
+        self.add(Origin::Map(entry.kind()), entry.range())
     }
 
     /// Adds memory that is to be mapped write-back whatever the memory map says about it.
@@ -112,7 +123,7 @@ impl<'a> Sources<'a> {
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_write_back(&mut self, range: MaRange) -> Result<(), IdentityError> {
-        self.0.add(Rule::of(Origin::AskedFor), range)
+        self.add(Origin::AskedFor, range)
     }
 
     /// Adds a device that is to be mapped, uncached.
@@ -121,7 +132,7 @@ impl<'a> Sources<'a> {
     ///
     /// [`IdentityError::ScratchFull`]
     pub fn add_uncached(&mut self, range: MaRange) -> Result<(), IdentityError> {
-        self.0.add(Rule::of(Origin::Device), range)
+        self.add(Origin::Device, range)
     }
 
     /// What the map shall hold. Takes the time that sorting takes.

@@ -10,6 +10,7 @@
 use core::fmt;
 
 use super::addr::{Addr, Maddr};
+use super::identity::Origin;
 use super::range::{MaRange, Range};
 
 /// What a stretch of the map is for (ACPI specification 6.5, table 15.2).
@@ -89,6 +90,11 @@ impl MapEntry {
     /// What the entry is for.
     pub const fn kind(self) -> E820Type {
         E820Type::from_raw(self.kind_raw)
+    }
+
+    /// What it says for an identity map, and of which bytes.
+    pub const fn said(&self) -> (Origin, MaRange) {
+        (Origin::Map(self.kind()), self.range())
     }
 
     /// The bytes of the entry that lie in the physical address space: it ends there at the latest,

@@ -6,7 +6,7 @@ use crate::backend::error::LoadError;
 use crate::backend::handover::Place;
 use crate::backend::tables::AllMemory;
 use crate::pure::addr::{Addr, Mfn, Pfn, PAGE_SIZE};
-use crate::pure::identity::{Attr, Levels, Mark, Paging, Runs, Sources, LOW_MEMORY};
+use crate::pure::identity::{Attr, Levels, Origin, Paging, LOW_MEMORY};
 use crate::pure::memmap::{E820Type, MapEntry};
 use crate::pure::range::{MaRange, Range};
 use crate::sys::p2m::{P2m, XenPv};
@@ -33,16 +33,9 @@ impl Machine {
     pub(super) fn query() -> Result<Self, LoadError> {
         let map = machine::memory_map().map_err(|e| LoadError::of_question(WHAT, e))?;
         let mut ram = KVec::new();
-        let mut marks = marks(map.len(), 0)?;
-        // A destination must be plain RAM, so here ACPI's memory is like any other reserved one.
-        let entries = map.iter().map(|entry| match entry.kind() {
-            E820Type::Ram => *entry,
-            _ => MapEntry {
-                kind_raw: E820Type::Reserved.raw(),
-                ..*entry
-            },
-        });
-        for run in runs(entries, [], &mut marks)? {
+        let plain = Plain(&map);
+        let mut scratch = plain.scratch()?;
+        for run in plain.runs(&mut scratch)? {
             if run.attr == Attr::WriteBack {
                 ram.push(run.range, GFP_KERNEL)
                     .map_err(|_| LoadError::NoMemory(WHAT))?;
@@ -72,21 +65,39 @@ impl Machine {
     }
 }
 
-impl AllMemory for Machine {
-    fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
-        marks(self.map.len(), Self::asked_for().count())
+/// What may be a destination: that must be plain RAM, so here ACPI's memory is like any other reserved one.
+struct Plain<'a>(&'a [MapEntry]);
+
+impl AllMemory for Plain<'_> {
+    fn said(&self) -> impl Iterator<Item = (Origin, MaRange)> {
+        self.0.iter().map(|entry| match entry.kind() {
+            E820Type::Ram => entry.said(),
+            _ => (Origin::Map(E820Type::Reserved), entry.range()),
+        })
     }
 
-    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
-        runs(self.map.iter().copied(), Self::asked_for(), scratch)
-    }
-
-    /// Xen itself runs on four levels, and the hand-over is entered so.
     fn paging(&self) -> Paging {
-        Paging {
-            levels: Levels::Four,
-            gib_pages: machine::has_gib_pages(),
-        }
+        paging()
+    }
+}
+
+impl AllMemory for Machine {
+    fn said(&self) -> impl Iterator<Item = (Origin, MaRange)> {
+        let map = self.map.iter().map(MapEntry::said);
+        let asked_for = Self::asked_for().map(|range| (Origin::AskedFor, range));
+        Iterator::chain(map, asked_for)
+    }
+
+    fn paging(&self) -> Paging {
+        paging()
+    }
+}
+
+/// Xen itself runs on four levels, and the hand-over is entered so.
+fn paging() -> Paging {
+    Paging {
+        levels: Levels::Four,
+        gib_pages: machine::has_gib_pages(),
     }
 }
 
@@ -117,24 +128,3 @@ impl P2m for Mapped<'_> {
 
 /// What there is too little memory for, if there is.
 const WHAT: &str = "the machine's memory map";
-
-fn marks(entries: usize, asked_for: usize) -> Result<KVVec<Mark>, LoadError> {
-    let ranges = entries.saturating_add(asked_for);
-    KVVec::from_elem(Mark::default(), Sources::marks_needed(ranges), GFP_KERNEL)
-        .map_err(|_| LoadError::NoMemory(WHAT))
-}
-
-fn runs<'a>(
-    entries: impl Iterator<Item = MapEntry>,
-    asked_for: impl IntoIterator<Item = MaRange>,
-    scratch: &'a mut [Mark],
-) -> Result<Runs<'a>, LoadError> {
-    let mut sources = Sources::new(scratch)?;
-    for entry in entries {
-        sources.add_entry(entry)?;
-    }
-    for range in asked_for {
-        sources.add_write_back(range)?;
-    }
-    Ok(sources.runs())
-}

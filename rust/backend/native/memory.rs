@@ -6,7 +6,7 @@ use crate::backend::error::LoadError;
 use crate::backend::handover::Place;
 use crate::backend::tables::AllMemory;
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::pure::identity::{Mark, Paging, Runs, Sources, LOW_MEMORY};
+use crate::pure::identity::{Origin, Paging, LOW_MEMORY};
 use crate::pure::range::{MaRange, PaRange, Range};
 use crate::sys::iomem::{self, Ram};
 use crate::sys::kimage::Kimage;
@@ -104,26 +104,15 @@ impl Memory {
 }
 
 impl AllMemory for Memory {
-    fn scratch(&self) -> Result<KVVec<Mark>, LoadError> {
-        let nr = (firmware_map::entries().count())
-            .saturating_add(self.write_back.len())
-            .saturating_add(1); // The device.
-        KVVec::from_elem(Mark::default(), Sources::marks_needed(nr), GFP_KERNEL)
-            .map_err(|_| LoadError::NoMemory(WHAT))
-    }
-
-    fn runs<'a>(&self, scratch: &'a mut [Mark]) -> Result<Runs<'a>, LoadError> {
-        let mut sources = Sources::new(scratch)?;
-        for entry in firmware_map::entries() {
-            sources.add_entry(entry)?;
-        }
-        for &range in &self.write_back {
-            sources.add_write_back(range)?;
-        }
-        if let Some(device) = self.uncached {
-            sources.add_uncached(device)?;
-        }
-        Ok(sources.runs())
+    fn said(&self) -> impl Iterator<Item = (Origin, MaRange)> {
+        let firmware = firmware_map::entries().map(|entry| entry.said());
+        let asked_for = self.write_back.iter();
+        let device = self.uncached.iter();
+        let named = Iterator::chain(
+            asked_for.map(|range| (Origin::AskedFor, *range)),
+            device.map(|range| (Origin::Device, *range)),
+        );
+        Iterator::chain(firmware, named)
     }
 
     fn paging(&self) -> Paging {

@@ -3,24 +3,20 @@
 use kernel::prelude::*;
 
 use crate::backend::error::LoadError;
+use crate::backend::tables::AllMemory;
 use crate::pure::addr::{Mfn, Pfn};
 use crate::pure::identity::{
-    alias_table_count, build, link_alias, table_count, Alias, BuildError, Paging, Runs, Table,
+    alias_table_count, build, link_alias, table_count, Alias, BuildError, Finished, Table,
 };
 use crate::sys::kimage::Kimage;
 use crate::sys::p2m::{Native, P2m};
 use crate::sys::pages;
 
-/// Builds tables of the shape `paging` for `image`, that map `runs`, and the control page at the
-/// address where the kernel has it as well: its code runs there until it has loaded them. Returns
-/// the frame of the root.
+/// Builds tables for `image` that map `memory`, and the control page at the address where the kernel has it as
+/// well: its code runs there until it has loaded them. They are certified. Returns the frame of the root.
 ///
 /// The kernel frees them with the image, also after an error.
-pub(super) fn make(
-    image: &mut Kimage<'_>,
-    runs: Runs<'_>,
-    paging: Paging,
-) -> Result<Mfn, LoadError> {
+pub(super) fn make(image: &mut Kimage<'_>, memory: &impl AllMemory) -> Result<Mfn, LoadError> {
     let (at, control_page) = image
         .control_page()
         .ok_or(LoadError::Kernel("looking for the control page", EIO))?;
@@ -28,6 +24,9 @@ pub(super) fn make(
         at,
         page: frame(control_page)?,
     };
+    let paging = memory.paging();
+    let mut scratch = memory.scratch()?;
+    let runs = memory.runs(&mut scratch)?;
     let nr_map = table_count(runs, paging)?;
     let nr = nr_map.saturating_add(alias_table_count(paging.levels));
     let mut tables = alloc(image, nr)?;
@@ -42,6 +41,19 @@ pub(super) fn make(
     let root = map.first_mut().ok_or(BuildError::NoFrame { table: 0 })?;
     link_alias(root, paging.levels, alias, rest, frame_of)?;
     image.set_page_table(root);
+    let finished = Finished {
+        root: root_frame,
+        paging,
+        number: nr,
+        alias: Some(alias),
+        table_at: |mfn| {
+            let mut tables = tables.iter();
+            tables
+                .find(|table| frame_of(0, table) == Some(mfn))
+                .map(|table| &**table)
+        },
+    };
+    finished.certify(|| memory.said())?;
     Ok(root_frame)
 }
 

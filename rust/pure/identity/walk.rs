@@ -10,6 +10,12 @@ use super::table::Table;
 use crate::pure::addr::{Addr, Mfn};
 use crate::pure::range::Range;
 
+/// What an entry says beside an address that leads on to a table, or maps a page: in its way that is not cached. Spelled
+/// out once more, for it is what finished tables are compared with.
+const BRANCH: u64 = bits::PRESENT | bits::WRITABLE | bits::ACCESSED;
+const PAGE: u64 = BRANCH | bits::DIRTY;
+const UNCACHED: u64 = bits::WRITE_THROUGH | bits::CACHE_DISABLE;
+
 /// Memory that is mapped in one piece, with pages of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
@@ -48,6 +54,8 @@ pub struct Walked {
     pub tables: usize,
     /// Entries that make no sense, or lead to a table that cannot be read.
     pub broken: usize,
+    /// Entries that say more or less than ours do: others can be meant so.
+    pub unusual: usize,
 }
 
 /// Walks the tables below `root` and has `visit` see all that they map, from the lowest virtual
@@ -98,6 +106,7 @@ where
         self.walked.tables = self.walked.tables.saturating_add(1);
         for (&entry, index) in table.entries().iter().zip(0u64..) {
             if entry & bits::PRESENT == 0 {
+                self.expect(entry, 0);
                 continue;
             }
             let virt = base | index.wrapping_shl(shift); // A level's: below 64.
@@ -106,6 +115,7 @@ where
                 (None, Some(below @ 1..)) if entry & bits::LARGE == 0 => {
                     match Addr::new(entry & bits::FRAME).and_then(Mfn::new) {
                         Some(child) => {
+                            self.expect(entry & !bits::FRAME, BRANCH);
                             let bits = ENTRIES.trailing_zeros();
                             let shift = Pt::SHIFT.saturating_add(below.saturating_sub(bits));
                             self.table(child, shift, virt);
@@ -123,11 +133,15 @@ where
         let Some(range) = Addr::new(start).and_then(|at| Range::from_len(at, size.bytes())) else {
             return self.broken();
         };
-        let attr = if entry & bits::CACHE_DISABLE == 0 {
-            Attr::WriteBack
-        } else {
-            Attr::Uncached
+        let (attr, type_bits) = match entry & bits::CACHE_DISABLE {
+            0 => (Attr::WriteBack, 0),
+            _ => (Attr::Uncached, UNCACHED),
         };
+        let large = match size {
+            LeafSize::Kib4 => 0,
+            _ => bits::LARGE,
+        };
+        self.expect(entry ^ start, PAGE | large | type_bits);
         // The upper half of the address space is its negative one.
         let unused = self.unused_bits;
         let virt = (virt.wrapping_shl(unused) as i64).wrapping_shr(unused);
@@ -146,6 +160,13 @@ where
     fn flush(&mut self) {
         if let Some(mapping) = self.pending.take() {
             (self.visit)(mapping);
+        }
+    }
+
+    /// What an entry says beside an address, and what one of ours would say.
+    fn expect(&mut self, said: u64, ours: u64) {
+        if said != ours {
+            self.walked.unusual = self.walked.unusual.saturating_add(1);
         }
     }
 

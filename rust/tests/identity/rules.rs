@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use itertools::iproduct;
 use rkexec::addr::Mfn;
 use rkexec::identity::{
-    build, leaf_runs, table_count, Attr, BuildError, LeafRun, Levels, Mark, Paging, Run, Runs,
-    Sources, Table,
+    build, leaf_runs, table_count, Attr, BuildError, Finished, LeafRun, Levels, Mark, Origin,
+    Paging, Run, Runs, Sources, Table,
 };
+use rkexec::range::MaRange;
 
 use super::model::{self, Input, Model, Stretch};
 use super::walker::{Leaf, Walker};
@@ -45,6 +46,16 @@ pub fn runs(input: &Input) -> Runs<'static> {
         sources.add_uncached(range(start, end)).expect("room");
     }
     sources.runs()
+}
+
+/// All that is said in the input.
+pub fn said(input: &Input) -> impl Iterator<Item = (Origin, MaRange)> + '_ {
+    let entries = input.entries.iter();
+    let entries = entries.map(|entry| (Origin::Map(entry.kind()), entry.range()));
+    let named = |origin| move |&(start, end): &(u64, u64)| (origin, range(start, end));
+    entries
+        .chain(input.write_back.iter().map(named(Origin::AskedFor)))
+        .chain(input.uncached.iter().map(named(Origin::Device)))
 }
 
 fn stretch(run: Run) -> Stretch {
@@ -111,6 +122,16 @@ fn check_paging(
     .expect("tables");
     assert_eq!(tables[nr], dirty, "rule 7: only so many tables are touched");
     assert_eq!(asked.into_inner(), (0..nr).collect::<Vec<_>>(), "rule 5");
+
+    let table_at = |mfn| Some(&tables[frames.iter().position(|it| *it == mfn)?]);
+    let finished = Finished {
+        root,
+        paging,
+        number: nr,
+        alias: None,
+        table_at,
+    };
+    assert_eq!(finished.certify(|| said(input)), Ok(()), "{paging:?}");
 
     let walker = walker(root, paging, frames.iter().copied(), &tables);
     let (leaves, visited) = walker.walk();
