@@ -1,7 +1,7 @@
 //! How long it takes to map a machine: 512 GiB, and the same machine grown to 64 TiB.
 //!
 //! `whole` is what a load does: sort the memory map, count the tables, fill them. `plan` leaves
-//! out the filling. What memory costs beyond its ranges is the tables' own bytes: 64 TiB in pages
+//! out the filling, and `certify` is what comes behind it. What memory costs beyond its ranges is the tables' own bytes: 64 TiB in pages
 //! of 1 GiB are 128 tables of 512 entries that nothing but writing can fill.
 
 #![allow(missing_docs, reason = "criterion makes a public function for itself")]
@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use rkexec::addr::Mfn;
 use rkexec::identity::{
-    build, table_count, IdentityError, Levels, Mark, Paging, Runs, Sources, Table,
+    build, table_count, Finished, IdentityError, Levels, Mark, Paging, Runs, Sources, Table,
 };
 use rkexec::memmap::MapEntry;
 
@@ -23,6 +23,9 @@ const PAGING: Paging = Paging {
     levels: Levels::Four,
     gib_pages: true,
 };
+
+/// The frame of the first table.
+const FIRST: u64 = 0x10_0000;
 
 fn runs<'a>(map: &[MapEntry], scratch: &'a mut [Mark]) -> Result<Runs<'a>, IdentityError> {
     let mut sources = Sources::new(scratch)?;
@@ -41,9 +44,21 @@ fn whole(map: &[MapEntry], scratch: &mut [Mark], tables: &mut [Table]) -> Mfn {
     let runs = runs(map, scratch).expect("room for the ranges");
     let nr = table_count(runs, PAGING).expect("a number of tables");
     build(runs, PAGING, &mut tables[..nr], |table, _| {
-        Mfn::from_number(0x10_0000 + table as u64)
+        Mfn::from_number(FIRST + table as u64)
     })
     .expect("tables")
+}
+
+fn certify(map: &[MapEntry], root: Mfn, tables: &[Table]) {
+    let finished = Finished {
+        root,
+        paging: PAGING,
+        number: tables.len(),
+        alias: None,
+        table_at: |mfn: Mfn| tables.get((mfn.number() - FIRST) as usize),
+    };
+    let certified = finished.certify(|| map.iter().map(MapEntry::said));
+    certified.expect("what was built");
 }
 
 fn identity_map(c: &mut Criterion) {
@@ -62,6 +77,10 @@ fn identity_map(c: &mut Criterion) {
                 black_box(&tables);
                 root
             });
+        });
+        let root = whole(map, &mut scratch, &mut tables);
+        group.bench_function("certify", |b| {
+            b.iter(|| certify(black_box(map), root, black_box(&tables)));
         });
         group.finish();
     }

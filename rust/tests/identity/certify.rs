@@ -123,7 +123,10 @@ fn every_bit_that_is_turned_is_seen() {
                 }
                 built.change(table, index, |it| it ^ (1 << bit));
                 let found = built.certify();
-                assert!(found.is_err(), "bit {bit} of entry {index} of table {table}");
+                assert!(
+                    found.is_err(),
+                    "bit {bit} of entry {index} of table {table}"
+                );
                 built.change(table, index, |it| it ^ (1 << bit));
                 turned += 1;
             }
@@ -187,7 +190,13 @@ fn all_tables_are_come_to_and_none_twice() {
     let frame = mfn(FIRST + found as u64).start().raw();
     for (index, result) in [
         (300, Ok(())),
-        (301, Err(Flaw::Tables { found: wanted + 1, wanted })),
+        (
+            301,
+            Err(Flaw::Tables {
+                found: wanted + 1,
+                wanted,
+            }),
+        ),
     ] {
         built.change(0, index, |_| frame | 0x23);
         assert_eq!(built.certify(), result);

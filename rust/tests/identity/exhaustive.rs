@@ -33,13 +33,7 @@ const MIDDLE: [u64; 5] = [
     8 * MIB,
 ];
 /// Where those of 1 GiB do.
-const HIGH: [u64; 5] = [
-    GIB - 2 * MIB,
-    GIB,
-    2 * GIB,
-    2 * GIB + PAGE,
-    512 * GIB + GIB,
-];
+const HIGH: [u64; 5] = [GIB - 2 * MIB, GIB, 2 * GIB, 2 * GIB + PAGE, 512 * GIB + GIB];
 /// The end of what four levels can map, and of memory.
 const END: [u64; 5] = [
     (1 << 47) - GIB,
@@ -55,7 +49,10 @@ type Said = (Origin, MaRange);
 fn ranges(places: &[u64]) -> Vec<Said> {
     let pairs = places.iter().tuple_combinations();
     let pairs = pairs.map(|(start, end)| range(*start, *end));
-    pairs.cartesian_product(KINDS).map(|(it, kind)| (kind, it)).collect()
+    pairs
+        .cartesian_product(KINDS)
+        .map(|(it, kind)| (kind, it))
+        .collect()
 }
 
 /// The same for the model.
@@ -65,7 +62,9 @@ fn input(said: &[Said]) -> Input {
         let (start, end) = (range.start().raw(), range.end().raw());
         match origin {
             Origin::Map(kind) => {
-                input.entries.push(raw_entry(start, end - start, kind.raw()));
+                input
+                    .entries
+                    .push(raw_entry(start, end - start, kind.raw()));
             }
             Origin::AskedFor => input.write_back.push((start, end)),
             Origin::Device => input.uncached.push((start, end)),
