@@ -120,7 +120,20 @@ module-sid: handover tools pieces-sid
 	@$(call make-module,$(sid),$(in-sid))
 	@$(call link-linux,sid,/rkexec/.build/root-sid,$(sid))
 
-.PHONY: module-second pieces-sid module-sid kselftests xen-without-kexec dom0-disk assets
+# Kernels that look for mistakes while they run, which are built here.
+debug-shapes := dom0 kasan
+module-debug: handover tools pieces
+	@$(in-root) --root scripts/pieces/fetch --needed ktest
+	@for shape in $(debug-shapes); do \
+		$(in-root) scripts/debug-kernel/build --check $$shape || \
+			$(step) debug-kernel "building a debug kernel, $$shape (half an hour)" \
+				$(in-root) scripts/debug-kernel/build $$shape || exit; \
+		$(step) $@ "building the module for it" $(in-root) scripts/debug-kernel/module $$shape || exit; \
+		mkdir -p $(assets)/linux; \
+		ln -sfn /rkexec/.build/debug-kernel/$$shape $(assets)/linux/debug-$$shape; \
+	done
+
+.PHONY: module-debug module-second pieces-sid module-sid kselftests xen-without-kexec dom0-disk assets
 kselftests: test-pieces
 	@$(in-root) scripts/kselftests --check || \
 		$(step) kselftests "building Linux's own tests of kexec" $(in-root) scripts/kselftests
@@ -167,7 +180,7 @@ deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ ha
 	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
 		"$$(scripts/version maintainer)" "$$(scripts/version date)"
 
-.PHONY: run run-xen test test-machines test-sid test-clients test-xen-to-xen test-package test-kdump soak ktest map bench
+.PHONY: run run-xen test test-machines test-debug test-sid test-clients test-xen-to-xen test-package test-kdump soak ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
@@ -184,6 +197,9 @@ test: root ## all tests; the last line is their count
 
 test-sid: all module-sid ## the core of the tests on the newest kernel of Debian sid, built with sid's compilers (ten minutes)
 	@$(in-root) $(bin)/vm sid
+
+test-debug: all module-debug ## on kernels with lockdep, kmemleak, KASAN and more; every failure once (an hour, and one more to build them)
+	@$(in-root) $(bin)/vm debug
 
 test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian system in dom0 (five minutes)
 	@$(in-root) --root scripts/pieces/fetch debian-sid
@@ -267,7 +283,7 @@ install-dom0: ## beside install, for a dom0: rkexec at boot, kdump-tools behind 
 	ln -sfn ../rkexec.service "$(DESTDIR)/etc/systemd/system/multi-user.target.wants/rkexec.service"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/debug-kernel .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

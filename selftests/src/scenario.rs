@@ -15,10 +15,12 @@ mod door;
 mod door_calls;
 mod door_turns;
 mod dump;
+mod fail_nth;
 mod guest;
 mod lifecycle;
 mod load_time;
 mod loader;
+mod mistakes;
 mod plan;
 mod prelude;
 mod prepare_time;
@@ -66,9 +68,11 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Door(door) => door::run(stage, door),
         Scenario::DoorTurns => door_turns::run(stage),
         Scenario::Dump(dumped) => dump::run(stage, dumped),
+        Scenario::FailNth(fail) => fail_nth::run(stage, fail),
         Scenario::Guest => guest::run(stage),
         Scenario::Lifecycle => lifecycle::run(stage),
         Scenario::LoadTime(times) => load_time::run(stage, times),
+        Scenario::Mistakes => mistakes::run(stage),
         Scenario::PrepareTime => prepare_time::run(stage),
         Scenario::PrivcmdTime => privcmd_time::run(stage),
         Scenario::Probe(probed) => probe::run(stage, probed),

@@ -5,6 +5,7 @@ mod clients;
 mod core;
 mod crash;
 pub mod cycle;
+mod debug;
 mod dom0;
 mod door;
 mod dump;
@@ -50,6 +51,11 @@ pub fn all() -> Vec<Case> {
 /// The core of them, on this kernel.
 pub fn core(linux: LinuxBuild) -> Vec<Case> {
     core::on(linux, &on_main())
+}
+
+/// Those that run on kernels that look for mistakes.
+pub fn debug() -> Vec<Case> {
+    debug::all(&on_main())
 }
 
 /// Those on the usual kernel.

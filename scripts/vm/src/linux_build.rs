@@ -1,4 +1,5 @@
-//! The kernels that a machine can boot first: the usual one, and others of Debian's.
+//! The kernels that a machine can boot first: the usual one, others of Debian's, and those that are built to look for
+//! mistakes.
 
 use strum::Display;
 
@@ -13,6 +14,10 @@ pub enum LinuxBuild {
     Second,
     /// That of Debian's unstable release.
     Sid,
+    /// One that looks for mistakes while it runs, as far as a dom0 can (`scripts/debug-kernel`).
+    DebugDom0,
+    /// The same with KASAN, for the bare machine.
+    DebugKasan,
 }
 
 impl LinuxBuild {
@@ -22,6 +27,13 @@ impl LinuxBuild {
             Self::Main => "the usual kernel",
             Self::Second => "another kernel",
             Self::Sid => "the kernel of sid",
+            Self::DebugDom0 => "debug kernel",
+            Self::DebugKasan => "KASAN",
         }
+    }
+
+    /// Whether it looks for mistakes, and reports them.
+    pub fn is_debug(self) -> bool {
+        matches!(self, Self::DebugDom0 | Self::DebugKasan)
     }
 }

@@ -21,6 +21,7 @@ mod interrupted;
 mod kdump;
 mod linux_build;
 mod machine;
+mod mistakes;
 mod narrate;
 mod owners;
 mod pieces;
@@ -85,6 +86,8 @@ enum Command {
     Core(TestArgs),
     /// Run it on the kernel of Debian's unstable release.
     Sid(TestArgs),
+    /// Run the tests on kernels that look for mistakes.
+    Debug(TestArgs),
     /// Have a Debian system with rkexec's packages go through their life.
     LifeCycle(TestArgs),
     /// Crash such a system, which has kdump-tools, and have crash(8) read the dump.
@@ -149,6 +152,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::XenToXen(args) => test_run::run("xen-to-xen", cases::xen_to_xen(), assets, &args),
         Command::Core(args) => test_run::run("core", cases::core(LinuxBuild::Main), assets, &args),
         Command::Sid(args) => test_run::run("sid", cases::core(LinuxBuild::Sid), assets, &args),
+        Command::Debug(args) => test_run::run("debug", cases::debug(), assets, &args),
         Command::LifeCycle(args) => test_run::run("life-cycle", cases::life_cycle(), assets, &args),
         Command::Kdump => kdump::run(assets),
         Command::Measure(args) => test_run::run("measure", cases::measures(), assets, &args),

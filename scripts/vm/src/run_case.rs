@@ -16,6 +16,7 @@ use crate::end::End;
 use crate::ending::{Ending, Outside};
 use crate::generation::Generations;
 use crate::machine;
+use crate::mistakes::{Line, Mistakes};
 use crate::watch::{is_trouble, Report};
 
 /// How long a machine may take, in multiples of what it usually takes.
@@ -53,7 +54,9 @@ pub struct Skipped(pub String);
 /// that it failed, or [`NeverStarted`] if it was the machine; [`Skipped`] if the guest cannot run it.
 pub fn run(case: &Case, files: &Files, log: &Path, observer: Observer<'_>) -> Result<Notes> {
     let mut course = Course::new(case, files)?;
-    match course.follow(files, log, observer) {
+    let ended = course.follow(files, log, observer);
+    course.is_silent();
+    match ended {
         Err(error) if !course.began => bail!(NeverStarted(format!("{error:#}"))),
         Err(error) => Err(error),
         Ok(Ended::Test) => {
@@ -91,6 +94,8 @@ struct Course<'a> {
     just_failed: bool,
     skipped: Option<String>,
     missing: Vec<Regex>,
+    /// On a kernel that looks for mistakes.
+    mistakes: Option<Mistakes>,
     generations: Generations,
     notes: Notes,
     stage: u32,
@@ -114,6 +119,7 @@ impl<'a> Course<'a> {
             just_failed: false,
             skipped: None,
             missing: missing?,
+            mistakes: case.machine.linux.is_debug().then(Mistakes::default),
             generations: Generations::default(),
             notes: Notes::new(),
             stage: 0,
@@ -163,13 +169,41 @@ impl<'a> Course<'a> {
         self.missing.retain(|pattern| !pattern.is_match(line));
         self.ending.line(line, &mut Outside { vm, ram })?;
         self.began |= line.contains(MODULE);
+        let reported = self.mistakes.as_mut().map(|it| it.take(line));
         let expected = self.expected_trouble.is_match(line);
-        let is_trouble = (is_trouble(line) && !expected) || self.never.is_match(line);
-        if self.trouble.is_none() && is_trouble {
+        let is_trouble = match reported.unwrap_or(Line::Other) {
+            Line::Other => is_trouble(line) && !expected,
+            // Its lines are judged together.
+            Line::Reported => false,
+            Line::Mistake(lines) => {
+                if self.mistake(&lines) {
+                    vm.expire_after(AFTER_TROUBLE);
+                }
+                false
+            }
+        };
+        if self.trouble.is_none() && (is_trouble || self.never.is_match(line)) {
             self.trouble = Some(line.to_owned());
             vm.expire_after(AFTER_TROUBLE);
         }
         Ok(())
+    }
+
+    /// Takes what a debug kernel has reported. True if that is the first trouble.
+    fn mistake(&mut self, lines: &[String]) -> bool {
+        let expected = lines.iter().all(|it| self.expected_trouble.is_match(it));
+        let is_first = self.trouble.is_none() && !expected;
+        if is_first {
+            self.trouble = Some(lines.join("; "));
+        }
+        is_first
+    }
+
+    /// The machine says no more.
+    fn is_silent(&mut self) {
+        if let Some(Line::Mistake(lines)) = self.mistakes.as_mut().map(Mistakes::end) {
+            self.mistake(&lines);
+        }
     }
 
     /// Takes a record. True when the test has come to its end.
@@ -240,13 +274,18 @@ impl<'a> Course<'a> {
 
     /// The verdict when the machine is gone.
     fn machine_ended(mut self) -> Result<Notes> {
-        if let Some(line) = self.trouble.take() {
-            bail!("it says: {line}");
-        }
+        self.no_trouble()?;
         self.all_passed()?;
         let notes = self.ending.machine_ended(self.stage)?;
         self.notes.extend(notes);
         self.verdict()
+    }
+
+    fn no_trouble(&mut self) -> Result<()> {
+        match self.trouble.take() {
+            Some(line) => bail!("it says: {line}"),
+            None => Ok(()),
+        }
     }
 
     fn all_passed(&self) -> Result<()> {
@@ -255,7 +294,8 @@ impl<'a> Course<'a> {
     }
 
     /// The verdict when everything else is well.
-    fn verdict(self) -> Result<Notes> {
+    fn verdict(mut self) -> Result<Notes> {
+        self.no_trouble()?;
         self.all_passed()?;
         let missing: Vec<_> = self.missing.iter().map(Regex::as_str).collect();
         ensure!(missing.is_empty(), "it never said: {}", missing.join("; "));

@@ -124,6 +124,14 @@ parameters! {
         installed: Installed = Installed::Fresh,
     }
 
+    /// The N-th allocation of a load, or copy from user space, fails, for each N.
+    FailNth {
+        /// By this system call.
+        call: Call = Call::File,
+        /// A crash image.
+        crash: bool = false,
+    }
+
     /// How long whole loads take, in a dom0 or on the bare machine.
     LoadTime {
         /// MiB of random bytes in the initrd.
@@ -260,6 +268,7 @@ scenarios! {
     /// down.
     DoorTurns = "door-turns",
     Dump(Dumped) = "dump",
+    FailNth(FailNth) = "fail-nth",
     /// A PV guest, in which the module refuses to load.
     Guest = "guest",
     /// Everything that can happen to an image before one is booted.
@@ -267,6 +276,8 @@ scenarios! {
     /// rkexec's packages.
     LifeCycle(LifeCycle) = "life-cycle",
     LoadTime(LoadTime) = "load-time",
+    /// Mistakes of the kernel's own, which a debug kernel reports.
+    Mistakes = "mistakes",
     /// How long `machine_kexec_prepare` takes.
     PrepareTime = "prepare-time",
     /// How long other hypercalls than those of kexec take.

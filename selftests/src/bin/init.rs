@@ -10,7 +10,7 @@ use rkexec_protocol::{Record, Scenario, Told};
 use rkexec_selftests::report::Report;
 use rkexec_selftests::scenario::{self, Next, Stage};
 use rkexec_selftests::sys::kexec;
-use rkexec_selftests::{dump, files, module, stage2, trigger, vmcore, xen};
+use rkexec_selftests::{dump, files, module, stage2, trigger, vmcore, watchers, xen};
 
 fn main() {
     if let Err(error) = live() {
@@ -68,7 +68,10 @@ fn run(report: &mut Report, told: &Told) -> Result<Next> {
         module::modprobe(&["-a", "xen-privcmd", "xenfs"])?;
         files::mount("xenfs", "/proc/xen", None)?;
     }
-    scenario::run(&mut Stage { report, told }, scenario)
+    watchers::begin(report);
+    let next = scenario::run(&mut Stage { report, told }, scenario);
+    watchers::check(report);
+    next
 }
 
 /// Does what comes after the report. Even if a test has failed: what the next kernel says may tell why.

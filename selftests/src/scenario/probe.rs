@@ -98,7 +98,7 @@ fn load_file() -> Result<()> {
 
 /// A kernel that does nothing but to jump to this program, which begins at a multiple of 2 MiB (boot.rst, "The Real-Mode
 /// Kernel Header").
-fn bz_image(program: &[u8]) -> Vec<u8> {
+pub(super) fn bz_image(program: &[u8]) -> Vec<u8> {
     /// The boot sector, and one sector more.
     const SETUP: usize = 2 * 512;
     /// Where the 64-bit entry point is behind that, and the program.

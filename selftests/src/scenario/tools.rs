@@ -90,7 +90,7 @@ fn option(tools: Tools) -> &'static str {
     }
 }
 
-fn load(tools: Tools, cmdline: &str) -> Result<()> {
+pub(super) fn load(tools: Tools, cmdline: &str) -> Result<()> {
     let mut kexec = Command::new("kexec");
     let kind = if tools.crash { "-p" } else { "-l" };
     kexec.args([option(tools), kind, KERNEL]);

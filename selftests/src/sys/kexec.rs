@@ -162,6 +162,10 @@ pub fn loaded() -> Result<bool> {
     flag(LOADED)
 }
 
+pub fn crash_loaded() -> Result<bool> {
+    flag(CRASH_LOADED)
+}
+
 pub fn expect_loaded(loaded: bool) -> Result<()> {
     expect(LOADED, loaded)
 }

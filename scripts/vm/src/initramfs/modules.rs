@@ -24,6 +24,13 @@ const MODULES: [KernelModule; 5] = [
     KernelModule("xen-gntalloc", "CONFIG_XEN_GRANT_DEV_ALLOC"),
 ];
 
+/// What makes mistakes on purpose, in a kernel that is to report them (`scripts/debug-kernel`).
+const MISTAKES: [KernelModule; 3] = [
+    KernelModule("lkdtm", "CONFIG_LKDTM"),
+    KernelModule("test_lockup", "CONFIG_TEST_LOCKUP"),
+    KernelModule("kmemleak-test", "CONFIG_SAMPLE_KMEMLEAK"),
+];
+
 /// What a crash kernel needs that saves its dump. Virtio is what an emulator is quickest with.
 pub const DISK_DRIVER: KernelModule = KernelModule("virtio_blk", "CONFIG_VIRTIO_BLK");
 
@@ -56,6 +63,12 @@ pub fn add_all(inputs: &Inputs, root: &mut Tree) -> Result<()> {
         let file = module.find(&inputs.modules)?;
         let to = dir.join(file.file_name().unwrap_or_default());
         fs::copy(&file, to)?;
+    }
+    for module in MISTAKES {
+        // No kernel of a distribution's has them.
+        if let Ok(file) = module.find(&inputs.modules) {
+            fs::copy(&file, dir.join(file.file_name().unwrap_or_default()))?;
+        }
     }
     let ko = &inputs.ko;
     if ko.exists() {
