@@ -5,6 +5,7 @@
  */
 #include <linux/acpi.h>
 #include <linux/efi.h>
+#include <linux/error-injection.h>
 #include <linux/gfp.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
@@ -111,6 +112,16 @@ long rkexec_sysctl(void *arg)
 {
 	return xen_single_call(__HYPERVISOR_sysctl, (unsigned long)arg, 0, 0, 0, 0);
 }
+
+/*
+ * A kernel that is built for tests can be told what Xen's answer is to be (CONFIG_FAIL_FUNCTION, which no
+ * distribution's has).
+ */
+#ifdef CONFIG_FAIL_FUNCTION
+ALLOW_ERROR_INJECTION(rkexec_kexec_op, ERRNO);
+ALLOW_ERROR_INJECTION(rkexec_memory_op, ERRNO);
+ALLOW_ERROR_INJECTION(rkexec_sysctl, ERRNO);
+#endif
 
 unsigned int rkexec_xen_version(void)
 {

@@ -30,19 +30,27 @@ static OURS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[rkexec\b|\[rkexec\]|_RNv\w*rkexec").expect("constant")
 });
 
-/// Reports that come without the module, too: what is in their first lines, and why it is no mistake of ours.
-const KNOWN: [(&str, &str); 2] = [
+/// Reports that come without the module, too, and are no mistake of ours: what is in the line that says what, what is in
+/// another line, and why.
+const KNOWN: [(&str, &str, &str); 2] = [
     (
-        r"WARNING: arch/x86/include/asm/pgtable\.h:\d+ at .*(xen_(start|end)_context_switch|_lazy_mmu_mode)",
-        "Linux's PV code for Xen marks the lazy mode of a task that has none yet, when dom0 boots",
+        r"WARNING: include/linux/pgtable\.h:\d+ at xen_(start|end)_context_switch\+",
+        r"RIP: .*:xen_(start|end)_context_switch\+",
+        "a new task ends a pause (of page table updates in batches) that it has never begun: its counter runs under, and \
+         then over",
     ),
     (
-        r"WARNING: mm/slub\.c:\d+ at .*(kmem_cache_free|free_to_pcs|pgd_free|slab)",
-        "with lockdep the lock of a page table is an object of its own, which a PV dom0 has in a page of slabs",
+        r"WARNING: mm/slub\.c:\d+ at warn_free_bad_obj\+",
+        r"\]  pgd_free\+",
+        "with lockdep a page table's lock is an object of its own, which its page points to: there a PV dom0 has the \
+         user's half of the table",
     ),
 ];
-static KNOWN_HEADS: LazyLock<RegexSet> =
-    LazyLock::new(|| RegexSet::new(KNOWN.map(|(head, _)| head)).expect("constant"));
+static KNOWN_BY: LazyLock<Vec<[Regex; 2]>> = LazyLock::new(|| {
+    let both =
+        KNOWN.map(|(head, other, _why)| [head, other].map(|it| Regex::new(it).expect("constant")));
+    both.into()
+});
 
 /// A report that has no last line is at its end after so many.
 const LINES_MAX: usize = 120;
@@ -89,7 +97,10 @@ fn judge(report: &[String]) -> Line {
     let is_head = |line: &&String| HEADS.is_match(line) && !line.contains("[ cut here");
     let heads: Vec<_> = report.iter().filter(is_head).cloned().collect();
     let is_ours = report.iter().any(|line| OURS.is_match(line));
-    let is_known = heads.first().is_some_and(|head| KNOWN_HEADS.is_match(head));
+    let is_known = KNOWN_BY.iter().any(|[head, other]| {
+        let is_it = heads.iter().all(|line| head.is_match(line));
+        is_it && !heads.is_empty() && report.iter().any(|line| other.is_match(line))
+    });
     match report {
         [] => Line::Other,
         _ if is_known && !is_ours => Line::Reported,

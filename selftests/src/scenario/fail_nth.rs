@@ -245,10 +245,7 @@ impl Tiny {
             lost / 1024,
             before.1.abs_diff(after.1)
         ));
-        let most = match std::path::Path::new("/sys/kernel/debug/kmemleak").exists() && kasan() {
-            true => QUARANTINE,
-            false => LOST_MAX,
-        };
+        let most = if has_kasan()? { QUARANTINE } else { LOST_MAX };
         ensure!(lost <= most, "{lost} bytes are lost");
         // An image that was loaded again may have other places, and Xen's map of it another size.
         ensure!(
@@ -261,10 +258,11 @@ impl Tiny {
     }
 }
 
-/// Whether this kernel has KASAN, by the symbols that only it has.
-fn kasan() -> bool {
-    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    symbols.lines().any(|line| line.ends_with(" kasan_report"))
+/// Whether this kernel has KASAN, by a function that only it has.
+fn has_kasan() -> Result<bool> {
+    const SYMBOLS: &str = "/proc/kallsyms";
+    let symbols = fs::read_to_string(SYMBOLS).context(SYMBOLS)?;
+    Ok(symbols.lines().any(|line| line.ends_with(" kasan_report")))
 }
 
 /// The table, with one line for each run of the same.

@@ -1,4 +1,5 @@
-//! Mistakes on purpose, by the kernel's own modules for that: a debug kernel has to report each.
+//! Mistakes on purpose, by the kernel's own modules for that and one of ours (`scripts/debug-kernel/mistakes`): a debug
+//! kernel has to report each.
 
 use std::fs;
 use std::thread::sleep;
@@ -23,17 +24,7 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
     for name in PROVOKED {
         stage.test(name, |_| fs::write(PROVOKE, name).context(PROVOKE));
     }
-    // It does not load: that is how it ends.
-    stage.test("allocating, which may sleep, with interrupts off", |_| {
-        let words = [
-            "test_lockup",
-            "time_nsecs=1",
-            "disable_irq=Y",
-            "alloc_pages_nr=1",
-        ];
-        let _ = module::modprobe(&words);
-        Ok(())
-    });
+    stage.test("mistakes of locking", |_| module::modprobe(&["mistakes"]));
     stage.test("memory is lost, and kmemleak finds it", |report| {
         module::modprobe(&["kmemleak-test"])?;
         module::modprobe(&["-r", "kmemleak-test"])?;

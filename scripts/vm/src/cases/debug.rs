@@ -99,7 +99,10 @@ const REPORTED: &[&str] = &[
     r"WARNING: drivers/misc/lkdtm/bugs\.c",
     r"UBSAN: array-index-out-of-bounds in .*lkdtm",
     r"BUG: sleeping function called from invalid context",
-    r"BUG: KASAN: |BUG kmalloc-",
+    "WARNING: possible circular locking dependency detected",
+    r"BUG: KASAN: slab-use-after-free in lkdtm|BUG kmalloc-",
+    // The slab allocator's, as each such report of its own ends.
+    r"BUG lkdtm-heap-double_free|BUG: KASAN: double-free|WARNING: mm/slub\.c",
 ];
 
 /// Every failure once: by both calls, default and crash, on the bare machine and in a dom0.

@@ -27,7 +27,8 @@ const MODULES: [KernelModule; 5] = [
 /// What makes mistakes on purpose, in a kernel that is to report them (`scripts/debug-kernel`).
 const MISTAKES: [KernelModule; 3] = [
     KernelModule("lkdtm", "CONFIG_LKDTM"),
-    KernelModule("test_lockup", "CONFIG_TEST_LOCKUP"),
+    // Our own, of scripts/debug-kernel/mistakes.
+    KernelModule("mistakes", "CONFIG_MODULES"),
     KernelModule("kmemleak-test", "CONFIG_SAMPLE_KMEMLEAK"),
 ];
 
