@@ -130,6 +130,8 @@ parameters! {
         call: Call = Call::File,
         /// A crash image.
         crash: bool = false,
+        /// It is Xen's answers that fail, and nothing else.
+        hypercalls: bool = false,
     }
 
     /// How long whole loads take, in a dom0 or on the bare machine.

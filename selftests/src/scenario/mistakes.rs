@@ -20,11 +20,12 @@ const PROVOKED: [&str; 4] = [
 ];
 
 pub fn run(stage: &mut Stage<'_>) -> Result<Next> {
+    // First: behind some of the others lockdep looks no more.
+    stage.test("mistakes of locking", |_| module::modprobe(&["mistakes"]));
     stage.test("modprobe lkdtm", |_| module::modprobe(&["lkdtm"]));
     for name in PROVOKED {
         stage.test(name, |_| fs::write(PROVOKE, name).context(PROVOKE));
     }
-    stage.test("mistakes of locking", |_| module::modprobe(&["mistakes"]));
     stage.test("memory is lost, and kmemleak finds it", |report| {
         module::modprobe(&["kmemleak-test"])?;
         module::modprobe(&["-r", "kmemleak-test"])?;

@@ -42,8 +42,8 @@ const IN_DOM0: [&str; 11] = [
     "dom0: the probe finds exactly the map that the module says",
 ];
 
-/// What a load says that fails because it is made to.
-const FAILS: &[&str] = &["rkexec: image not loaded: "];
+/// What is said of a load that fails because it is made to: the kernel shows a stack for some allocations of its own.
+const FAILS: &[&str] = &["rkexec: image not loaded: ", "Call Trace"];
 /// And a crash behind that.
 const CRASHES: &[&str] = &[
     "rkexec: image not loaded: ",
@@ -67,6 +67,7 @@ pub fn all(rows: &[Case]) -> Vec<Case> {
         .collect();
     moved.extend([LinuxBuild::DebugKasan, LinuxBuild::DebugDom0].map(|linux| on(linux, MISTAKES)));
     moved.extend(failures());
+    moved.extend(hypercalls());
     moved
 }
 
@@ -145,6 +146,29 @@ fn failures() -> Vec<Case> {
     rows
 }
 
+/// Xen's answers made up, by both calls, default and crash.
+fn hypercalls() -> Vec<Case> {
+    let kinds = [
+        (Call::File, false),
+        (Call::Load, false),
+        (Call::File, true),
+        (Call::Load, true),
+    ];
+    let rows = kinds.map(|(call, crash)| {
+        let kind = if crash { "a crash image" } else { "an image" };
+        let fails = FailNth::NEW.call(call).crash(crash).hypercalls(true);
+        let row = Case {
+            name: format!("dom0, {}, {kind}: each hypercall fails once", call.name()).leak(),
+            machine: DOM0.xen_options("crashkernel=256M"),
+            scenario: Scenario::FailNth(fails),
+            expects_trouble: if crash { CRASHES } else { FAILS },
+            ..BOOTS
+        };
+        on(LinuxBuild::DebugDom0, row)
+    });
+    rows.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +177,7 @@ mod tests {
     #[test]
     fn all_rows_are_there_under_names_of_their_own() {
         let rows = cases::debug();
-        assert_eq!(rows.len(), 2 * BARE.len() + IN_DOM0.len() + 2 + 12);
+        assert_eq!(rows.len(), 2 * BARE.len() + IN_DOM0.len() + 2 + 12 + 4);
         let names: std::collections::HashSet<_> = rows.iter().map(|row| row.name).collect();
         // Those on the bare machine run on both kernels.
         assert_eq!(names.len(), rows.len());
