@@ -1,20 +1,6 @@
 //! `rkexec-status`: whether rkexec is at work on this machine, and what to do if it is not.
 //!
-//! `facts.rs` is all that is known, each part of it in a file of its own that says where it is read; what the log
-//! says is in `log.rs`. `trouble.rs` decides what is wrong, `remedy.rs` has what to do about it from the README,
-//! and `show.rs` and `boot.rs` tell it.
-
-mod boot;
-mod clients;
-mod facts;
-mod host;
-mod images;
-mod log;
-mod module;
-mod remedy;
-mod root;
-mod show;
-mod trouble;
+//! What the user says; all else is in the library (`lib.rs`).
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -23,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use boot::Verdict;
-use facts::Facts;
-use root::Root;
+use rkexec_status::boot::{self, Verdict};
+use rkexec_status::facts::Facts;
+use rkexec_status::root::Root;
 
 /// Tell whether rkexec is at work on this machine, what is loaded, and what to do about what is wrong.
 ///

@@ -28,7 +28,7 @@ use std::rc::Rc;
 
 use anyhow::{bail, Context, Result};
 
-pub use files::{locate, RunningSystem, Search, World};
+pub use files::{locate, Device, Kind, RunningSystem, Search, World};
 pub use menu::Step;
 
 use menu::{Chosen, Node};

@@ -42,7 +42,7 @@ pub fn running() -> Result<Vec<String>> {
 }
 
 /// A line for each domain: name, number, memory, processors, state, time. The first one is the title.
-fn names(list: &str) -> Vec<String> {
+pub fn names(list: &str) -> Vec<String> {
     const NUMBERS: usize = 5;
 
     let line = |line: &str| {

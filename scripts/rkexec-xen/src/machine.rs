@@ -153,7 +153,7 @@ pub const BOOT_PARAMS: &str = "/sys/kernel/boot_params/data";
 
 /// What a kernel without UEFI was started by: a kexec on a machine with UEFI tells it nothing but where ACPI's root
 /// pointer is (`acpi_rsdp_addr`). A BIOS's is in the first MiB, where Xen finds it, too.
-fn of_boot_params(parameters: &[u8]) -> Firmware {
+pub fn of_boot_params(parameters: &[u8]) -> Firmware {
     const ACPI_RSDP_ADDR: usize = 0x70;
     const ONE_MIB: u64 = 1 << 20;
 
@@ -167,7 +167,7 @@ fn of_boot_params(parameters: &[u8]) -> Firmware {
 }
 
 /// The last `acpi_rsdp=` of a command line.
-fn told(command_line: &str) -> Option<u64> {
+pub fn told(command_line: &str) -> Option<u64> {
     let words = command_line.split_ascii_whitespace().rev();
     let mut values = words.filter_map(|word| word.strip_prefix("acpi_rsdp="));
     address(values.next()?)

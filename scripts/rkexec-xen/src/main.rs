@@ -1,22 +1,6 @@
 //! `rkexec-xen`: restarts a host into Xen without the firmware.
 //!
-//! `start.rs` is what to start: what GRUB would (`grub.rs`), or what is given by hand. `machine.rs` is what has to be known
-//! of the machine, `hypervisor.rs` and `dom0_kernel.rs` look at the files, `image.rs` puts everything in its place,
-//! and `kexec.rs` has the kernel load it.
-
-mod dom0_kernel;
-mod grub;
-mod guests;
-mod hypercall;
-mod hypervisor;
-mod image;
-mod kexec;
-mod low_memory;
-mod machine;
-mod memory;
-mod multiboot;
-mod screen;
-mod start;
+//! What the user says, and in which order it is done; all else is in the library (`lib.rs`).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,10 +8,11 @@ use std::process::ExitCode;
 use anyhow::{ensure, Context, Result};
 use clap::Parser;
 
-use grub::{Config, Entry, RunningSystem};
-use image::Image;
-use machine::{Host, Machine};
-use start::{ByHand, File, Start};
+use rkexec_xen::grub::{self, Config, Entry, RunningSystem};
+use rkexec_xen::image::Image;
+use rkexec_xen::machine::{Host, Machine};
+use rkexec_xen::start::{ByHand, File, Start};
+use rkexec_xen::{guests, kexec};
 
 /// Restart this host into Xen by kexec, without the firmware: into what GRUB would boot.
 ///

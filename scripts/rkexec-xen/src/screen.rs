@@ -52,7 +52,7 @@ pub fn framebuffer() -> Option<Framebuffer> {
 }
 
 /// `struct screen_info` (`linux/screen_info.h`), if it tells of a linear framebuffer.
-fn parse(info: &[u8]) -> Option<Framebuffer> {
+pub fn parse(info: &[u8]) -> Option<Framebuffer> {
     const VESA: u8 = 0x23;
     const EFI: u8 = 0x70;
     /// The address has an upper half.
