@@ -33,8 +33,13 @@ const MOST_TABLES: usize = 300;
 
 /// What the normaliser makes of the input, in memory that is never given back (it is a test).
 pub fn runs(input: &Input) -> Runs<'static> {
+    runs_in(input, Box::leak(Box::default()))
+}
+
+/// The same in memory of the caller's, for who checks millions of inputs (`fuzz/`).
+fn runs_in<'a>(input: &Input, scratch: &'a mut Vec<Mark>) -> Runs<'a> {
     let nr = input.entries.len() + input.write_back.len() + input.uncached.len();
-    let scratch = vec![Mark::default(); Sources::marks_needed(nr)].leak();
+    scratch.resize(Sources::marks_needed(nr), Mark::default());
     let mut sources = Sources::new(scratch).expect("room for what is always there");
     for &entry in &input.entries {
         sources.add_entry(entry).expect("room for an entry");
@@ -64,7 +69,8 @@ fn stretch(run: Run) -> Stretch {
 
 /// What comes out of the normaliser.
 pub fn stretches(input: &Input) -> Vec<Stretch> {
-    runs(input).iter().map(stretch).collect()
+    let mut scratch = Vec::new();
+    runs_in(input, &mut scratch).iter().map(stretch).collect()
 }
 
 /// Checks everything for one input.
@@ -89,7 +95,8 @@ fn check_paging(
     paging: Paging,
     destinations: &[(u64, u64)],
 ) {
-    let runs = runs(input);
+    let mut scratch = Vec::new();
+    let runs = runs_in(input, &mut scratch);
     let counted = table_count(runs, paging);
     if let Some(beyond) = model::beyond(expected, paging.levels) {
         let error = BuildError::BeyondLevels {
@@ -220,10 +227,12 @@ fn frames_avoiding(destinations: &[(u64, u64)], nr: usize) -> Vec<Mfn> {
 
 /// A table full of what must not be left over: present entries for everything.
 pub fn dirty_table() -> Table {
-    let runs = runs(&Input {
+    let input = Input {
         write_back: vec![(0, 2 << 20)],
         ..Input::default()
-    });
+    };
+    let mut scratch = Vec::new();
+    let runs = runs_in(&input, &mut scratch);
     let mut tables = vec![Table::EMPTY; 4];
     build(runs, PAGINGS[0], &mut tables, chunk_at(0)).expect("four tables");
     tables.pop().expect("the last level")
