@@ -47,7 +47,7 @@ pieces: root
 test-pieces: pieces
 	@$(in-root) --root scripts/pieces/fetch $(test-pieces)
 test-pieces := kernel-second xen-trixie xen-bookworm xen-bullseye xen-sid xen-source xen-build xen-utils xen-utils-bookworm ovmf grub \
-	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8 deb
+	makedumpfile selftests debian-trixie rustfmt clippy rust-analyzer shellcheck flake8 libfuzzer deb
 
 # Of the kernel $(1), in the root by $(2), with these options.
 make-metadata = $(2) scripts/rust-metadata --check $(headers) $(made)/metadata || \
@@ -180,7 +180,7 @@ deb: all ## Debian packages, in .build/deb: rkexec and rkexec-dkms; prebuilt/ ha
 	@$(step) deb "making the packages" $(in-root) scripts/deb "$$(scripts/version)" \
 		"$$(scripts/version maintainer)" "$$(scripts/version date)"
 
-.PHONY: run run-xen test test-machines test-debug test-sid test-clients test-xen-to-xen test-package test-kdump soak ktest map bench
+.PHONY: run run-xen test test-machines test-debug test-sid test-clients test-xen-to-xen test-package test-kdump soak fuzz ktest map bench
 run: all ## boots Xen and dom0 in QEMU, loads a kernel, reboots into it, and tells what happens
 	@$(in-root) scripts/pieces/downloaded
 	@$(in-root) $(bin)/vm run
@@ -227,6 +227,11 @@ test-kdump: test-machines ## Debian's kdump-tools in dom0, and crash(8) on what 
 # Beside what make test does, for no failure in a thousand is another thing than none in one.
 soak: test-machines ## loads and boots, or crashes, CYCLES=100 times: all kernels, Xens, firmware, calls by turns (20 minutes); goes on where it was left
 	@$(in-root) $(bin)/vm soak --cycles "$(or $(CYCLES),100)" --of "$$(scripts/version)"
+
+fuzz: root ## feeds every parser with what libFuzzer makes up: SECONDS=600 each, or TARGET="..." alone (two hours for all); goes on where it was left
+	@$(in-root) --root scripts/pieces/fetch --needed libfuzzer
+	@$(step) fuzz "building the fuzzer" $(in-root) scripts/fuzz-build
+	@$(in-root) scripts/fuzz --seconds "$(or $(SECONDS),600)" $(TARGET)
 
 ktest: test-machines ## Linux's ktest.pl: the stock kernel, and one built here with CONFIG_KEXEC_JUMP (15 minutes)
 	@$(in-root) --root scripts/pieces/fetch --needed ktest
@@ -283,7 +288,7 @@ install-dom0: ## beside install, for a dom0: rkexec at boot, kdump-tools behind 
 	ln -sfn ../rkexec.service "$(DESTDIR)/etc/systemd/system/multi-user.target.wants/rkexec.service"
 
 clean: ## removes what was built, but for the root and what was fetched
-	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/debug-kernel .build/editor .build/dom0 .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
+	rm -rf .build/bench .build/bin .build/clippy .build/deb .build/debug-kernel .build/editor .build/dom0 .build/fuzz .build/handover .build/kernels/*/module .build/kernels/*/rkexec.ko .build/kselftests .build/ktest .build/log .build/module .build/probe.bin .build/rkexec.ko .build/rust-project.json .build/target .build/vm .build/xen-without-kexec
 
 distclean: ## removes everything that was made
 	@test ! -d .build || [ "$$(id -u)" -eq 0 ] || exec sudo rm -rf --one-file-system .build

@@ -78,6 +78,12 @@ class Counting(unittest.TestCase):
         self.assertEqual(suite.tap("ok 1\n"), suite.Count(1, 1))
         self.assertEqual(suite.libtest("running 3 tests\ntest a ... ok\n"), suite.Count(0, 3))
 
+    def test_a_program_that_counts_by_itself_is_believed_at_its_end(self):
+        output = "a CRASH\n2 passed, 0 failed\nb well\n20 passed, 1 failed\n"
+        self.assertEqual(suite.summary(output), suite.Count(20, 1))
+        self.assertEqual(suite.count(suite.summary, "20 passed, 0 failed\nkilled\n", 1),
+                         suite.Count(0, 1))
+
     def test_python_results_count_one_by_one(self):
         self.assertEqual(suite.unittest("Ran 5 tests in 0.1s\n\nOK\n"), suite.Count(5, 0))
         output = "Ran 5 tests in 0.1s\n\nFAILED (failures=1, errors=1)\n"
