@@ -158,7 +158,8 @@ impl Config {
         let directory = path.parent().unwrap_or(Path::new("/")).display();
         let prefix = format!("({}){directory}", files::HOST);
 
-        let mut run = Interpreter::new(world.as_ref(), initial(&prefix, platform));
+        let mut run =
+            Interpreter::new(world.as_ref(), initial(&prefix, platform), script::MAX_WORK);
         run.source(&format!("({}){file}", files::HOST))
             .context("cannot read GRUB's menu")?;
         let top = run.state;

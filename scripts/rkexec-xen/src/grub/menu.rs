@@ -4,7 +4,7 @@ use anyhow::{bail, Context, Result};
 
 use super::files::World;
 use super::parser::Block;
-use super::script::{Flow, Interpreter};
+use super::script::{Flow, Interpreter, MAX_WORK};
 use super::state::State;
 use super::words::leading_number;
 
@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 16;
 
 /// How many entries are listed at most: a menu may hold itself.
 const MAX_ENTRIES: usize = 1000;
+
+/// How much the entries of a listing may do together. One alone may be endless and the others are read all the same; but
+/// a thousand of them would take minutes.
+const MAX_WORK_OF_ALL: usize = 4 * MAX_WORK;
 
 /// What `menuentry` or `submenu` has defined.
 #[derive(Clone)]
@@ -80,6 +84,7 @@ pub(super) fn follow_node(node: &Node, world: &dyn World) -> Result<Chosen> {
 /// From the state of a menu to an entry.
 fn follow(mut state: State, mut steps: Vec<Step>, world: &dyn World) -> Result<Chosen> {
     let mut note = None;
+    let mut work_left = MAX_WORK_OF_ALL;
     loop {
         let name = match steps.last() {
             Some(step) => format!("submenu `{}`", step.title),
@@ -100,7 +105,7 @@ fn follow(mut state: State, mut steps: Vec<Step>, world: &dyn World) -> Result<C
             bail!("the {name} has no entries");
         };
         steps.push(item.step(number));
-        let (after, opens_menu) = choose(&state, &item, world)?;
+        let (after, opens_menu) = choose(&state, &item, world, &mut work_left)?;
         state = after;
         if !opens_menu {
             return Ok(Chosen { steps, state, note });
@@ -119,19 +124,25 @@ fn start(top: &State) -> State {
 pub(super) fn nodes(top: &State, world: &dyn World) -> Vec<Node> {
     let mut top = start(top);
     top.unset("default");
-    let mut nodes = Vec::new();
-    collect(&top, &[], world, &mut nodes);
+    let (mut work_left, mut nodes) = (MAX_WORK_OF_ALL, Vec::new());
+    collect(&top, &[], world, &mut work_left, &mut nodes);
     nodes
 }
 
-fn collect(menu: &State, above: &[Step], world: &dyn World, nodes: &mut Vec<Node>) {
+fn collect(
+    menu: &State,
+    above: &[Step],
+    world: &dyn World,
+    work_left: &mut usize,
+    nodes: &mut Vec<Node>,
+) {
     for (number, item) in menu.menu.iter().enumerate() {
         if nodes.len() == MAX_ENTRIES || above.len() == MAX_DEPTH {
             return;
         }
         let mut steps = above.to_vec();
         steps.push(item.step(number));
-        let (after, opens_menu) = match choose(menu, item, world) {
+        let (after, opens_menu) = match choose(menu, item, world, work_left) {
             Ok((state, opens_menu)) => (Ok(state), opens_menu),
             Err(error) => (Err(format!("{error:#}")), false),
         };
@@ -142,13 +153,19 @@ fn collect(menu: &State, above: &[Step], world: &dyn World, nodes: &mut Vec<Node
             opens_menu,
         });
         if let Some(inside) = inside {
-            collect(&inside, &steps, world, nodes);
+            collect(&inside, &steps, world, work_left, nodes);
         }
     }
 }
 
-/// Runs what stands in an entry, as GRUB does when it is chosen. With whether a menu opens then.
-fn choose(menu: &State, item: &Item, world: &dyn World) -> Result<(State, bool)> {
+/// Runs what stands in an entry, as GRUB does when it is chosen. With whether a menu opens then. What it does is taken off
+/// `work_left`.
+fn choose(
+    menu: &State,
+    item: &Item,
+    world: &dyn World,
+    work_left: &mut usize,
+) -> Result<(State, bool)> {
     let mut state = menu.clone();
     if item.submenu {
         state.open_menu();
@@ -166,10 +183,10 @@ fn choose(menu: &State, item: &Item, world: &dyn World) -> Result<(State, bool)>
         None => state.unset("default"),
     }
 
-    let mut run = Interpreter::new(world, state);
-    let flow = run
-        .call(&item.body, item.arguments.clone())
-        .with_context(|| format!("in the entry `{}`", item.title))?;
+    let mut run = Interpreter::new(world, state, *work_left);
+    let flow = run.call(&item.body, item.arguments.clone());
+    *work_left = work_left.saturating_sub(run.work);
+    let flow = flow.with_context(|| format!("in the entry `{}`", item.title))?;
     Ok((run.state, item.submenu || flow == Flow::Menu))
 }
 

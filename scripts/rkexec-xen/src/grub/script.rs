@@ -14,7 +14,7 @@ use super::words::expand;
 const MAX_DEPTH: usize = 64;
 
 /// How much one run may do: commands, and bytes of their arguments. No menu needs a tenth of it.
-const MAX_WORK: usize = 2_000_000;
+pub(super) const MAX_WORK: usize = 2_000_000;
 
 /// Where a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,18 +35,22 @@ pub(super) struct Interpreter<'a> {
     pub(super) world: &'a dyn World,
     pub(super) state: State,
     depth: usize,
-    work: usize,
+    /// How much it has done, and may do.
+    pub(super) work: usize,
+    most_work: usize,
     /// The loops that are run in the function that is run.
     pub(super) loops: usize,
 }
 
 impl<'a> Interpreter<'a> {
-    pub(super) fn new(world: &'a dyn World, state: State) -> Self {
+    /// One that may do what any may, but no more than `most_work`.
+    pub(super) fn new(world: &'a dyn World, state: State, most_work: usize) -> Self {
         Self {
             world,
             state,
             depth: 0,
             work: 0,
+            most_work: most_work.min(MAX_WORK),
             loops: 0,
         }
     }
@@ -197,7 +201,7 @@ impl<'a> Interpreter<'a> {
 
     fn charge(&mut self, work: usize) -> Result<()> {
         self.work += work;
-        if self.work > MAX_WORK {
+        if self.work > self.most_work {
             bail!("the script does not come to an end");
         }
         Ok(())

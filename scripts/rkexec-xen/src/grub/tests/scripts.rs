@@ -155,6 +155,17 @@ fn an_entry_that_cannot_be_read_is_listed_with_the_reason() {
     assert!(config.entry("b").is_ok());
 }
 
+/// Each of them alone is given up soon; a thousand, one after the other, would take minutes.
+#[test]
+fn a_menu_of_endless_entries_is_given_up_as_a_whole() {
+    let endless = "menuentry a { while true; do true; done }\n".repeat(5);
+    let config = Files::menu(&(endless + "menuentry b { linux /k }")).config();
+    let entries = config.entries();
+    assert_eq!(entries.len(), 6);
+    let reason = "in the entry `b`: the script does not come to an end";
+    assert_eq!(entries[5].note.as_deref(), Some(reason));
+}
+
 #[test]
 fn an_environment_block_that_is_none_is_a_warning() {
     let config = Files::debian("0")
