@@ -1,9 +1,9 @@
 //! A bzImage, as a boot loader sees it (Documentation/arch/x86/boot.rst).
 
-use std::io::Read;
-
 use anyhow::{ensure, Context, Result};
 use ruzstd::decoding::StreamingDecoder;
+
+use crate::unpacked;
 
 /// Where the setup header is, in the file and in `boot_params`, and where its last field ends.
 const HEADER: usize = 0x1f1;
@@ -136,15 +136,13 @@ impl<'a> BzImage<'a> {
     ///
     /// # Errors
     ///
-    /// It is packed in another way, or broken.
+    /// It is packed in another way, broken, or too large to be one.
     pub fn unpack(&self) -> Result<Vec<u8>> {
         let packed = self.packed()?;
         // Behind the frame is the length of what is in it, for the kernel's own use.
-        let mut kernel = Vec::new();
-        StreamingDecoder::new(packed)
-            .context("its kernel was not packed with zstd")?
-            .read_to_end(&mut kernel)
-            .context("unpacking its kernel")?;
+        let reader =
+            StreamingDecoder::new(packed).context("its kernel was not packed with zstd")?;
+        let kernel = unpacked(reader).context("its kernel")?;
         ensure!(kernel.starts_with(b"\x7fELF"), "its kernel is no ELF file");
         Ok(kernel)
     }

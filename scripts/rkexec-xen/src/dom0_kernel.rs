@@ -4,12 +4,12 @@
 //! would be found out when there is no way back any more.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{bail, ensure, Context, Result};
 use flate2::read::GzDecoder;
 use formats::bzimage::BzImage;
+use formats::unpacked;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::Endianness;
@@ -41,15 +41,13 @@ pub fn check(path: &Path, file: &[u8]) -> Result<()> {
         return Ok(());
     }
     let packed = image.packed().context("it is no kernel")?;
-    let mut kernel = Vec::new();
-    if packed.starts_with(&ZSTD) {
-        kernel = image.unpack()?;
+    let kernel = if packed.starts_with(&ZSTD) {
+        image.unpack()?
     } else if packed.starts_with(&GZIP) {
-        let unpacked = GzDecoder::new(packed).read_to_end(&mut kernel);
-        unpacked.context("its kernel cannot be unpacked")?;
+        unpacked(GzDecoder::new(packed)).context("its kernel")?
     } else {
         return Ok(());
-    }
+    };
     notes(&kernel)
 }
 

@@ -3,10 +3,9 @@
 //! Xen's own build makes it (`xen/arch/x86/boot/mkelf32.c`): one segment, loaded at 2 MiB, with a header for each
 //! version of the protocol in the first pages (`xen/arch/x86/boot/head.S`).
 
-use std::io::Read;
-
 use anyhow::{bail, ensure, Context, Result};
 use flate2::read::MultiGzDecoder;
+use formats::unpacked;
 use object::elf::{FileHeader32, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
@@ -51,21 +50,12 @@ const MOST_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 ///
-/// It is packed, and cannot be unpacked.
+/// It is packed, and cannot be unpacked or is too large then.
 pub fn unpack(file: Vec<u8>) -> Result<Vec<u8>> {
     if !file.starts_with(&[0x1f, 0x8b]) {
         return Ok(file);
     }
-    let mut unpacked = Vec::new();
-    let mut reader = MultiGzDecoder::new(&*file).take(MOST_BYTES + 1);
-    reader
-        .read_to_end(&mut unpacked)
-        .context("it cannot be unpacked")?;
-    ensure!(
-        unpacked.len() as u64 <= MOST_BYTES,
-        "it is too large for a hypervisor"
-    );
-    Ok(unpacked)
+    unpacked(MultiGzDecoder::new(&*file))
 }
 
 impl Hypervisor {
