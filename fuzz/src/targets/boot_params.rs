@@ -15,10 +15,7 @@ const HEADER: [(usize, &[u8]); 3] = [(0x1fe, &[0x55, 0xaa]), (0x202, b"HdrS"), (
 pub(super) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let at = input.number::<u64>() & 0xff_ffff_ffff;
-    let lockdown = match input.number() {
-        true => Lockdown::Integrity,
-        false => Lockdown::Confidentiality,
-    };
+    let lockdown = lockdown_of(input.number::<u8>().into());
     let (room, room_at) = (input.number::<u16>(), input.number::<u64>() % (PHYS_END + 1));
     // A map that is long enough is the same entries over and over.
     let times = input.up_to(9);
@@ -38,10 +35,13 @@ pub(super) fn run(data: &[u8]) {
         let place = usize::from(place) % (bytes.len() - 7);
         put(&mut bytes, place, &value.to_le_bytes());
     }
-    let line = input.rest();
+    // The line, zeros, and what is behind them.
+    let line = input.up_to(60);
+    let line = input.bytes(line.into());
+    let gap = usize::from(input.up_to(60));
+    let line = [line, &vec![0; gap], input.rest()].concat();
     let room_for_it = bytes.len() - SIZE;
-    let line = &line[..line.len().min(room_for_it)];
-    put(&mut bytes, SIZE, line);
+    put(&mut bytes, SIZE, &line[..line.len().min(room_for_it)]);
     let length = bytes.len();
 
     locked_down(&mut bytes, at, lockdown);
@@ -49,6 +49,13 @@ pub(super) fn run(data: &[u8]) {
     fixed_up(&mut bytes, &map, room);
     assert_eq!(bytes.len(), length);
     let _ = View::new(&data[..data.len().min(SIZE)]);
+}
+
+fn lockdown_of(number: usize) -> Lockdown {
+    match number % 2 {
+        0 => Lockdown::Integrity,
+        _ => Lockdown::Confidentiality,
+    }
 }
 
 fn locked_down(bytes: &mut [u8], at: u64, lockdown: Lockdown) {
@@ -124,7 +131,11 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let to = Bytes::new().word(0x1_2345_6000).byte(nr as u8).half(4096).word(0x6000_0000);
         let to = to.byte(1 + (nr % 9) as u8).map(&map.entries);
         let to = to.half(400).half(0x1000).half(0x10b0).byte(0);
-        to.bytes(b"root=/dev/xvda1 ro quiet").0
+        let line = b"root=/dev/xvda1 ro quiet";
+        // As much room as the word takes, and none behind it.
+        let gap = lockdown_of(nr).word().len() as u8 + 1;
+        let to = to.byte(line.len() as u8).bytes(line).byte(gap);
+        to.bytes(b"and more").0
     };
     maps.enumerate().map(seed).collect()
 }

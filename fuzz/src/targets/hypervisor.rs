@@ -26,9 +26,13 @@ fn words(words: &[u32]) -> Vec<u8> {
 
 /// An ELF file of 32 bits with one segment, of itself at 2 MiB, and these words behind it.
 fn file(behind: &[u32]) -> Vec<u8> {
+    entered_at(0x20_0010, behind)
+}
+
+fn entered_at(entry: u32, behind: &[u32]) -> Vec<u8> {
     [
         vec![0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0],
-        words(&[1, 0x20_0010, 52, 0, 0]),
+        words(&[1, entry, 52, 0, 0]),
         vec![52, 0, 32, 0, 1, 0, 40, 0, 0, 0, 0, 0],
         words(&[1, 0, 0x20_0000, 0x20_0000, 120, 0x2800, 7, 0x1000]),
         vec![0; 44],
@@ -50,10 +54,14 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let wishes = [1, 12, 6, 0, 0x1_0063, 8, 6, 8];
     // A block of deflate as it is, of five bytes.
     let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01\x05\0\xfa\xff\x7fELF\x01\x94\xa8\x0f\x5e\x05\0\0\0";
+    let version_1 = [0x1bad_b002, 3, 0u32.wrapping_sub(0x1bad_b005)];
     vec![
+        // At its last byte, and behind it.
+        entered_at(0x20_0077, &version_1),
+        entered_at(0x20_0078, &version_1),
         multiboot2(&[&relocatable[..], &[0, 8]].concat()),
         multiboot2(&[&wishes[..], &relocatable, &[0, 8]].concat()),
-        file(&[0x1bad_b002, 3, 0u32.wrapping_sub(0x1bad_b005)]),
+        file(&version_1),
         packed.to_vec(),
     ]
 }

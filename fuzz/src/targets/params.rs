@@ -115,5 +115,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let to = to.bytes(&VERSION.to_le_bytes()).bytes(&0x6000u32.to_le_bytes());
         to.word(0x100).word(0x200).0
     };
-    vec![with(0, 0), with(0x6000_0000, 0x3f8)]
+    // The last port that is one, and the first that is none.
+    [(0, 0), (0x6000_0000, 0x3f8), (0, 0xfff8), (0, 0xfff9)]
+        .map(|(backup, port)| with(backup, port))
+        .into()
 }

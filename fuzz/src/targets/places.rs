@@ -37,6 +37,7 @@ pub(super) fn run(data: &[u8]) {
 fn check(memory: &Memory, map: &[MapEntry], wanted: Wanted, taken: &[MaRange]) {
     for wanted in [wanted, Wanted::low(wanted.bytes)] {
         let Some(place) = memory.place(wanted, taken) else {
+            assert!(!has_page(map, wanted, taken), "{wanted:x?}");
             continue;
         };
         assert!(place.len_bytes() >= wanted.bytes && memory.is_free(place, taken));
@@ -47,10 +48,13 @@ fn check(memory: &Memory, map: &[MapEntry], wanted: Wanted, taken: &[MaRange]) {
     }
     let (lower, upper) = (memory.lower_kib(), memory.upper_kib());
     assert!(lower <= 1024);
-    for (from, kib) in [(0, lower), (1 << 20, upper.min(4096))] {
-        // It ends at the first page that is not all RAM, but for the last one of a map whose end is crooked.
-        let pages = (0..u64::from(kib) / 4).map(|page| from + page * 4096);
+    for (from, kib) in [(0, lower), (1 << 20, upper)] {
+        let pages = (0..u64::from(kib).min(4096) / 4).map(|page| from + page * 4096);
         assert!(pages.into_iter().all(|page| is_ram(map, page)));
+        // It ends where the first page is that is not all RAM.
+        let end = (from + u64::from(kib) * 1024) / 4096 * 4096;
+        let is_cut = kib == u32::MAX || from == 0 && kib == 1024;
+        assert!(is_cut || !is_ram(map, end), "{end:x}");
     }
     if let Some((page, data)) = bios_data(memory, 0x7f77_e014) {
         assert!(memory.is_free(page, &[]) && page.len_bytes() == 4096);
@@ -58,6 +62,22 @@ fn check(memory: &Memory, map: &[MapEntry], wanted: Wanted, taken: &[MaRange]) {
         assert_eq!(u64::from(data.base_memory_kib) * 1024, page.start().raw());
         assert!((0x4_0000..0xa_0000).contains(&page.start().raw()));
     }
+}
+
+/// Whether there is a place for a page, at one of the addresses where something begins or ends.
+fn has_page(map: &[MapEntry], wanted: Wanted, taken: &[MaRange]) -> bool {
+    let ranges = map.iter().map(|it| it.range()).chain(taken.iter().copied());
+    let mut edges = ranges.flat_map(|it| [it.start(), it.end()]);
+    let is_one = |at: u64| {
+        let page = range(at, at + 4096);
+        at >= wanted.from
+            && page.end().raw() <= wanted.to
+            && is_ram(map, at)
+            && !taken.iter().any(|it| it.overlaps(page))
+    };
+    let last = (1 << 52) - 4096;
+    let is_small = (1..=4096).contains(&wanted.bytes) && wanted.align <= 4096;
+    is_small && edges.any(|edge| is_one(edge.raw().next_multiple_of(4096).min(last)))
 }
 
 /// Whether every byte of the page is RAM, and of nothing else.
