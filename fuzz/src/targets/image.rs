@@ -19,7 +19,7 @@ use crate::memory::{page, Content, ListPage, Memory};
 use crate::{Bytes, Input};
 
 /// Pages that there are.
-const PAGES: u64 = 512;
+const PAGES: u64 = 256;
 /// Where low memory is saved: above all of them.
 const BACKUP: u64 = 0x400;
 /// What a page of data has, beside its number.

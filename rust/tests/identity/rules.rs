@@ -80,10 +80,15 @@ pub fn check(input: &Input) {
 
 /// Checks everything, with tables in frames outside `destinations`.
 pub fn check_avoiding(input: &Input, destinations: &[(u64, u64)]) {
+    check_shapes(input, destinations, &PAGINGS);
+}
+
+/// The same for these shapes alone.
+pub fn check_shapes(input: &Input, destinations: &[(u64, u64)], pagings: &[Paging]) {
     let model = Model::new(input);
     let expected = model.expected();
     assert_eq!(stretches(input), expected, "the runs");
-    for paging in PAGINGS {
+    for &paging in pagings {
         check_paging(input, &model, &expected, paging, destinations);
     }
 }
