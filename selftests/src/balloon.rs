@@ -12,13 +12,15 @@ const DIR: &str = "/sys/devices/system/xen_memory/xen_memory0";
 const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// What it has now, in KiB.
+pub fn size() -> Result<u64> {
+    files::value(&format!("{DIR}/info/current_kb"))
+}
+
 pub fn resize(kib: u64) -> Result<()> {
     // The kernel knows of some pages that it does not give.
     const NEAR_KIB: u64 = 1024;
-    until(kib, || {
-        let now: u64 = files::value(&format!("{DIR}/info/current_kb"))?;
-        Ok(now.abs_diff(kib) <= NEAR_KIB)
-    })
+    until(kib, || Ok(size()?.abs_diff(kib) <= NEAR_KIB))
 }
 
 pub fn until(kib: u64, done: impl Fn() -> Result<bool>) -> Result<()> {

@@ -35,6 +35,7 @@ mod stage;
 mod stalled_load;
 mod stalls;
 mod state;
+mod steps;
 mod timed;
 mod tiny;
 mod tools;
@@ -84,6 +85,7 @@ pub fn run(stage: &mut Stage<'_>, scenario: Scenario) -> Result<Next> {
         Scenario::Selftests => selftests::run(stage),
         Scenario::Stalls => stalls::run(stage),
         Scenario::State => state::run(stage),
+        Scenario::Steps(steps) => steps::run(stage, steps),
         Scenario::Timed(timed) => timed::run(stage, timed),
         Scenario::Tools(tools) => tools::run(stage, tools),
         Scenario::Turns(turns) => turns::run(stage, turns),

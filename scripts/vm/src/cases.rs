@@ -16,6 +16,7 @@ mod native;
 mod probe;
 mod rows;
 mod slot;
+pub mod steps;
 mod xen_to_xen;
 mod xen_versions;
 
@@ -68,6 +69,7 @@ fn on_main() -> Vec<Case> {
         clients::some(),
         xen_to_xen::some(),
         slot::all(),
+        steps::some(),
         crash::all(),
         xen_versions::all(),
         long_map::all(),

@@ -154,6 +154,14 @@ parameters! {
         guest: bool = false,
     }
 
+    /// What people do with images, in any order.
+    Steps {
+        /// What the order is made of.
+        seed: u64 = 1,
+        /// So many.
+        number: u32 = 150,
+    }
+
     /// An image on the bare machine, loaded by `kexec_file_load`, whose way into the next kernel somebody
     /// outside takes the time of.
     Timed {
@@ -296,6 +304,7 @@ scenarios! {
     Stalls = "stalls",
     /// Xen's slot for an image, as others see it and use it.
     State = "state",
+    Steps(Steps) = "steps",
     Timed(Timed) = "timed",
     Tools(Tools) = "tools",
     Turns(Turns) = "turns",

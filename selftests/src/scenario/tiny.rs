@@ -36,18 +36,23 @@ pub struct Tiny {
     place: u64,
 }
 
+/// The smallest kernel for `kexec_file_load`.
+pub fn file() -> Result<File> {
+    const FILE: &str = "/tiny.bzimage";
+    let probe = fs::read(PROBE).context(PROBE)?;
+    fs::write(FILE, bz_image(&probe)).context(FILE)?;
+    File::open(FILE).context(FILE)
+}
+
 impl Tiny {
     pub fn new(fail: FailNth) -> Result<Self> {
-        const FILE: &str = "/tiny.bzimage";
-        let probe = fs::read(PROBE).context(PROBE)?;
-        fs::write(FILE, bz_image(&probe)).context(FILE)?;
         let place = match fail.crash {
             true => crash::areas()?.first().context("no crash area")?.0,
             false => PLACE,
         };
         Ok(Self {
             fail,
-            file: File::open(FILE).context(FILE)?,
+            file: file()?,
             data: vec![0xcc; (PAGE * PAGES) as usize],
             place,
             xen: xen::is_dom0().then(Xen::open).transpose()?,
