@@ -211,7 +211,7 @@ test-clients: test-machines ## kexec-tools and systemd as they are, on a Debian 
 test-xen-to-xen: test-machines ## a Debian host restarts from Xen into another Xen, the same, one with another kernel; from Linux; with UEFI
 	@$(in-root) $(bin)/vm xen-to-xen
 
-test-package: deb ## the life cycle of the packages on Debian systems: installed, upgraded, booted, purged (15 minutes)
+test-package: deb ## the life cycle of the packages on Debian systems: installed, upgraded, booted, purged (25 minutes)
 	@$(in-root) --root scripts/pieces/fetch debian-life-cycle
 	@$(step) life-cycle "installing the packages on Debian systems" \
 		$(in-root) --root scripts/life-cycle/install .build/deb
