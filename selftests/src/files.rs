@@ -3,7 +3,7 @@
 use std::fs;
 use std::str::FromStr;
 
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use nix::mount::MsFlags;
 use object::pod::from_bytes;
 
@@ -41,6 +41,16 @@ pub fn boot_params() -> Result<boot_params> {
 /// (Documentation/admin-guide/tainted-kernels.rst).
 pub fn tainted() -> Result<u64> {
     value("/proc/sys/kernel/tainted")
+}
+
+/// Checks that the kernel's marks of a warning, an oops and a bad page
+/// (Documentation/admin-guide/tainted-kernels.rst) are no more than those of `before`: a debug kernel warns of Xen when it
+/// boots.
+pub fn expect_no_trouble_since(before: u64) -> Result<()> {
+    const TROUBLE: u64 = (1 << 9) | (1 << 7) | (1 << 5);
+    let tainted = tainted()?;
+    ensure!(tainted & !before & TROUBLE == 0, "tainted: {tainted:#x}");
+    Ok(())
 }
 
 /// Mounts a file system that needs no device, at a place that need not be there yet.

@@ -233,11 +233,11 @@ where
         // From byte to byte, as far as one entry carries; that is further each time.
         let ram = || (self.said)().filter(|(origin, _)| *origin == Origin::Map(E820Type::Ram));
         let mut at = page.start();
-        let reached = core::iter::from_fn(|| {
+        let mut reached = core::iter::from_fn(|| {
             let here = ram().filter(|(_, range)| range.contains(at));
             at = here.map(|(_, range)| range.end()).max()?;
             Some(at)
         });
-        reached.into_iter().any(|at| at >= page.end())
+        reached.any(|at| at >= page.end())
     }
 }

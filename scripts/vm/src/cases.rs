@@ -16,7 +16,7 @@ mod native;
 mod probe;
 mod rows;
 mod slot;
-pub mod steps;
+mod steps;
 mod xen_to_xen;
 mod xen_versions;
 

@@ -12,7 +12,7 @@ use crate::sys::stalled::StalledPage;
 const FILLED_WITH: u8 = 0xa5;
 const FILLED: u64 = 4 << 20;
 /// What is done at once takes no longer, on the slowest of computers.
-const AT_ONCE: Duration = Duration::from_secs(30);
+pub const AT_ONCE: Duration = Duration::from_secs(30);
 
 /// A load by `kexec_load` that has come to the data of its last segment, and not further. It goes on when it is
 /// dropped.

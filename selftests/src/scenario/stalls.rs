@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::prelude::*;
-use super::stalled_load::StalledLoad;
+use super::stalled_load::{StalledLoad, AT_ONCE};
 use crate::files;
 use crate::program::said;
 use crate::sys::schedule;
@@ -28,8 +28,6 @@ const BEING_LOADED: &str = "rkexec: not taken out: an image is being loaded just
 const BEING_FREED: &str = "rkexec: not taken out: an image is being freed just now";
 /// A module that has nothing to do with all this.
 const OTHER_MODULE: &str = "xen-evtchn";
-/// What is done at once takes no longer, on the slowest of computers.
-const AT_ONCE: Duration = Duration::from_secs(30);
 /// Less than `modprobe rkexec` waits for a load. No other module waits for that as well.
 const NOT_HELD_UP: Duration = Duration::from_secs(5);
 /// What waits for a load, and then goes on, takes no longer than this.

@@ -277,7 +277,6 @@ impl World {
 
     /// All agree with the model, and the kernel has had no trouble.
     fn check(&self) -> Result<()> {
-        const TROUBLE: u64 = (1 << 9) | (1 << 7) | (1 << 5);
         let (default, crash) = (self.default != Image::None, self.crash != Image::None);
         ensure!(
             module::is_loaded() == self.module,
@@ -299,9 +298,7 @@ impl World {
                 }
             }
         }
-        let tainted = files::tainted()?;
-        ensure!(tainted & TROUBLE == 0, "tainted: {tainted:#x}");
-        Ok(())
+        files::expect_no_trouble_since(0)
     }
 
     /// As it was in the beginning.
